@@ -1,0 +1,1 @@
+//! Render a Helm chart to manifests in Rust, equal to helm.

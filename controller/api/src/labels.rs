@@ -1,0 +1,13 @@
+//! Labels and annotations that mean something to the controller.
+
+/// Label that assigns an object to one controller instance. Absent: the controller without an id.
+pub const CONTROLLER_INSTANCE: &str = "wva.llmd.ai/controller-instance";
+
+/// Label of a `VariantAutoscaling` that names the accelerator its replicas run on, e.g. `A100`.
+pub const ACCELERATOR: &str = "inference.optimization/acceleratorName";
+
+/// Label of a Namespace (value `true`) that makes its local ConfigMaps count before it holds a variant.
+pub const CONFIG_ENABLED: &str = "wva.llmd.ai/config-enabled";
+
+/// Annotation of a Namespace (value exactly `true`) that takes all its variants out of the controller's hands.
+pub const EXCLUDE: &str = "wva.llmd.ai/exclude";

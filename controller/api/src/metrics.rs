@@ -1,0 +1,32 @@
+//! Metrics the controller publishes for others, and the series it reads from vLLM servers.
+
+/// Gauge: replicas the controller wants for a variant. An HPA or KEDA follows it.
+pub const DESIRED_REPLICAS: &str = "wva_desired_replicas";
+/// Gauge: replicas the variant's target reports.
+pub const CURRENT_REPLICAS: &str = "wva_current_replicas";
+/// Gauge: desired divided by current; the desired number itself when current is 0.
+pub const DESIRED_RATIO: &str = "wva_desired_ratio";
+/// Counter: changes of the published target, by direction and reason.
+pub const REPLICA_SCALING_TOTAL: &str = "wva_replica_scaling_total";
+
+/// Label: name of the `VariantAutoscaling`.
+pub const LABEL_VARIANT_NAME: &str = "variant_name";
+/// Label: namespace of the `VariantAutoscaling`, as the controller writes it.
+pub const LABEL_NAMESPACE: &str = "namespace";
+/// Label: the same namespace after a Prometheus scrape without `honorLabels`.
+pub const LABEL_EXPORTED_NAMESPACE: &str = "exported_namespace";
+/// Label: accelerator of the variant.
+pub const LABEL_ACCELERATOR_TYPE: &str = "accelerator_type";
+/// Label: id of the controller instance; absent without an id.
+pub const LABEL_CONTROLLER_INSTANCE: &str = "controller_instance";
+/// Label of [`REPLICA_SCALING_TOTAL`]: `up` or `down`.
+pub const LABEL_DIRECTION: &str = "direction";
+/// Label of [`REPLICA_SCALING_TOTAL`]: class of the decision's reason.
+pub const LABEL_REASON: &str = "reason";
+
+/// vLLM gauge: used share of the KV cache, 0 to 1.
+pub const VLLM_KV_CACHE_USAGE: &str = "vllm:kv_cache_usage_perc";
+/// vLLM gauge: the same under the name used before vLLM's V1 engine.
+pub const VLLM_KV_CACHE_USAGE_OLD: &str = "vllm:gpu_cache_usage_perc";
+/// vLLM gauge: requests waiting for a slot.
+pub const VLLM_REQUESTS_WAITING: &str = "vllm:num_requests_waiting";

@@ -1,0 +1,1 @@
+//! The Workload Variant Autoscaler controller: observe, decide, actuate, report.

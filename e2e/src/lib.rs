@@ -1,0 +1,1 @@
+//! End-to-end framework of the Workload Variant Autoscaler: clusters, instances, load, the demo.
