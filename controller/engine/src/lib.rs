@@ -1,1 +1,25 @@
-//! The pure decision core of the Workload Variant Autoscaler: a snapshot in, a plan out.
+//! The decision core of the Workload Variant Autoscaler.
+//!
+//! One pure function, [`decide`]: it takes what was observed ([`Snapshot`]), what earlier decisions left behind
+//! ([`Memory`]), how to decide ([`Settings`]) and the time, and answers with a [`Plan`]. It reads no clock, no
+//! environment, no file and no network; the caller carries out the plan.
+//!
+//! - [`snapshot`]: what was observed, every reading with its age; absence is a value, never zero;
+//! - [`settings`]: thresholds and bounds, already validated;
+//! - [`threshold`]: the default analyzer, KV-cache and queue thresholds;
+//! - [`decide`](mod@decide): the frame around the analyzer: missing data, transitions, bounds;
+//! - [`plan`]: targets with their reasons, as data;
+//! - [`memory`]: what one decision leaves for the next.
+
+pub mod decide;
+pub mod memory;
+pub mod plan;
+pub mod settings;
+pub mod snapshot;
+pub mod threshold;
+
+pub use decide::decide;
+pub use memory::Memory;
+pub use plan::{Action, Plan, Reason, Target};
+pub use settings::{Settings, Thresholds};
+pub use snapshot::{ModelKey, Snapshot, VariantKey};

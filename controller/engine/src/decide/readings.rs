@@ -1,0 +1,135 @@
+//! One variant's pods, sorted by what they say.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Settings;
+use crate::plan::Evidence;
+use crate::snapshot::{Pod, Readiness, Reading, Sample, Variant};
+use crate::threshold::Replica;
+
+/// Pods of one variant, or of all variants of a model, sorted by what they say.
+#[derive(Debug, Default)]
+pub(super) struct Readings<'a> {
+    /// Pods with a fresh KV and a fresh queue reading, ready or not.
+    pub(super) replicas: Vec<Replica<'a>>,
+    /// Pods that are ready.
+    pub(super) ready: u32,
+    /// Pods that are not ready and still waited for.
+    pub(super) pending: u32,
+    /// Pods that have not been ready for too long.
+    pub(super) stuck: u32,
+    /// Pods that became ready so recently that their readings may still be to come.
+    pub(super) settling: u32,
+    /// Ready pods whose readings ought to be there and are not.
+    pub(super) silent: BTreeSet<&'a str>,
+    /// Age of the oldest reading of a silent pod, if one is too old.
+    stale: Option<SignedDuration>,
+    /// Models that silent pods report instead.
+    foreign: BTreeSet<&'a str>,
+    /// Whether a silent pod has one of its two readings.
+    partly: bool,
+}
+
+impl<'a> Readings<'a> {
+    /// Sorts the pods of one variant.
+    pub(super) fn of(variant: &'a Variant, model_id: &str, settings: &Settings, now: Timestamp) -> Self {
+        let mut readings = Self::default();
+        if variant.spec_replicas == 0 {
+            return readings;
+        }
+        for pod in &variant.pods {
+            readings.add(variant, pod, model_id, settings, now);
+        }
+        readings
+    }
+
+    fn add(&mut self, variant: &'a Variant, pod: &'a Pod, model_id: &str, settings: &Settings, now: Timestamp) {
+        let Pod { name, ready, sample } = pod;
+        let own = sample.as_ref().filter(|sample| sample.model_id == model_id);
+        let fresh = |reading: Option<Reading>| reading.filter(|it| is_valid(it) && it.age <= settings.stale_after);
+        let kv = own.and_then(|sample| fresh(sample.kv_usage));
+        let queue = own.and_then(|sample| fresh(sample.queue_length));
+
+        match *ready {
+            Readiness::NotReady { since } if now.duration_since(since) >= settings.pending_timeout => {
+                self.stuck += 1;
+                return;
+            }
+            Readiness::NotReady { .. } => self.pending += 1,
+            Readiness::Ready { .. } => self.ready += 1,
+        }
+        if let (Some(kv), Some(queue)) = (kv, queue) {
+            self.replicas.push(Replica {
+                pod: name,
+                variant: &variant.name,
+                accelerator: &variant.accelerator,
+                cost: variant.cost,
+                kv_usage: kv.value,
+                // The queue is a number of requests; servers that report a fraction mean an average.
+                queue_length: queue.value.trunc(),
+            });
+            return;
+        }
+        match *ready {
+            Readiness::NotReady { .. } => {}
+            Readiness::Ready { since } if now.duration_since(since) < settings.metrics_grace => self.settling += 1,
+            Readiness::Ready { .. } => {
+                self.silent.insert(name);
+                self.partly |= kv.is_some() || queue.is_some();
+                match (own, sample) {
+                    (Some(own), _) => self.stale = self.stale.max(oldest_stale(own, settings)),
+                    (None, Some(Sample { model_id, .. })) => {
+                        self.foreign.insert(model_id);
+                    }
+                    (None, None) => {}
+                }
+            }
+        }
+    }
+
+    /// Both together: what a model's variants say.
+    pub(super) fn merge(mut self, other: &Self) -> Self {
+        let Self { replicas, ready, pending, stuck, settling, silent, stale, foreign, partly } = other;
+        self.replicas.extend(replicas);
+        self.ready += ready;
+        self.pending += pending;
+        self.stuck += stuck;
+        self.settling += settling;
+        self.silent.extend(silent);
+        self.stale = self.stale.max(*stale);
+        self.foreign.extend(foreign);
+        self.partly |= partly;
+        self
+    }
+
+    /// What these readings are worth.
+    pub(super) fn evidence(&self) -> Evidence {
+        match (self.replicas.is_empty(), self.silent.is_empty()) {
+            (false, true) => Evidence::Complete,
+            (true, true) => Evidence::Missing,
+            (true, false) if !self.partly => match self.stale {
+                Some(age) => Evidence::Stale { age },
+                None if self.foreign.is_empty() => Evidence::Missing,
+                None => Evidence::ModelNotServed { reported: owned(&self.foreign) },
+            },
+            _ => Evidence::Partial { pods: owned(&self.silent) },
+        }
+    }
+}
+
+/// Neither can be negative, and a division by zero in a query yields something that is not finite.
+fn is_valid(reading: &Reading) -> bool {
+    reading.value.is_finite() && reading.value >= 0.0
+}
+
+fn oldest_stale(sample: &Sample, settings: &Settings) -> Option<SignedDuration> {
+    let Sample { model_id: _, kv_usage, queue_length } = sample;
+    let readings = kv_usage.iter().chain(queue_length).filter(|it| is_valid(it));
+    readings.map(|it| it.age).filter(|age| *age > settings.stale_after).max()
+}
+
+fn owned(names: &BTreeSet<&str>) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}

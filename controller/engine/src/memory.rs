@@ -1,0 +1,87 @@
+//! What one decision leaves for the next.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Target;
+use crate::snapshot::VariantKey;
+
+/// Memory of the decision core. Empty after a restart: what must survive one comes back through the snapshot
+/// ([`Variant::desired`](crate::snapshot::Variant::desired)), and only the clocks of time-outs start again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Variants of the last snapshot; others are forgotten.
+    #[serde(with = "entries")]
+    pub(crate) variants: BTreeMap<VariantKey, VariantMemory>,
+}
+
+/// What is remembered of one variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VariantMemory {
+    /// Replicas published last.
+    pub(crate) target: u32,
+    /// Since when target and current replicas have differed without either of them moving.
+    pub(crate) unreached_since: Option<Timestamp>,
+    /// Current replicas when this was written.
+    pub(crate) current: u32,
+}
+
+impl Memory {
+    /// How long `target` has been published without the `current` replicas moving towards it.
+    pub(crate) fn unreached_for(
+        &self,
+        variant: &VariantKey,
+        target: u32,
+        current: u32,
+        now: Timestamp,
+    ) -> Option<SignedDuration> {
+        let memory = self.variants.get(variant).filter(|it| it.target == target && it.current == current)?;
+        Some(now.duration_since(memory.unreached_since?))
+    }
+
+    /// Starts the variant's clock again.
+    pub(crate) fn forget(&mut self, variant: &VariantKey) {
+        self.variants.remove(variant);
+    }
+
+    /// Remembers the targets and forgets every variant that has none.
+    pub(crate) fn remember(&mut self, targets: &[Target], now: Timestamp) {
+        let earlier = std::mem::take(&mut self.variants);
+        let remember = |target: &Target| {
+            let Target { variant, current, replicas, model_id: _, accelerator: _, reason: _, evidence: _ } = target;
+            let since = earlier
+                .get(variant)
+                .filter(|it| it.target == *replicas && it.current == *current)
+                .and_then(|it| it.unreached_since)
+                .unwrap_or(now);
+            let unreached_since = (replicas != current).then_some(since);
+            (variant.clone(), VariantMemory { target: *replicas, unreached_since, current: *current })
+        };
+        self.variants = targets.iter().map(remember).collect();
+    }
+}
+
+/// JSON has no maps with structs for keys: the map is written as a list of pairs.
+mod entries {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{VariantKey, VariantMemory};
+
+    pub(super) fn serialize<S: Serializer>(
+        variants: &BTreeMap<VariantKey, VariantMemory>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(variants)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<VariantKey, VariantMemory>, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
+}

@@ -1,0 +1,89 @@
+//! What to do, and why, as data: gauges, status, events, logs and the plugin all print from here.
+
+mod evidence;
+mod reason;
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+pub use self::evidence::Evidence;
+pub use self::reason::{Reason, Trigger, Unsettled};
+use crate::snapshot::{ModelKey, VariantKey};
+use crate::threshold::Analysis;
+
+/// Answer of [`decide`](crate::decide()).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// One target per variant of the snapshot, ordered by variant.
+    pub targets: Vec<Target>,
+    /// One outcome per model of the snapshot, ordered by model.
+    pub models: Vec<ModelOutcome>,
+    /// When to decide again, if nothing happens before.
+    pub wake_after: SignedDuration,
+}
+
+/// How one model fared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelOutcome {
+    /// Which model.
+    pub key: ModelKey,
+    /// Whether its metrics allowed a decision.
+    pub evidence: Evidence,
+    /// The analyzer's numbers; `None` when the metrics allowed none.
+    pub analysis: Option<Analysis>,
+}
+
+/// Replicas for one variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Which variant.
+    pub variant: VariantKey,
+    /// Its model's name.
+    pub model_id: String,
+    /// Its accelerator.
+    pub accelerator: String,
+    /// Replicas it has.
+    pub current: u32,
+    /// Replicas it is to have.
+    pub replicas: u32,
+    /// Why.
+    pub reason: Reason,
+    /// Whether this variant's own metrics were there.
+    pub evidence: Evidence,
+}
+
+/// Direction of a target, seen from the current replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// More replicas than now.
+    ScaleUp,
+    /// Fewer replicas than now.
+    ScaleDown,
+    /// As many as now.
+    NoChange,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ScaleUp => "scale-up",
+            Self::ScaleDown => "scale-down",
+            Self::NoChange => "no-change",
+        })
+    }
+}
+
+impl Target {
+    /// Direction of this target.
+    pub fn action(&self) -> Action {
+        match self.replicas.cmp(&self.current) {
+            Ordering::Greater => Action::ScaleUp,
+            Ordering::Less => Action::ScaleDown,
+            Ordering::Equal => Action::NoChange,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Why a target is what it is.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Thresholds;
+
+/// Why a target is what it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+pub enum Reason {
+    /// The model needs capacity and this variant is the cheapest that can give it.
+    ScaleUp {
+        /// Average spare KV-cache share of the replicas that are not saturated.
+        avg_spare_kv: f64,
+        /// Average spare queue length of the replicas that are not saturated.
+        avg_spare_queue: f64,
+        /// What fell below its trigger.
+        trigger: Trigger,
+        /// What the averages were compared with.
+        thresholds: Thresholds,
+    },
+    /// The model has capacity to spare and this variant is the dearest that can give it up.
+    ScaleDown {
+        /// Spare KV-cache share that would remain with one replica fewer.
+        remaining_kv: f64,
+        /// Spare queue length that would remain with one replica fewer.
+        remaining_queue: f64,
+        /// What the remainders were compared with.
+        thresholds: Thresholds,
+    },
+    /// The model needs capacity; another variant gets it.
+    OtherVariantScalesUp {
+        /// Name of that variant.
+        variant: String,
+    },
+    /// The model has capacity to spare; another variant gives it up.
+    OtherVariantScalesDown {
+        /// Name of that variant.
+        variant: String,
+    },
+    /// The model needs capacity and no variant can grow: all are at their maximum or have pending pods.
+    NoVariantCanGrow,
+    /// Load and capacity are in balance.
+    Steady,
+    /// An earlier change of the model is still under way.
+    InTransition {
+        /// Variant that is under way.
+        variant: String,
+        /// What has not settled.
+        unsettled: Unsettled,
+    },
+    /// The number published earlier was not followed for too long: start again from the replicas there are.
+    Rebased {
+        /// The number that was given up.
+        unreached: u32,
+    },
+    /// The metrics allow no decision: the last one is held.
+    Held,
+    /// Decisions are paused by configuration: the last one is held.
+    Paused,
+    /// The workload is scaled to zero.
+    AtZero,
+    /// The limits of whoever follows the number moved it.
+    Bounded {
+        /// Lower limit.
+        min: Option<u32>,
+        /// Upper limit.
+        max: Option<u32>,
+    },
+}
+
+/// Which trigger asked for more capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Trigger {
+    /// Spare KV cache.
+    KvCache,
+    /// Spare queue.
+    Queue,
+    /// Both.
+    Both,
+}
+
+/// What an earlier change still waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unsettled {
+    /// The workload does not have the published replicas yet.
+    Replicas {
+        /// Published.
+        desired: u32,
+        /// There.
+        current: u32,
+    },
+    /// Not every replica reports metrics yet.
+    Metrics {
+        /// Replicas that report.
+        reporting: u32,
+        /// Replicas there are.
+        current: u32,
+    },
+}
+
+impl Reason {
+    /// Class of the reason, from a closed set: safe as a metric label.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::ScaleUp { .. } => "saturation",
+            Self::ScaleDown { .. } => "spare_capacity",
+            Self::OtherVariantScalesUp { .. } => "other_variant_scales_up",
+            Self::OtherVariantScalesDown { .. } => "other_variant_scales_down",
+            Self::NoVariantCanGrow => "no_variant_can_grow",
+            Self::Steady => "steady",
+            Self::InTransition { .. } => "in_transition",
+            Self::Rebased { .. } => "rebased",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::AtZero => "at_zero",
+            Self::Bounded { .. } => "bounded",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScaleUp { avg_spare_kv, avg_spare_queue, trigger, thresholds } => {
+                let kv = format_args!("spare KV cache {avg_spare_kv:.3} < {:.3}", thresholds.kv_spare_trigger);
+                let queue = format_args!("spare queue {avg_spare_queue:.1} < {:.1}", thresholds.queue_spare_trigger);
+                match trigger {
+                    Trigger::KvCache => write!(f, "the model needs capacity: {kv}"),
+                    Trigger::Queue => write!(f, "the model needs capacity: {queue}"),
+                    Trigger::Both => write!(f, "the model needs capacity: {kv} and {queue}"),
+                }
+            }
+            Self::ScaleDown { remaining_kv, remaining_queue, thresholds } => write!(
+                f,
+                "one replica can go: spare KV cache would stay at {remaining_kv:.3} >= {:.3} and spare queue at \
+                 {remaining_queue:.1} >= {:.1}",
+                thresholds.kv_spare_trigger, thresholds.queue_spare_trigger
+            ),
+            Self::OtherVariantScalesUp { variant } => {
+                write!(f, "the model needs capacity and {variant} is the cheapest to give it")
+            }
+            Self::OtherVariantScalesDown { variant } => {
+                write!(f, "one replica can go and {variant} is the dearest to give it up")
+            }
+            Self::NoVariantCanGrow => {
+                f.write_str("the model needs capacity, but every variant is at its maximum or has pending pods")
+            }
+            Self::Steady => f.write_str("load and capacity are in balance"),
+            Self::InTransition { variant, unsettled: Unsettled::Replicas { desired, current } } => {
+                write!(f, "waiting for {variant} to go from {current} to {desired} replicas")
+            }
+            Self::InTransition { variant, unsettled: Unsettled::Metrics { reporting, current } } => {
+                write!(f, "waiting for {variant}: {reporting} of {current} replicas report metrics")
+            }
+            Self::Rebased { unreached } => {
+                write!(f, "{unreached} replicas were published but not reached in time; starting from the current ones")
+            }
+            Self::Held => f.write_str("the metrics allow no decision; the last one is held"),
+            Self::Paused => f.write_str("decisions are paused; the last one is held"),
+            Self::AtZero => f.write_str("the workload is scaled to zero"),
+            Self::Bounded { min: Some(min), max: Some(max) } => {
+                write!(f, "limited to between {min} and {max} replicas by the autoscaler that follows the number")
+            }
+            Self::Bounded { min: Some(min), max: None } => {
+                write!(f, "limited to at least {min} replicas by the autoscaler that follows the number")
+            }
+            Self::Bounded { min: None, max: Some(max) } => {
+                write!(f, "limited to at most {max} replicas by the autoscaler that follows the number")
+            }
+            // A workload that runs keeps one replica even when nobody states a limit.
+            Self::Bounded { min: None, max: None } => f.write_str("limited to at least 1 replica"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn scale_up(trigger: Trigger) -> Reason {
+        Reason::ScaleUp { avg_spare_kv: 0.045, avg_spare_queue: 2.0, trigger, thresholds: Thresholds::DEFAULT }
+    }
+
+    #[rstest]
+    #[case::up_for_kv(scale_up(Trigger::KvCache), "the model needs capacity: spare KV cache 0.045 < 0.100")]
+    #[case::up_for_queue(scale_up(Trigger::Queue), "the model needs capacity: spare queue 2.0 < 3.0")]
+    #[case::up_for_both(
+        scale_up(Trigger::Both),
+        "the model needs capacity: spare KV cache 0.045 < 0.100 and spare queue 2.0 < 3.0"
+    )]
+    #[case::down(
+        Reason::ScaleDown { remaining_kv: 0.425, remaining_queue: 3.5, thresholds: Thresholds::DEFAULT },
+        "one replica can go: spare KV cache would stay at 0.425 >= 0.100 and spare queue at 3.5 >= 3.0"
+    )]
+    #[case::other_up(
+        Reason::OtherVariantScalesUp { variant: "l40s".into() },
+        "the model needs capacity and l40s is the cheapest to give it"
+    )]
+    #[case::replicas(
+        Reason::InTransition { variant: "a100".into(), unsettled: Unsettled::Replicas { desired: 3, current: 2 } },
+        "waiting for a100 to go from 2 to 3 replicas"
+    )]
+    #[case::metrics(
+        Reason::InTransition { variant: "a100".into(), unsettled: Unsettled::Metrics { reporting: 1, current: 2 } },
+        "waiting for a100: 1 of 2 replicas report metrics"
+    )]
+    #[case::rebased(
+        Reason::Rebased { unreached: 5 },
+        "5 replicas were published but not reached in time; starting from the current ones"
+    )]
+    #[case::at_most(
+        Reason::Bounded { min: None, max: Some(4) },
+        "limited to at most 4 replicas by the autoscaler that follows the number"
+    )]
+    fn a_reason_reads_as_one_sentence(#[case] reason: Reason, #[case] sentence: &str) {
+        assert_eq!(reason.to_string(), sentence);
+    }
+}

@@ -1,0 +1,81 @@
+//! How to decide. Values are validated where they enter the process; the engine trusts them.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::snapshot::ModelKey;
+
+/// Everything a decision depends on besides the world and its own memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `false` pauses decisions: the last ones are held (`GLOBAL_OPT_ENABLE`).
+    pub enabled: bool,
+    /// Pause between two cycles (`GLOBAL_OPT_INTERVAL`).
+    pub interval: SignedDuration,
+    /// Thresholds of models without an entry of their own.
+    pub thresholds: Thresholds,
+    /// Thresholds of single models, already merged with what they inherit.
+    pub overrides: BTreeMap<ModelKey, Thresholds>,
+    /// Readings older than this count as stale.
+    pub stale_after: SignedDuration,
+    /// How long a pod may be ready before its readings must be there: the metric source needs time to find it.
+    pub metrics_grace: SignedDuration,
+    /// How long a published number may stay unreached before the decision starts again from the current replicas.
+    pub transition_timeout: SignedDuration,
+    /// How long a pod may be not ready before it no longer holds up its model.
+    pub pending_timeout: SignedDuration,
+}
+
+/// Thresholds of the [`threshold`](crate::threshold) analyzer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Thresholds {
+    /// A replica whose KV-cache use is at or above this share (0 to 1) is saturated.
+    pub kv_cache_threshold: f64,
+    /// A replica with this many waiting requests or more is saturated.
+    pub queue_length_threshold: f64,
+    /// Scale up when the average spare KV-cache share falls below this.
+    pub kv_spare_trigger: f64,
+    /// Scale up when the average spare queue length falls below this.
+    pub queue_spare_trigger: f64,
+}
+
+impl Thresholds {
+    /// The built-in values: 0.80, 5, 0.10, 3.
+    pub const DEFAULT: Self = Self {
+        kv_cache_threshold: 0.80,
+        queue_length_threshold: 5.0,
+        kv_spare_trigger: 0.10,
+        queue_spare_trigger: 3.0,
+    };
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: SignedDuration::from_secs(60),
+            thresholds: Thresholds::DEFAULT,
+            overrides: BTreeMap::new(),
+            stale_after: SignedDuration::from_mins(2),
+            metrics_grace: SignedDuration::from_mins(1),
+            transition_timeout: SignedDuration::from_mins(10),
+            pending_timeout: SignedDuration::from_mins(15),
+        }
+    }
+}
+
+impl Settings {
+    /// The thresholds that hold for a model.
+    pub fn thresholds_of(&self, model: &ModelKey) -> &Thresholds {
+        self.overrides.get(model).unwrap_or(&self.thresholds)
+    }
+}

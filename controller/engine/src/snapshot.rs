@@ -1,0 +1,139 @@
+//! What was observed, before anything is concluded from it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One look at the world: every model this controller decides for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The models, in any order.
+    pub models: Vec<Model>,
+}
+
+/// Variants that serve the same model in the same namespace share its load and are decided together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Which model.
+    pub key: ModelKey,
+    /// Whether the metric source answered for this model at all.
+    pub source: Source,
+    /// Its variants, in any order.
+    pub variants: Vec<Variant>,
+}
+
+/// Identity of a model within the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ModelKey {
+    /// Namespace of the variants.
+    pub namespace: String,
+    /// Model name as the servers report it, e.g. `meta-llama/Llama-3.1-8B`.
+    pub model_id: String,
+}
+
+/// Identity of a variant: its `VariantAutoscaling`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VariantKey {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// Outcome of asking the metric source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// It answered; what it did not mention is missing.
+    Answered,
+    /// It did not answer.
+    Failed {
+        /// Why, in words for a person.
+        message: String,
+    },
+}
+
+/// One way of serving a model: a workload on one kind of accelerator at one cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Name of the `VariantAutoscaling`; unique within the model's namespace.
+    pub name: String,
+    /// Accelerator, e.g. `A100`; `unknown` when it could not be found out.
+    pub accelerator: String,
+    /// Cost of one replica per unit of time, in the user's currency.
+    pub cost: f64,
+    /// Replicas the workload asks for (`spec.replicas`; 1 when not set).
+    pub spec_replicas: u32,
+    /// Replicas the workload reports (`status.replicas`), or `spec_replicas` while it reports none.
+    pub current: u32,
+    /// Replicas published last; `None` when never, which is not the same as 0.
+    pub desired: Option<u32>,
+    /// What whoever follows the published number can reach (the HPA's or `ScaledObject`'s limits).
+    pub bounds: Bounds,
+    /// GPUs one replica requests.
+    pub gpus_per_replica: u32,
+    /// The workload's serving pods, one per replica, in any order; without those that are being deleted or have ended.
+    pub pods: Vec<Pod>,
+}
+
+/// Limits on replicas; `None` means unknown, hence not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Lower limit.
+    pub min: Option<u32>,
+    /// Upper limit.
+    pub max: Option<u32>,
+}
+
+impl Bounds {
+    /// The number nearest to `replicas` within the limits; if they contradict each other, the upper one holds.
+    pub fn clamp(&self, replicas: u32) -> u32 {
+        replicas.max(self.min.unwrap_or(0)).min(self.max.unwrap_or(u32::MAX))
+    }
+}
+
+/// One pod of a variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Name.
+    pub name: String,
+    /// Whether its `Ready` condition holds, and since when it has had that value.
+    pub ready: Readiness,
+    /// What the metric source said of it; `None` when nothing.
+    pub sample: Option<Sample>,
+}
+
+/// A pod's `Ready` condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Readiness {
+    /// Ready since the given time.
+    Ready {
+        /// Last change of the condition.
+        since: Timestamp,
+    },
+    /// Not ready since the given time (its creation, if it never was).
+    NotReady {
+        /// Last change of the condition.
+        since: Timestamp,
+    },
+}
+
+/// Readings of one pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Model name in the pod's series.
+    pub model_id: String,
+    /// Used share of the KV cache, 0 to 1; `None` when there is no such series.
+    pub kv_usage: Option<Reading>,
+    /// Requests waiting for a slot; `None` when there is no such series.
+    pub queue_length: Option<Reading>,
+}
+
+/// One number and how old it is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The value; one that is not finite, or negative, counts as missing.
+    pub value: f64,
+    /// Time since it was scraped.
+    pub age: SignedDuration,
+}
