@@ -9,9 +9,12 @@
 //! - [`threshold`]: the default analyzer, KV-cache and queue thresholds;
 //! - [`decide`](mod@decide): the frame around the analyzer: missing data, transitions, bounds;
 //! - [`plan`]: targets with their reasons, as data;
-//! - [`memory`]: what one decision leaves for the next.
+//! - [`memory`]: what one decision leaves for the next;
+//! - `fixtures`: snapshots written as sentences, for tests (feature `fixtures`).
 
 pub mod decide;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod memory;
 pub mod plan;
 pub mod settings;
