@@ -1,1 +1,5 @@
 //! A Kubernetes control plane and node agent as local processes, for tests without containers.
+
+pub mod apiserver;
+pub mod controllers;
+mod machinery;

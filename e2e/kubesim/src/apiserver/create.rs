@@ -1,0 +1,145 @@
+//! Creating objects.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::apply::{self, Writer};
+use super::definitions::schema_of;
+use super::failure::{Cause, Failure};
+use super::state::{Call, State};
+use super::store::Key;
+use super::{admission, convert};
+
+impl State {
+    /// Stores a new object and returns it as stored.
+    pub(super) fn create(&mut self, call: &Call, body: Value) -> Result<Arc<Value>, Failure> {
+        let resource = &call.resource;
+        let mut object = admission::accept(call, body)?;
+        name_it(call, &mut object)?;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let key = Key::new(&call.target.namespace, &name);
+        self.require_namespace(call, &name)?;
+        if self.store.get(call.stored_as(), &key).is_some() {
+            return Err(Failure::already_exists(&resource.group, &resource.plural, &name));
+        }
+        found(call, &mut object);
+        if resource.has("status")
+            && let Some(fields) = object.as_object_mut()
+        {
+            fields.remove("status");
+        }
+        let writer = Writer {
+            manager: &call.manager,
+            api_version: &resource.api_version(),
+            subresource: "",
+            now: &call.now,
+            status_is_separate: resource.has("status"),
+        };
+        self.admit(call, None, &mut object)?;
+        apply::track_update(&json!({}), &mut object, schema_of(resource), &writer);
+        Ok(self.commit_new(call, key, object))
+    }
+
+    /// Stores what create or apply made, unless the request is a dry run.
+    pub(super) fn commit_new(&mut self, call: &Call, key: Key, object: Value) -> Arc<Value> {
+        if call.query.dry_run() {
+            self.forget_reservations(&object);
+            return Arc::new(object);
+        }
+        let object = self.store.put(call.stored_as(), key.clone(), convert::to_stored(&call.resource, object));
+        self.created(call, &object);
+        // Following up may have written a status, which the caller then sees at once.
+        self.store.get(call.stored_as(), &key).cloned().unwrap_or(object)
+    }
+
+    /// Namespaced objects need a namespace that exists and is not going away.
+    pub(super) fn require_namespace(&self, call: &Call, name: &str) -> Result<(), Failure> {
+        if !call.resource.namespaced {
+            return Ok(());
+        }
+        let namespace = &call.target.namespace;
+        let Some(found) = self.namespace(namespace) else {
+            return Err(Failure::not_found("", "namespaces", namespace));
+        };
+        if found["metadata"].get("deletionTimestamp").is_some() {
+            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+            let failure = Failure::forbidden(&call.resource.group, &call.resource.plural, name, &why);
+            return Err(failure.with_cause(
+                "NamespaceTerminating",
+                "metadata.namespace",
+                &format!("namespace {namespace} is being terminated"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Gives a new object its identity.
+pub(super) fn found(call: &Call, object: &mut Value) {
+    let metadata = &mut object["metadata"];
+    if call.resource.namespaced {
+        metadata["namespace"] = json!(call.target.namespace);
+    }
+    metadata["uid"] = json!(uuid::Uuid::new_v4().to_string());
+    metadata["creationTimestamp"] = json!(call.now);
+    if has_generation(call) {
+        metadata["generation"] = json!(1);
+    }
+    if let Some(metadata) = metadata.as_object_mut() {
+        for key in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+            metadata.remove(key);
+        }
+    }
+}
+
+/// Kinds whose `metadata.generation` counts changes of the desired state.
+pub(super) fn has_generation(call: &Call) -> bool {
+    const KINDS: &[&str] = &[
+        "APIService",
+        "CronJob",
+        "CustomResourceDefinition",
+        "DaemonSet",
+        "Deployment",
+        "EndpointSlice",
+        "Ingress",
+        "Job",
+        "NetworkPolicy",
+        "Pod",
+        "PodDisruptionBudget",
+        "ReplicaSet",
+        "ReplicationController",
+        "StatefulSet",
+    ];
+    call.resource.custom().is_some() || KINDS.contains(&call.resource.kind.as_str())
+}
+
+fn name_it(call: &Call, object: &mut Value) -> Result<(), Failure> {
+    let metadata = &mut object["metadata"];
+    let text = |metadata: &Value, key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
+    let refused = |cause| Failure::invalid(&call.resource.group, &call.resource.kind, "", &[cause]);
+    if text(metadata, "name").is_empty() {
+        let prefix = text(metadata, "generateName");
+        if prefix.is_empty() {
+            return Err(refused(Cause::required("metadata.name", "name or generateName is required")));
+        }
+        metadata["name"] = json!(format!("{}{}", truncated(&prefix, 58), random_suffix()));
+    }
+    Ok(())
+}
+
+/// Generated names have 63 characters at most, 5 of them random.
+fn truncated(text: &str, length: usize) -> &str {
+    text.char_indices().nth(length).map_or(text, |(end, _)| &text[..end])
+}
+
+/// Five characters without vowels, so that no words appear.
+fn random_suffix() -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    uuid::Uuid::new_v4()
+        .as_bytes()
+        .iter()
+        .take(5)
+        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+        .collect()
+}

@@ -1,0 +1,202 @@
+//! Deleting objects: graceful, through finalizers, one or many.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::clock;
+use super::failure::Failure;
+use super::selector::Selector;
+use super::state::{Call, State};
+use super::store::{GroupResource, Key};
+
+/// What a delete request asks for, from its body and its query.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DeleteOptions {
+    grace_period: Option<i64>,
+    propagation: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    dry_run: bool,
+}
+
+/// What became of the object.
+#[derive(Debug)]
+pub(super) enum Deleted {
+    Gone(Arc<Value>),
+    /// Still there, with a deletion timestamp, until its finalizers or its grace period are done.
+    Terminating(Arc<Value>),
+}
+
+const FOREGROUND: &str = "foregroundDeletion";
+const ORPHAN: &str = "orphan";
+
+impl DeleteOptions {
+    pub(super) fn new(call: &Call, body: &Value) -> Self {
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let query = |key: &str| call.query.get(key).map(ToOwned::to_owned);
+        let orphan = (body["orphanDependents"] == true).then(|| "Orphan".to_owned());
+        Self {
+            grace_period: body["gracePeriodSeconds"]
+                .as_i64()
+                .or_else(|| call.query.get("gracePeriodSeconds")?.parse().ok()),
+            propagation: text(&body["propagationPolicy"]).or_else(|| query("propagationPolicy")).or(orphan),
+            uid: text(&body["preconditions"]["uid"]),
+            resource_version: text(&body["preconditions"]["resourceVersion"]),
+            dry_run: call.query.dry_run() || body["dryRun"].as_array().is_some_and(|all| !all.is_empty()),
+        }
+    }
+
+    fn check(&self, call: &Call, key: &Key, object: &Value) -> Result<(), Failure> {
+        let refuse = |what: &str, wanted: &str, found: &Value| {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {}",
+                found.as_str().unwrap_or_default()
+            );
+            Err(Failure::conflict(&call.resource.group, &call.resource.plural, &key.name, &why))
+        };
+        let metadata = &object["metadata"];
+        match (&self.uid, &self.resource_version) {
+            (Some(uid), _) if metadata["uid"] != uid.as_str() => refuse("UID", uid, &metadata["uid"]),
+            (_, Some(version)) if metadata["resourceVersion"] != version.as_str() => {
+                refuse("ResourceVersion", version, &metadata["resourceVersion"])
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn delete(&mut self, call: &Call, key: &Key, options: &DeleteOptions) -> Result<Deleted, Failure> {
+        let resource = call.stored_as();
+        let object = self
+            .store
+            .get(resource, key)
+            .cloned()
+            .ok_or_else(|| Failure::not_found(&call.resource.group, &call.resource.plural, &key.name))?;
+        options.check(call, key, &object)?;
+        if call.resource.kind == "Namespace" && matches!(&*key.name, "default" | "kube-system" | "kube-public") {
+            return Err(Failure::forbidden("", "namespaces", &key.name, "this namespace may not be deleted"));
+        }
+        let mut marked = (*object).clone();
+        let waits = mark(call, &mut marked, options);
+        if options.dry_run {
+            return Ok(if waits { Deleted::Terminating(Arc::new(marked)) } else { Deleted::Gone(object) });
+        }
+        if waits {
+            let unchanged = marked == *object;
+            let kept = if unchanged { object } else { self.store.put(resource, key.clone(), marked) };
+            return Ok(Deleted::Terminating(kept));
+        }
+        Ok(Deleted::Gone(self.remove(resource, key).unwrap_or(object)))
+    }
+
+    /// Deletes every object the selector matches and returns them as they were.
+    pub(super) fn delete_collection(
+        &mut self,
+        call: &Call,
+        selector: &Selector,
+        options: &DeleteOptions,
+    ) -> Result<Vec<Arc<Value>>, Failure> {
+        let namespace = call.resource.namespaced.then_some(call.target.namespace.as_str()).filter(|ns| !ns.is_empty());
+        let matching: Vec<(Key, Arc<Value>)> = self
+            .store
+            .list(call.stored_as(), namespace)
+            .filter(|(_, object)| selector.matches(object))
+            .map(|(key, object)| (key.clone(), Arc::clone(object)))
+            .collect();
+        for (key, _) in &matching {
+            self.delete(call, key, options)?;
+        }
+        Ok(matching.into_iter().map(|(_, object)| object).collect())
+    }
+
+    /// Takes an object out of the store, with what hangs on it.
+    pub(super) fn remove(&mut self, resource: &GroupResource, key: &Key) -> Option<Arc<Value>> {
+        let removed = self.store.remove(resource, key)?;
+        self.removed(resource, &removed);
+        Some(removed)
+    }
+
+    /// Removes an object whose deletion only waited for finalizers that are gone now.
+    pub(super) fn remove_if_finalized(&mut self, resource: &GroupResource, key: &Key) {
+        let Some(object) = self.store.get(resource, key) else { return };
+        let metadata = &object["metadata"];
+        let terminating = metadata.get("deletionTimestamp").is_some();
+        let graceful = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
+        if terminating && !graceful && finalizers(metadata).is_empty() && !namespace_in_use(resource, object) {
+            self.remove(resource, key);
+        }
+    }
+}
+
+impl State {
+    /// Follows up on the removal of an object.
+    fn removed(&mut self, resource: &GroupResource, object: &Value) {
+        match (&*resource.group, &*resource.plural) {
+            ("", "services") => self.forget_reservations(object),
+            ("apiextensions.k8s.io", "customresourcedefinitions") => self.withdraw_definition(object),
+            _ => {}
+        }
+    }
+}
+
+fn namespace_in_use(resource: &GroupResource, object: &Value) -> bool {
+    resource.group.is_empty()
+        && resource.plural == "namespaces"
+        && object["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+fn finalizers(metadata: &Value) -> Vec<&str> {
+    metadata["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// Marks `object` for deletion; false when nothing keeps it from going at once.
+fn mark(call: &Call, object: &mut Value, options: &DeleteOptions) -> bool {
+    let added = match options.propagation.as_deref() {
+        Some("Foreground") => Some(FOREGROUND),
+        Some("Orphan") => Some(ORPHAN),
+        _ => None,
+    };
+    if let Some(added) = added
+        && !finalizers(&object["metadata"]).contains(&added)
+    {
+        match object["metadata"]["finalizers"].as_array_mut() {
+            Some(finalizers) => finalizers.push(json!(added)),
+            None => object["metadata"]["finalizers"] = json!([added]),
+        }
+    }
+    let grace = grace_period(call, object, options);
+    let waits = !finalizers(&object["metadata"]).is_empty() || grace > 0 || namespace_in_use(call.stored_as(), object);
+    if !waits {
+        return false;
+    }
+    if call.resource.kind == "Namespace" {
+        object["status"]["phase"] = json!("Terminating");
+    }
+    let first_time = object["metadata"].get("deletionTimestamp").is_none();
+    let shortened = object["metadata"]["deletionGracePeriodSeconds"].as_i64().is_some_and(|before| grace < before);
+    if first_time || shortened {
+        let now: Timestamp = call.now.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        let end = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(now);
+        object["metadata"]["deletionTimestamp"] = json!(clock::seconds(end));
+        object["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        if first_time && let Some(generation) = object["metadata"]["generation"].as_i64() {
+            object["metadata"]["generation"] = json!(generation + 1);
+        }
+    }
+    true
+}
+
+/// Only pods that run somewhere get time to stop: nobody would end the deletion of the others.
+fn grace_period(call: &Call, object: &Value, options: &DeleteOptions) -> i64 {
+    let running = call.resource.kind == "Pod"
+        && object["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty())
+        && !matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    if !running {
+        return 0;
+    }
+    let default = object["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    options.grace_period.unwrap_or(default).max(0)
+}

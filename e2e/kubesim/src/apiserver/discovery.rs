@@ -1,0 +1,148 @@
+//! Discovery: what groups, versions and resources there are, in the aggregated and the older form.
+
+use serde_json::{Value, json};
+
+use super::catalog::{Catalog, Group};
+use super::failure::Failure;
+use super::resource::Resource;
+
+/// Content type of the aggregated documents; clients check that it echoes what they asked for.
+pub(super) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// Whether a client asks for the aggregated form, in the version that is served.
+pub(super) fn wants_aggregated(accept: &str) -> bool {
+    accept.split(',').any(|media| {
+        media.contains("as=APIGroupDiscoveryList") && media.contains("v=v2;")
+            || media.contains("as=APIGroupDiscoveryList") && media.trim_end().ends_with("v=v2")
+    })
+}
+
+/// `/api` (`core`) or `/apis` in one document.
+pub(super) fn aggregated(catalog: &Catalog, core: bool) -> Value {
+    let groups: Vec<Value> = catalog
+        .groups()
+        .iter()
+        .filter(|group| group.name.is_empty() == core)
+        .map(|group| {
+            let versions: Vec<Value> = group
+                .versions
+                .iter()
+                .map(|version| {
+                    let resources: Vec<Value> =
+                        catalog.of(&group.name, version).map(|r| aggregated_resource(r)).collect();
+                    json!({"version": version, "freshness": "Current", "resources": resources})
+                })
+                .collect();
+            json!({"metadata": {"name": group.name, "creationTimestamp": null}, "versions": versions})
+        })
+        .collect();
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": groups})
+}
+
+fn aggregated_resource(resource: &Resource) -> Value {
+    let subresources: Vec<Value> = resource
+        .subresources
+        .iter()
+        .map(|sub| {
+            let kind = match sub.body {
+                Some((group, version, kind)) => json!({"group": group, "version": version, "kind": kind}),
+                None => resource.gvk(),
+            };
+            json!({"subresource": sub.name, "responseKind": kind, "verbs": sub.verbs})
+        })
+        .collect();
+    let mut item = json!({
+        "resource": resource.plural,
+        "responseKind": resource.gvk(),
+        "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": resource.singular,
+        "verbs": resource.verbs(),
+    });
+    let optional = [
+        ("shortNames", json!(resource.short_names)),
+        ("categories", json!(resource.categories)),
+        ("subresources", json!(subresources)),
+    ];
+    for (key, list) in optional {
+        if list.as_array().is_some_and(|list| !list.is_empty()) {
+            item[key] = list;
+        }
+    }
+    item
+}
+
+/// `/api` in the older form.
+pub(super) fn core_versions() -> Value {
+    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+}
+
+/// `/apis` in the older form.
+pub(super) fn group_list(catalog: &Catalog) -> Value {
+    let groups: Vec<Value> = catalog.groups().iter().filter(|group| !group.name.is_empty()).map(group_entry).collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+}
+
+/// `/apis/<group>`.
+pub(super) fn group(catalog: &Catalog, name: &str) -> Result<Value, Failure> {
+    let groups = catalog.groups();
+    let found = groups.iter().find(|group| group.name == name).ok_or_else(Failure::no_such_resource)?;
+    let mut entry = group_entry(found);
+    entry["kind"] = json!("APIGroup");
+    entry["apiVersion"] = json!("v1");
+    Ok(entry)
+}
+
+fn group_entry(group: &Group) -> Value {
+    let versions: Vec<Value> = group
+        .versions
+        .iter()
+        .map(|version| json!({"groupVersion": format!("{}/{version}", group.name), "version": version}))
+        .collect();
+    json!({"name": group.name, "versions": versions, "preferredVersion": versions.first()})
+}
+
+/// `/api/v1` or `/apis/<group>/<version>`.
+pub(super) fn resource_list(catalog: &Catalog, group: &str, version: &str) -> Result<Value, Failure> {
+    let resources: Vec<Value> = catalog.of(group, version).flat_map(|resource| entries(resource)).collect();
+    if resources.is_empty() {
+        return Err(Failure::no_such_resource());
+    }
+    Ok(json!({
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": super::resource::api_version(group, version),
+        "resources": resources,
+    }))
+}
+
+fn entries(resource: &Resource) -> Vec<Value> {
+    let mut main = json!({
+        "name": resource.plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": resource.verbs(),
+    });
+    if !resource.short_names.is_empty() {
+        main["shortNames"] = json!(resource.short_names);
+    }
+    if !resource.categories.is_empty() {
+        main["categories"] = json!(resource.categories);
+    }
+    let subresources = resource.subresources.iter().map(|sub| {
+        let mut entry = json!({
+            "name": format!("{}/{}", resource.plural, sub.name),
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+            "verbs": sub.verbs,
+        });
+        if let Some((group, version, kind)) = sub.body {
+            entry["group"] = json!(group);
+            entry["version"] = json!(version);
+            entry["kind"] = json!(kind);
+        }
+        entry
+    });
+    std::iter::once(main).chain(subresources).collect()
+}

@@ -1,0 +1,212 @@
+//! Refusals in the words of a Kubernetes API server: the `Status` object every client parses.
+
+use serde_json::{Value, json};
+
+/// A request the server refuses, ready to be sent as a `Status` of kind `Failure`.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    details: Value,
+}
+
+/// One field that makes an object invalid; its text is what `kubectl` prints after the field path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cause {
+    reason: &'static str,
+    field: String,
+    message: String,
+}
+
+impl Cause {
+    pub(super) fn required(field: impl Into<String>, detail: &str) -> Self {
+        Self::new("FieldValueRequired", field, "Required value", detail)
+    }
+
+    pub(super) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self::new("FieldValueInvalid", field, &format!("Invalid value: {value}"), detail)
+    }
+
+    pub(super) fn wrong_type(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self { reason: "FieldValueTypeInvalid", ..Self::invalid(field, value, detail) }
+    }
+
+    pub(super) fn unsupported(field: impl Into<String>, value: &Value, supported: &[String]) -> Self {
+        let supported = supported.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(", ");
+        Self::new(
+            "FieldValueNotSupported",
+            field,
+            &format!("Unsupported value: {value}"),
+            &format!("supported values: {supported}"),
+        )
+    }
+
+    pub(super) fn forbidden(field: impl Into<String>, detail: &str) -> Self {
+        Self::new("FieldValueForbidden", field, "Forbidden", detail)
+    }
+
+    pub(super) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        Self::new("FieldValueDuplicate", field, &format!("Duplicate value: {value}"), "")
+    }
+
+    fn new(reason: &'static str, field: impl Into<String>, what: &str, detail: &str) -> Self {
+        let message = if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") };
+        Self { reason, field: field.into(), message }
+    }
+
+    fn text(&self) -> String {
+        if self.field.is_empty() {
+            return self.message.clone();
+        }
+        format!("{}: {}", self.field, self.message)
+    }
+}
+
+impl Failure {
+    pub(super) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: Value::Null }
+    }
+
+    /// The resource or path itself is unknown: clients tell this from a missing object by the absent name.
+    pub(super) fn no_such_resource() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
+    pub(super) fn not_found(group: &str, plural: &str, name: &str) -> Self {
+        Self::new(404, "NotFound", format!("{} {name:?} not found", qualified(group, plural)))
+            .about(group, plural, name)
+    }
+
+    pub(super) fn already_exists(group: &str, plural: &str, name: &str) -> Self {
+        Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", qualified(group, plural)))
+            .about(group, plural, name)
+    }
+
+    pub(super) fn conflict(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        Self::new(
+            409,
+            "Conflict",
+            format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(group, plural)),
+        )
+        .about(group, plural, name)
+    }
+
+    /// Some other writer changed the object since the caller read it.
+    pub(super) fn modified(group: &str, plural: &str, name: &str) -> Self {
+        Self::conflict(
+            group,
+            plural,
+            name,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
+    }
+
+    /// Server-side apply met fields of other managers; `conflicts` holds (manager, field path).
+    pub(super) fn apply_conflict(conflicts: &[(String, String)]) -> Self {
+        let (first, lines) = match conflicts {
+            [(manager, field)] => {
+                ("Apply failed with 1 conflict".to_owned(), vec![format!("conflict with {manager}: {field}")])
+            }
+            many => {
+                let mut lines = Vec::new();
+                let mut last = "";
+                for (manager, field) in many {
+                    if manager != last {
+                        lines.push(format!("conflicts with {manager}:"));
+                        last = manager;
+                    }
+                    lines.push(format!("- {field}"));
+                }
+                (format!("Apply failed with {} conflicts", many.len()), lines)
+            }
+        };
+        let causes: Vec<Value> = conflicts
+            .iter()
+            .map(|(manager, field)| {
+                json!({"reason": "FieldManagerConflict", "message": format!("conflict with {manager}"), "field": field})
+            })
+            .collect();
+        let mut failure = Self::new(409, "Conflict", format!("{first}: {}", lines.join("\n")));
+        failure.details = json!({ "causes": causes });
+        failure
+    }
+
+    pub(super) fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
+        let texts: Vec<String> = causes.iter().map(Cause::text).collect();
+        let text = match texts.as_slice() {
+            [one] => one.clone(),
+            many => format!("[{}]", many.join(", ")),
+        };
+        let mut failure = Self::new(422, "Invalid", format!("{} {name:?} is invalid: {text}", qualified(group, kind)))
+            .about(group, kind, name);
+        failure.details["causes"] = causes
+            .iter()
+            .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
+            .collect();
+        failure
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    pub(super) fn forbidden(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        Self::new(403, "Forbidden", format!("{} {name:?} is forbidden: {why}", qualified(group, plural)))
+            .about(group, plural, name)
+    }
+
+    /// History before the asked resource version is gone: the client must list again.
+    pub(super) fn expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    }
+
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(503, "ServiceUnavailable", message)
+    }
+
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(500, "InternalError", message)
+    }
+
+    pub(super) fn with_cause(mut self, reason: &str, field: &str, message: &str) -> Self {
+        if self.details.is_null() {
+            self.details = json!({});
+        }
+        self.details["causes"] = json!([{"reason": reason, "message": message, "field": field}]);
+        self
+    }
+
+    fn about(mut self, group: &str, kind: &str, name: &str) -> Self {
+        self.details = json!({"name": name, "kind": kind});
+        if !group.is_empty() {
+            self.details["group"] = json!(group);
+        }
+        self
+    }
+
+    /// The `Status` object clients decode.
+    pub(super) fn status(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "code": self.code,
+        });
+        if !self.details.is_null() {
+            status["details"] = self.details.clone();
+        }
+        status
+    }
+}
+
+fn qualified(group: &str, name: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
+}

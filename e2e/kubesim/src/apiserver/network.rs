@@ -1,0 +1,61 @@
+//! The loopback network of a cluster: binding the API server claims it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tokio::net::TcpListener;
+
+use super::Error;
+
+/// The usual port of a Kubernetes API server.
+const PORT: u16 = 6443;
+
+/// Second octets that clusters are given; 127.0 to 127.15 stay free for other programs.
+const NETWORKS: std::ops::RangeInclusive<u8> = 16..=250;
+
+/// Where an API server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bind {
+    /// `127.X.0.1:6443` with the first X, from a random start, that nobody has bound.
+    #[default]
+    Choose,
+    /// A fixed loopback address; its first two octets name the network.
+    Address(SocketAddr),
+}
+
+impl Bind {
+    pub(super) fn address(self) -> SocketAddr {
+        match self {
+            Self::Choose => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT),
+            Self::Address(address) => address,
+        }
+    }
+}
+
+pub(super) async fn bind(bind: Bind) -> Result<TcpListener, Error> {
+    match bind {
+        Bind::Address(address) if !address.ip().is_loopback() => Err(Error::NotLoopback(address)),
+        Bind::Address(address) => TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source }),
+        Bind::Choose => {
+            let count = usize::from(NETWORKS.end() - NETWORKS.start()) + 1;
+            let start = usize::from(uuid::Uuid::new_v4().as_bytes()[0]) % count;
+            for second in NETWORKS.cycle().skip(start).take(count) {
+                let address = SocketAddr::new(Ipv4Addr::new(127, second, 0, 1).into(), PORT);
+                if let Ok(listener) = TcpListener::bind(address).await {
+                    return Ok(listener);
+                }
+            }
+            Err(Error::NoFreeNetwork)
+        }
+    }
+}
+
+/// First two octets of the network an address belongs to.
+pub(super) fn of(address: SocketAddr) -> [u8; 2] {
+    match address.ip() {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            [a, b]
+        }
+        IpAddr::V6(_) => [127, 0],
+    }
+}

@@ -1,0 +1,113 @@
+//! Everything the server knows, behind one lock: each request sees and leaves a consistent state.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::addresses::ServiceAddresses;
+use super::catalog::Catalog;
+use super::clock;
+use super::request::{Query, Target};
+use super::resource::Resource;
+use super::store::{GroupResource, Key, Store};
+use super::tokens::Tokens;
+
+/// Shared by all requests.
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Turns true when the server stops, which ends watches and followed logs.
+    pub(super) stopping: watch::Sender<bool>,
+    pub(super) http: reqwest::Client,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) store: Store,
+    pub(super) catalog: Catalog,
+    pub(super) tokens: Tokens,
+    pub(super) addresses: ServiceAddresses,
+}
+
+/// One request on one resource, with what is the same for all of its steps.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) resource: Arc<Resource>,
+    pub(super) target: Target,
+    pub(super) query: Query,
+    /// The field manager: the one asked for, or the program named in the user agent.
+    pub(super) manager: String,
+    /// RFC 3339 in whole seconds.
+    pub(super) now: String,
+}
+
+impl Call {
+    pub(super) fn key(&self) -> Key {
+        Key::new(&self.target.namespace, &self.target.name)
+    }
+
+    pub(super) fn stored_as(&self) -> &GroupResource {
+        &self.resource.stored_as
+    }
+}
+
+impl Shared {
+    pub(super) fn new(state: State, http: reqwest::Client) -> Self {
+        Self { state: Mutex::new(state), stopping: watch::Sender::new(false), http }
+    }
+
+    /// A panic while the lock was held leaves complete objects behind: every write is one map insertion.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(super) fn new(addresses: ServiceAddresses) -> Self {
+        let mut state = Self { store: Store::new(), catalog: Catalog::new(), tokens: Tokens::default(), addresses };
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            state.found_namespace(name);
+        }
+        state
+    }
+
+    pub(super) fn namespace(&self, name: &str) -> Option<&Arc<Value>> {
+        self.store.get(&GroupResource::new("", "namespaces"), &Key::new("", name))
+    }
+
+    /// Creates one of the namespaces that exist from the start.
+    fn found_namespace(&mut self, name: &str) {
+        let now = clock::now();
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": name,
+                "uid": uuid::Uuid::new_v4().to_string(),
+                "creationTimestamp": now,
+                "labels": {"kubernetes.io/metadata.name": name},
+            },
+            "spec": {"finalizers": ["kubernetes"]},
+            "status": {"phase": "Active"},
+        });
+        self.store.put(&GroupResource::new("", "namespaces"), Key::new("", name), namespace);
+        self.furnish_namespace(name, &now);
+    }
+
+    /// Puts the default service account into a new namespace, so that no client can be faster than it.
+    pub(super) fn furnish_namespace(&mut self, name: &str, now: &str) {
+        let account = json!({
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {
+                "name": "default",
+                "namespace": name,
+                "uid": uuid::Uuid::new_v4().to_string(),
+                "creationTimestamp": now,
+            },
+        });
+        self.store.put(&GroupResource::new("", "serviceaccounts"), Key::new(name, "default"), account);
+    }
+}

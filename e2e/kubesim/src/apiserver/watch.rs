@@ -1,0 +1,204 @@
+//! Watches: the history of a collection from a revision on, as a stream of events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::Stream;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use super::negotiation::Form;
+use super::selector::Selector;
+use super::state::{Call, Shared, State};
+use super::store::Change;
+
+/// How often a quiet watch tells its client how far it has come.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+/// Clients that set no limit are asked to come back after this time, as a real server does.
+const LONGEST: u64 = 3600;
+
+/// One watch. It holds a revision, not a queue: a slow client costs no memory and gets `410 Gone` in the end.
+struct Watch {
+    shared: Arc<Shared>,
+    call: Call,
+    selector: Selector,
+    form: Form,
+    position: u64,
+    pending: VecDeque<String>,
+    wake: tokio::sync::watch::Receiver<u64>,
+    stopping: tokio::sync::watch::Receiver<bool>,
+    end: Instant,
+    /// Absent when the client did not allow bookmarks.
+    next_bookmark: Option<Instant>,
+    finished: bool,
+}
+
+/// Starts a watch; the events it begins with are collected under the lock, so none is lost or doubled.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    call: Call,
+    form: Form,
+) -> Result<impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + use<>, Failure> {
+    let selector = call.selector()?;
+    let mut state = shared.lock();
+    state.check_revision(&call)?;
+    let since = call.query.number("resourceVersion").unwrap_or(0);
+    let send_initial = call.query.flag("sendInitialEvents");
+    let bookmarks = call.query.flag("allowWatchBookmarks");
+    if send_initial && !bookmarks {
+        return Err(Failure::new(
+            422,
+            "Invalid",
+            "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents requires \
+             allowWatchBookmarks",
+        ));
+    }
+    let seconds = call.query.number("timeoutSeconds").unwrap_or(LONGEST);
+    let now = Instant::now();
+    let mut watch = Watch {
+        shared: Arc::clone(shared),
+        wake: state.store.subscribe(call.stored_as()),
+        stopping: shared.stopping.subscribe(),
+        selector,
+        form,
+        position: since,
+        pending: VecDeque::new(),
+        end: now + Duration::from_secs(seconds),
+        next_bookmark: bookmarks.then(|| now + BOOKMARK_INTERVAL),
+        finished: false,
+        call,
+    };
+    if since == 0 || send_initial {
+        watch.begin_with_present(&state, send_initial);
+    } else {
+        watch.catch_up(&state);
+    }
+    drop(state);
+    Ok(futures::stream::unfold(watch, |mut watch| async move {
+        let event = watch.next().await?;
+        Some((Ok(Bytes::from(event)), watch))
+    }))
+}
+
+impl Watch {
+    fn begin_with_present(&mut self, state: &State, mark_end: bool) {
+        let present: Vec<Arc<Value>> = state
+            .store
+            .list(self.call.stored_as(), self.call.namespace())
+            .filter(|(_, object)| self.call.selects(&self.selector, object))
+            .map(|(_, object)| Arc::clone(object))
+            .collect();
+        for object in present {
+            self.push("ADDED", &object);
+        }
+        self.position = state.store.revision();
+        if mark_end {
+            self.push_bookmark(&json!({"k8s.io/initial-events-end": "true"}));
+        }
+    }
+
+    /// Queues what happened since the last look. A history that no longer reaches back ends the watch.
+    fn catch_up(&mut self, state: &State) {
+        match state.store.since(self.call.stored_as(), self.position) {
+            Ok(changes) => {
+                for change in &changes {
+                    self.push_change(change);
+                }
+                self.position = state.store.revision();
+            }
+            Err(oldest) => {
+                let failure = Failure::expired(format!("too old resource version: {} ({oldest})", self.position));
+                self.pending.push_back(line("ERROR", &failure.status()));
+                self.finished = true;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Some(event);
+            }
+            if self.finished || *self.stopping.borrow() {
+                return None;
+            }
+            let bookmark = self.next_bookmark.unwrap_or(self.end);
+            tokio::select! {
+                changed = self.wake.changed() => {
+                    changed.ok()?;
+                    let shared = Arc::clone(&self.shared);
+                    self.catch_up(&shared.lock());
+                }
+                _ = self.stopping.changed() => return None,
+                () = tokio::time::sleep_until(self.end) => return None,
+                () = tokio::time::sleep_until(bookmark), if self.next_bookmark.is_some() => {
+                    self.next_bookmark = Some(Instant::now() + BOOKMARK_INTERVAL);
+                    self.position = self.position.max(self.shared.lock().store.revision());
+                    self.push_bookmark(&Value::Null);
+                }
+            }
+        }
+    }
+
+    fn push_change(&mut self, change: &Change) {
+        let sees = |object: &Option<Arc<Value>>| object.as_ref().filter(|object| self.sees(object)).cloned();
+        match (sees(&change.before), sees(&change.after)) {
+            (None, Some(after)) => self.push("ADDED", &after),
+            (Some(_), Some(after)) => self.push("MODIFIED", &after),
+            (Some(before), None) => {
+                // The last state the client knew, at the revision it left the client's view.
+                let mut last = (*before).clone();
+                last["metadata"]["resourceVersion"] = json!(change.revision.to_string());
+                self.push("DELETED", &last);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn sees(&self, object: &Value) -> bool {
+        self.call.namespace().is_none_or(|namespace| object["metadata"]["namespace"] == namespace)
+            && self.call.selects(&self.selector, object)
+    }
+
+    fn push(&mut self, kind: &str, stored: &Value) {
+        let object = self.call.present(stored, self.form);
+        self.pending.push_back(line(kind, &object));
+    }
+
+    fn push_bookmark(&mut self, annotations: &Value) {
+        let mut metadata = json!({"resourceVersion": self.position.to_string()});
+        if !annotations.is_null() {
+            metadata["annotations"] = annotations.clone();
+        }
+        let resource = &self.call.resource;
+        let object = match self.form {
+            Form::Full => json!({"kind": resource.kind, "apiVersion": resource.api_version(), "metadata": metadata}),
+            Form::Metadata => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+            }
+            Form::Table => self.call.present(&json!({"metadata": metadata}), Form::Table),
+        };
+        self.pending.push_back(line("BOOKMARK", &object));
+    }
+}
+
+fn line(kind: &str, object: &Value) -> String {
+    let mut text = json!({"type": kind, "object": object}).to_string();
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_json() {
+        let text = line("ADDED", &json!({"metadata": {"name": "x"}}));
+        assert!(text.ends_with("}\n"));
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("json")["type"], "ADDED");
+    }
+}
