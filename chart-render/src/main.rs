@@ -1,3 +1,9 @@
-//! Entry point.
+//! Renders Helm charts without helm.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,159 @@
+//! All templates of one chart with its dependencies, parsed by gotmpl, and their execution.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use gotmpl::TemplateError;
+use gotmpl::parse::{CommandNode, Expr, ListNode, Node, Parser, PipeNode, Pos};
+
+use crate::eval::Frame;
+use crate::fault::{Fault, Site};
+use crate::funcs;
+use crate::quirks;
+use crate::value::Value;
+
+/// Nested executions of one template before helm takes it for an endless recursion.
+const MAX_NESTED_INCLUDES: usize = 1000;
+
+/// A template file.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl Source {
+    pub(crate) fn site(&self, pos: Pos) -> Site {
+        let offset = pos.offset.min(self.text.len());
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Site {
+            file: self.name.clone(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            excerpt: self.text[line_start..].lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// One named template: a file's body or a `define`.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) source: Rc<Source>,
+    pub(crate) body: ListNode,
+}
+
+/// The set of templates that can see one another.
+#[derive(Default)]
+pub(crate) struct Engine {
+    trees: BTreeMap<String, Rc<Tree>>,
+    running: RefCell<HashMap<String, usize>>,
+}
+
+impl Engine {
+    /// Parses one file; its defines replace earlier ones of the same name, as in Go.
+    pub(crate) fn add(&mut self, name: &str, text: &str) -> Result<(), Fault> {
+        let source = Rc::new(Source { name: name.to_owned(), text: text.to_owned() });
+        let parsed =
+            Parser::new(text, "{{", "}}").and_then(Parser::parse).map_err(|error| parse_fault(&source, error))?;
+        let (body, defines) = parsed;
+        check_functions(&body, &source)?;
+        for define in defines {
+            check_functions(&define.body, &source)?;
+            // Go keeps an earlier definition when the later one holds only blanks.
+            if !(define.body.is_empty_tree() && self.trees.contains_key(define.name.as_str())) {
+                let tree = Tree { source: Rc::clone(&source), body: define.body };
+                self.trees.insert(define.name.to_string(), Rc::new(tree));
+            }
+        }
+        self.trees.insert(name.to_owned(), Rc::new(Tree { source, body }));
+        Ok(())
+    }
+
+    /// Runs a template on `dot`.
+    pub(crate) fn execute(&self, name: &str, dot: &Value) -> Result<String, Fault> {
+        let tree = self.tree(name)?;
+        let mut out = String::new();
+        Frame::new(self, Rc::clone(&tree.source), dot.clone()).run(&tree.body, &mut out)?;
+        Ok(out)
+    }
+
+    /// `include`: like [`Engine::execute`], with helm's guard against endless recursion.
+    pub(crate) fn include(&self, name: &str, dot: &Value) -> Result<String, Fault> {
+        let depth = {
+            let mut running = self.running.borrow_mut();
+            let depth = running.entry(name.to_owned()).or_insert(0);
+            *depth += 1;
+            *depth
+        };
+        let result = if depth > MAX_NESTED_INCLUDES {
+            Err(Fault::new(format!(
+                "rendering template has a nested reference name: {name}: unable to execute template"
+            )))
+        } else {
+            self.execute(name, dot)
+        };
+        if let Some(depth) = self.running.borrow_mut().get_mut(name) {
+            *depth -= 1;
+        }
+        result
+    }
+
+    /// `tpl`: the text is a template that sees all others; what it defines ends with it.
+    pub(crate) fn expand(&self, text: &str, dot: &Value) -> Result<String, Fault> {
+        let mut nested = Self { trees: self.trees.clone(), running: RefCell::new(self.running.borrow().clone()) };
+        nested.add("tpl", text)?;
+        Ok(quirks::drop_no_value(&nested.include("tpl", dot)?))
+    }
+
+    pub(crate) fn tree(&self, name: &str) -> Result<Rc<Tree>, Fault> {
+        self.trees
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Fault::new(format!("no template {name:?} associated with template \"gotpl\"")))
+    }
+}
+
+fn parse_fault(source: &Source, error: TemplateError) -> Fault {
+    let (line, column, message) = match error {
+        TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. } => {
+            (line, col, message)
+        }
+        other => (1, 1, other.to_string()),
+    };
+    let excerpt = source.text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
+    let site = Site { file: source.name.clone(), line, column: column.max(1), excerpt };
+    Fault { sites: vec![site], ..Fault::new(format!("parse error: {message}")) }
+}
+
+/// Go refuses an unknown function while parsing, used or not.
+fn check_functions(list: &ListNode, source: &Source) -> Result<(), Fault> {
+    list.nodes.iter().try_for_each(|node| match node {
+        Node::List(inner) => check_functions(inner, source),
+        Node::Action(action) => check_pipe(&action.pipe, source),
+        Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+            check_pipe(&branch.pipe, source)?;
+            check_functions(&branch.body, source)?;
+            branch.else_body.as_ref().map_or(Ok(()), |body| check_functions(body, source))
+        }
+        Node::Template(call) => call.pipe.as_ref().map_or(Ok(()), |pipe| check_pipe(pipe, source)),
+        Node::Define(define) => check_functions(&define.body, source),
+        Node::Text(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
+    })
+}
+
+fn check_pipe(pipe: &PipeNode, source: &Source) -> Result<(), Fault> {
+    pipe.commands.iter().flat_map(|CommandNode { args, .. }| args).try_for_each(|expr| check_expr(expr, source))
+}
+
+fn check_expr(expr: &Expr, source: &Source) -> Result<(), Fault> {
+    match expr {
+        Expr::Identifier(pos, name) if !funcs::is_known(name) => {
+            Err(Fault { sites: vec![source.site(*pos)], ..Fault::new(format!("function {name:?} not defined")) })
+        }
+        Expr::Pipe(_, pipe) => check_pipe(pipe, source),
+        Expr::Chain(_, inner, _) => check_expr(inner, source),
+        _ => Ok(()),
+    }
+}

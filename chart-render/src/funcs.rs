@@ -1,0 +1,137 @@
+//! The functions templates call: Go's own, Sprig's and Helm's.
+//!
+//! Go checks the type of every argument, so `trunc 63 1.5` is an error and not a conversion. [`Call`] has one accessor
+//! per parameter type; a function that takes anything asks for [`Call::any`]. What Helm has and we do not is refused
+//! by name when it is called.
+
+mod compare;
+mod dicts;
+mod encoding;
+pub(crate) mod files;
+mod flow;
+mod lists;
+mod math;
+mod patterns;
+mod strings;
+mod types;
+mod unsupported;
+mod versions;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+pub(crate) use versions::satisfies;
+
+use crate::engine::Engine;
+use crate::fault::Fault;
+use crate::value::{Dict, Value};
+
+type Run = fn(&Call<'_>) -> Result<Value, Fault>;
+
+/// Name, fewest and most arguments (`None`: any number), implementation.
+type Entry = (&'static str, usize, Option<usize>, Run);
+
+static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
+    [
+        compare::TABLE,
+        dicts::TABLE,
+        encoding::TABLE,
+        flow::TABLE,
+        lists::TABLE,
+        math::TABLE,
+        patterns::TABLE,
+        strings::TABLE,
+        types::TABLE,
+        versions::TABLE,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|entry| (entry.0, *entry))
+    .collect()
+});
+
+/// Whether Helm knows the function, whether or not we can run it.
+pub(crate) fn is_known(name: &str) -> bool {
+    matches!(name, "and" | "or") || TABLE.contains_key(name) || unsupported::NAMES.contains(&name)
+}
+
+/// Runs a function.
+pub(crate) fn call(call: &Call<'_>) -> Result<Value, Fault> {
+    let Some((_, min, max, run)) = TABLE.get(call.name) else { return Err(unsupported::refuse(call.name)) };
+    let got = call.arguments.len();
+    if got < *min || max.is_some_and(|max| got > max) {
+        let want = if max.is_some() { min.to_string() } else { format!("at least {min}") };
+        return Err(Fault::new(format!("wrong number of args for {}: want {want} got {got}", call.name)));
+    }
+    run(call).map_err(|mut fault| {
+        if !fault.by_author && fault.sites.is_empty() {
+            fault.message = format!("error calling {}: {}", call.name, fault.message);
+        }
+        fault
+    })
+}
+
+/// A call with its evaluated arguments.
+pub(crate) struct Call<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) arguments: &'a [Value],
+    pub(crate) engine: &'a Engine,
+}
+
+impl Call<'_> {
+    fn any(&self, index: usize) -> Value {
+        self.arguments.get(index).cloned().unwrap_or(Value::Nil)
+    }
+
+    fn rest(&self, index: usize) -> &[Value] {
+        self.arguments.get(index..).unwrap_or_default()
+    }
+
+    fn str(&self, index: usize) -> Result<Rc<str>, Fault> {
+        match self.any(index) {
+            Value::Str(text) => Ok(text),
+            other => Err(wrong_type("string", &other)),
+        }
+    }
+
+    /// A Go `int`: a literal, a `len`, an `int`; not the `int64` that arithmetic and `--set` give.
+    fn int(&self, index: usize) -> Result<i64, Fault> {
+        match self.any(index) {
+            Value::Int(integer) => Ok(integer),
+            other => Err(wrong_type("int", &other)),
+        }
+    }
+
+    fn bool(&self, index: usize) -> Result<bool, Fault> {
+        match self.any(index) {
+            Value::Bool(value) => Ok(value),
+            other => Err(wrong_type("bool", &other)),
+        }
+    }
+
+    fn dict(&self, index: usize) -> Result<Dict, Fault> {
+        match self.any(index) {
+            Value::Map(map) => Ok(map),
+            other => Err(wrong_type("map[string]interface {}", &other)),
+        }
+    }
+
+    fn list(&self, index: usize) -> Result<Rc<Vec<Value>>, Fault> {
+        match self.any(index) {
+            Value::List(items) => Ok(items),
+            other => Err(Fault::new(format!("cannot {} on type {}", self.name, other.kind()))),
+        }
+    }
+}
+
+fn wrong_type(expected: &str, got: &Value) -> Fault {
+    match got {
+        Value::Nil => Fault::new(format!("invalid value; expected {expected}")),
+        other => Fault::new(format!("wrong type for value; expected {expected}; got {}", other.go_type())),
+    }
+}
+
+fn text(text: impl AsRef<str>) -> Result<Value, Fault> {
+    Ok(Value::str(text))
+}

@@ -1,0 +1,61 @@
+//! Integer arithmetic (`int64`, whatever goes in) and the float forms.
+
+use super::types::{to_float64, to_int64};
+use super::{Call, Entry};
+use crate::fault::Fault;
+use crate::value::Value;
+
+pub(super) const TABLE: &[Entry] = &[
+    ("add", 0, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).fold(0, i64::wrapping_add)))),
+    ("add1", 1, Some(1), |call| Ok(Value::Int64(to_int64(&call.any(0)).wrapping_add(1)))),
+    ("sub", 2, Some(2), |call| Ok(Value::Int64(to_int64(&call.any(0)).wrapping_sub(to_int64(&call.any(1)))))),
+    ("mul", 1, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).fold(1, i64::wrapping_mul)))),
+    ("div", 2, Some(2), |call| divide(call, i64::checked_div)),
+    ("mod", 2, Some(2), |call| divide(call, i64::checked_rem)),
+    ("max", 1, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).max().unwrap_or(0)))),
+    ("biggest", 1, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).max().unwrap_or(0)))),
+    ("min", 1, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).min().unwrap_or(0)))),
+    ("addf", 0, None, |call| Ok(Value::Float(call.arguments.iter().map(to_float64).sum()))),
+    ("mulf", 1, None, |call| Ok(Value::Float(call.arguments.iter().map(to_float64).product()))),
+    ("subf", 1, None, |call| fold_float(call, |total, value| total - value)),
+    ("divf", 1, None, |call| fold_float(call, |total, value| total / value)),
+    ("maxf", 1, None, |call| fold_float(call, f64::max)),
+    ("minf", 1, None, |call| fold_float(call, f64::min)),
+    ("ceil", 1, Some(1), |call| Ok(Value::Float(to_float64(&call.any(0)).ceil()))),
+    ("floor", 1, Some(1), |call| Ok(Value::Float(to_float64(&call.any(0)).floor()))),
+    ("round", 2, Some(3), round),
+    ("until", 1, Some(1), |call| Ok(steps(0, call.int(0)?, if call.int(0)? < 0 { -1 } else { 1 }))),
+    ("untilStep", 3, Some(3), |call| Ok(steps(call.int(0)?, call.int(1)?, call.int(2)?))),
+];
+
+fn divide(call: &Call<'_>, operation: fn(i64, i64) -> Option<i64>) -> Result<Value, Fault> {
+    operation(to_int64(&call.any(0)), to_int64(&call.any(1)))
+        .map(Value::Int64)
+        .ok_or_else(|| Fault::new("runtime error: integer divide by zero"))
+}
+
+fn fold_float(call: &Call<'_>, operation: fn(f64, f64) -> f64) -> Result<Value, Fault> {
+    let mut values = call.arguments.iter().map(to_float64);
+    let first = values.next().unwrap_or(0.0);
+    Ok(Value::Float(values.fold(first, operation)))
+}
+
+/// Half rounds up from the third argument on, 0.5 without it.
+fn round(call: &Call<'_>) -> Result<Value, Fault> {
+    let decimals = i32::try_from(call.int(1)?).map_err(|_| Fault::new("too many decimals"))?;
+    let threshold = call.arguments.get(2).map_or(0.5, to_float64);
+    let scale = 10_f64.powi(decimals);
+    let scaled = to_float64(&call.any(0)) * scale;
+    let rounded = if scaled.fract() >= threshold { scaled.ceil() } else { scaled.floor() };
+    Ok(Value::Float(rounded / scale))
+}
+
+fn steps(start: i64, stop: i64, step: i64) -> Value {
+    let mut items = Vec::new();
+    let mut at = start;
+    while (step > 0 && at < stop) || (step < 0 && at > stop) {
+        items.push(Value::Int(at));
+        at += step;
+    }
+    Value::list(items)
+}

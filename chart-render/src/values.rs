@@ -1,0 +1,120 @@
+//! A user's values: files and settings, merged in the order they are given, and then over the chart's defaults.
+
+mod coalesce;
+mod set;
+
+use serde_json::{Map, Value as Json};
+
+pub(crate) use coalesce::over_defaults;
+
+use crate::{numbers, yaml};
+
+/// Why a value cannot be taken.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// A values file is not YAML, or not a map.
+    #[error("values file {file}: {message}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A setting does not follow the grammar.
+    #[error("failed parsing {flag} data {input:?}: {message}")]
+    Set {
+        /// The flag: `--set`, `--set-string`, `--set-file` or `--set-json`.
+        flag: &'static str,
+        /// What was given.
+        input: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Values as given by the user; `null` stands for "drop the chart's default".
+///
+/// Helm applies all files first, then `--set-json`, `--set`, `--set-string` and `--set-file`; who builds `Values` by
+/// hand calls the methods in that order to get the same.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values {
+    tree: Map<String, Json>,
+}
+
+impl Values {
+    /// No values: the chart's defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Values built in code.
+    pub fn from_json(tree: Map<String, Json>) -> Self {
+        Self { tree }
+    }
+
+    /// What was given so far.
+    pub fn tree(&self) -> &Map<String, Json> {
+        &self.tree
+    }
+
+    pub(crate) fn into_tree(self) -> Map<String, Json> {
+        self.tree
+    }
+
+    /// A values file (`-f`); `file` is its name in errors. Every number becomes a float, as in Helm.
+    pub fn merge_yaml(&mut self, file: &str, text: &str) -> Result<&mut Self, Error> {
+        let failed = |message: &str| Error::File { file: file.to_owned(), message: message.to_owned() };
+        match yaml::parse(text).map_err(|message| failed(&message))? {
+            Json::Object(mut map) => {
+                map.values_mut().for_each(numbers::widen);
+                coalesce::layer(&mut self.tree, map);
+            }
+            Json::Null => {}
+            _ => return Err(failed("must be a map of values")),
+        }
+        Ok(self)
+    }
+
+    /// `--set a.b=1,c={x,y}`: integers, booleans and null are recognised.
+    pub fn set(&mut self, input: &str) -> Result<&mut Self, Error> {
+        self.apply("--set", input, &|text| Ok(set::typed(text)))
+    }
+
+    /// `--set-string a=1`: every value is a string.
+    pub fn set_string(&mut self, input: &str) -> Result<&mut Self, Error> {
+        self.apply("--set-string", input, &|text| Ok(Json::from(text)))
+    }
+
+    /// `--set-file a=path`: the value is what `read` gives for the path.
+    pub fn set_file(
+        &mut self,
+        input: &str,
+        read: &dyn Fn(&str) -> std::io::Result<String>,
+    ) -> Result<&mut Self, Error> {
+        self.apply("--set-file", input, &|path| {
+            read(path).map(Json::from).map_err(|error| format!("open {path}: {error}"))
+        })
+    }
+
+    /// `--set-json a={"b":1}`, or a whole JSON object of values.
+    pub fn set_json(&mut self, input: &str) -> Result<&mut Self, Error> {
+        let failed = |message: String| Error::Set { flag: "--set-json", input: input.to_owned(), message };
+        if input.trim_start().starts_with('{') {
+            let mut map: Map<String, Json> = serde_json::from_str(input).map_err(|error| failed(error.to_string()))?;
+            map.values_mut().for_each(numbers::widen);
+            coalesce::layer(&mut self.tree, map);
+        } else {
+            set::apply_json(&mut self.tree, input).map_err(failed)?;
+        }
+        Ok(self)
+    }
+
+    fn apply(&mut self, flag: &'static str, input: &str, read: set::Read<'_>) -> Result<&mut Self, Error> {
+        set::apply(&mut self.tree, input, read).map_err(|message| Error::Set {
+            flag,
+            input: input.to_owned(),
+            message,
+        })?;
+        Ok(self)
+    }
+}
