@@ -1,0 +1,33 @@
+{{/* The main ConfigMap: one flat key for each setting. */}}
+{{- define "wva.configData" -}}
+PROMETHEUS_BASE_URL: {{ required "wva.prometheus.baseURL must be the address of Prometheus" .Values.wva.prometheus.baseURL | quote }}
+PROMETHEUS_TLS_INSECURE_SKIP_VERIFY: {{ .Values.wva.prometheus.tls.insecureSkipVerify | quote }}
+{{- if .Values.wva.prometheus.caCert }}
+PROMETHEUS_CA_CERT_PATH: {{ .Values.wva.prometheus.tls.caCertPath | quote }}
+{{- end }}
+{{- with include "wva.prometheusTokenPath" . }}
+PROMETHEUS_TOKEN_PATH: {{ . | quote }}
+{{- end }}
+{{- with .Values.wva.prometheus.metricsCache }}
+PROMETHEUS_METRICS_CACHE_TTL: {{ .ttl | quote }}
+PROMETHEUS_METRICS_CACHE_CLEANUP_INTERVAL: {{ .cleanupInterval | quote }}
+PROMETHEUS_METRICS_CACHE_FETCH_INTERVAL: {{ .fetchInterval | quote }}
+PROMETHEUS_METRICS_CACHE_FRESH_THRESHOLD: {{ .freshThreshold | quote }}
+PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD: {{ .staleThreshold | quote }}
+PROMETHEUS_METRICS_CACHE_UNAVAILABLE_THRESHOLD: {{ .unavailableThreshold | quote }}
+{{- end }}
+GLOBAL_OPT_INTERVAL: {{ .Values.wva.reconcileInterval | quote }}
+METRICS_WINDOW: {{ .Values.wva.prometheus.metricsWindow | quote }}
+WVA_SCALE_TO_ZERO: {{ .Values.wva.scaleToZero | quote }}
+WVA_LIMITED_MODE: {{ .Values.wva.limitedMode | quote }}
+WVA_NODE_SELECTOR: {{ .Values.wva.nodeSelector | quote }}
+{{- end }}
+
+{{/* A token goes over encrypted connections only, unless a path is given on purpose. */}}
+{{- define "wva.prometheusTokenPath" -}}
+{{- if .Values.wva.prometheus.tokenPath -}}
+{{- .Values.wva.prometheus.tokenPath -}}
+{{- else if hasPrefix "https://" .Values.wva.prometheus.baseURL -}}
+/var/run/secrets/kubernetes.io/serviceaccount/token
+{{- end -}}
+{{- end }}

@@ -1,0 +1,41 @@
+{{/* Text made fit for a label's value: what may not stand there becomes a dash. */}}
+{{- define "wva.labelValue" -}}
+{{- regexReplaceAll "[^A-Za-z0-9_.-]" (toString .) "-" | trunc 63 | trimAll "-_." -}}
+{{- end }}
+
+{{- define "wva.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "wva.labelValue" (include "wva.name" .) | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* Selects the controller's pods. Selectors cannot change, so the instance id is not part of them. */}}
+{{- define "wva.controllerSelector" -}}
+control-plane: controller-manager
+{{ include "wva.selectorLabels" . }}
+{{- end }}
+
+{{/* Only when an id is set: its absence is what marks an object as belonging to the controller without an id. */}}
+{{- define "wva.instanceLabel" -}}
+{{- with .Values.wva.controllerInstance }}
+wva.llmd.ai/controller-instance: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of every object. */}}
+{{- define "wva.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{ include "wva.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+{{- include "wva.instanceLabel" . }}
+{{- end }}
+
+{{/* Labels of the model's Service, and what its ServiceMonitor selects: this release's Service and no other. */}}
+{{- define "wva.vllmSelector" -}}
+app.kubernetes.io/component: vllm
+{{ include "wva.selectorLabels" . }}
+{{- end }}
+
+{{- define "wva.modelLabel" -}}
+llm-d.ai/model: {{ include "wva.labelValue" .Values.llmd.modelName | quote }}
+{{- end }}
