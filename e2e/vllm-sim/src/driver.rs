@@ -69,8 +69,12 @@ impl Driver {
     /// Starts an engine with `settings`, at time zero now. Must be called within a tokio runtime; the task ends on
     /// [`Driver::close`].
     pub fn start(settings: Settings) -> Self {
-        let stats = Stats::new(settings.max_model_len);
-        let state = State { engine: Engine::new(settings), stats, listeners: HashMap::new(), closed: false };
+        let state = State {
+            stats: Stats::new(settings.max_model_len),
+            engine: Engine::new(settings),
+            listeners: HashMap::new(),
+            closed: false,
+        };
         let shared = Shared { epoch: Instant::now(), state: Mutex::new(state), bell: Notify::new() };
         let driver = Self { shared: Arc::new(shared) };
         tokio::spawn(driver.clone().run());

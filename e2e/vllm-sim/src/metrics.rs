@@ -1,5 +1,5 @@
 //! `/metrics` as vLLM writes it: names, types, labels and buckets of vLLM's own exporter, in the classic Prometheus
-//! text format of its Python client. (The `prometheus-client` crate writes OpenMetrics only, where a counter's family
+//! text format of its Python client. (The `prometheus-client` crate writes `OpenMetrics` only, where a counter's family
 //! loses its `_total`; a Prometheus that negotiates text would then store other metadata than with a real server.)
 
 mod compat;

@@ -113,15 +113,10 @@ impl Engine {
             }
             sequence.generated += 1;
             let previous = sequence.last_token.replace(step.ends).unwrap_or(sequence.arrived);
-            let completes_prompt = match sequence.first_token {
-                Some(_) => None,
-                None => {
-                    sequence.first_token = Some(step.ends);
-                    Some(sequence.request.prompt_tokens)
-                }
-            };
+            let completes_prompt = sequence.first_token.is_none().then_some(sequence.request.prompt_tokens);
+            sequence.first_token.get_or_insert(step.ends);
             let last = sequence.generated >= sequence.request.output_tokens;
-            let since_previous = step.ends - previous;
+            let since_previous = step.ends.saturating_sub(previous);
             events.push(Event::Token { id: sequence.id, completes_prompt, last, since_previous });
             if !last {
                 return true;

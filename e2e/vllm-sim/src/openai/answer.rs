@@ -57,7 +57,7 @@ impl Answer {
             Endpoint::Completions => "text_completion",
             Endpoint::Chat => "chat.completion",
         };
-        let mut body = self.body(object, vec![choice_with(choice, Some(reason))]);
+        let mut body = self.body(object, &[choice_with(choice, Some(reason))]);
         body["usage"] = usage.to_json();
         body
     }
@@ -82,13 +82,13 @@ impl Answer {
 
     /// The chunk without choices that ends a stream whose client asked for usage.
     pub fn usage_chunk(&self, usage: Usage) -> Value {
-        let mut body = self.body(self.chunk_object(), vec![]);
+        let mut body = self.body(self.chunk_object(), &[]);
         body["usage"] = usage.to_json();
         body
     }
 
     fn chunk(&self, choice: Value, reason: Option<FinishReason>) -> Value {
-        self.body(self.chunk_object(), vec![choice_with(choice, reason)])
+        self.body(self.chunk_object(), &[choice_with(choice, reason)])
     }
 
     fn chunk_object(&self) -> &'static str {
@@ -98,7 +98,7 @@ impl Answer {
         }
     }
 
-    fn body(&self, object: &str, choices: Vec<Value>) -> Value {
+    fn body(&self, object: &str, choices: &[Value]) -> Value {
         json!({"id": self.id, "object": object, "created": self.created, "model": self.model, "choices": choices})
     }
 

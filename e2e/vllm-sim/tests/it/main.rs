@@ -1,0 +1,10 @@
+//! The server over HTTP, in-process, and the program as a process.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test that called it")]
+
+mod admin;
+mod api;
+mod load;
+mod metrics;
+mod process;
+mod support;
