@@ -8,13 +8,11 @@ PROMETHEUS_CA_CERT_PATH: {{ .Values.wva.prometheus.tls.caCertPath | quote }}
 {{- with include "wva.prometheusTokenPath" . }}
 PROMETHEUS_TOKEN_PATH: {{ . | quote }}
 {{- end }}
-{{- with .Values.wva.prometheus.metricsCache }}
-PROMETHEUS_METRICS_CACHE_TTL: {{ .ttl | quote }}
-PROMETHEUS_METRICS_CACHE_CLEANUP_INTERVAL: {{ .cleanupInterval | quote }}
-PROMETHEUS_METRICS_CACHE_FETCH_INTERVAL: {{ .fetchInterval | quote }}
-PROMETHEUS_METRICS_CACHE_FRESH_THRESHOLD: {{ .freshThreshold | quote }}
-PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD: {{ .staleThreshold | quote }}
-PROMETHEUS_METRICS_CACHE_UNAVAILABLE_THRESHOLD: {{ .unavailableThreshold | quote }}
+{{- $cache := default dict .Values.wva.prometheus.metricsCache }}
+{{- range $name := list "ttl" "cleanupInterval" "fetchInterval" "freshThreshold" "staleThreshold" "unavailableThreshold" }}
+{{- with get $cache $name }}
+PROMETHEUS_METRICS_CACHE_{{ regexReplaceAll "([A-Z])" $name "_${1}" | upper }}: {{ . | quote }}
+{{- end }}
 {{- end }}
 GLOBAL_OPT_INTERVAL: {{ .Values.wva.reconcileInterval | quote }}
 METRICS_WINDOW: {{ .Values.wva.prometheus.metricsWindow | quote }}
