@@ -1,3 +1,99 @@
-//! Entry point.
+//! `kubesim`: an embedded cluster for use from a shell.
 
-fn main() {}
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::Parser;
+use kubesim::{
+    cluster::{Cluster, Options},
+    node::{Images, Mapping, NodeConfig},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A Kubernetes cluster on loopback, without containers
+///
+/// Starts an API server, workload controllers and nodes in one process. Pods run as local processes. All objects are
+/// gone when the cluster stops.
+#[derive(Parser, Debug)]
+#[command(name = "kubesim", version)]
+struct Args {
+    /// A node, as name=NAME[,gpus=N,product=NAME,memory=MIB,resource=nvidia.com/gpu,cpu=N,ram=SIZE,pods=N,label.KEY=VALUE];
+    /// may be given several times. Without any there is one plain node
+    #[arg(long = "node", value_name = "NODE")]
+    nodes: Vec<NodeConfig>,
+
+    /// The local program, with leading arguments, that stands for an image repository; may be given several times
+    #[arg(long = "image", value_name = "REPO=PROGRAM")]
+    images: Vec<Mapping>,
+
+    /// Also write the kubeconfig to this file
+    #[arg(long, value_name = "FILE")]
+    kubeconfig_out: Option<PathBuf>,
+
+    /// Keep volumes and logs below this directory instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+
+    /// How often horizontal pod autoscalers are evaluated
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    hpa_sync_period: Duration,
+
+    /// First wait of a container that keeps failing; it doubles up to 30 times that
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    crash_backoff: Duration,
+}
+
+/// Reads `500ms`, `15s`, `2m` or a sum of such.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("`{text}` is not a duration; examples: 500ms, 15s, 2m"))?;
+    let duration = Duration::try_from(span).map_err(|_| format!("`{text}` is negative"))?;
+    if duration.is_zero() { Err("a duration above zero is needed".to_owned()) } else { Ok(duration) }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,kubesim=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Before anything starts, so that no signal is lost.
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+
+    let nodes = if args.nodes.is_empty() { vec![NodeConfig::new("node-0")] } else { args.nodes };
+    let images =
+        args.images.into_iter().fold(Images::default(), |images, mapping| images.with(mapping.image, mapping.program));
+    let cluster = Cluster::start(Options {
+        nodes,
+        images,
+        hpa_sync_period: args.hpa_sync_period,
+        crash_backoff: args.crash_backoff,
+        work_dir: args.work_dir,
+        ..Options::default()
+    })
+    .await
+    .context("starting the cluster")?;
+    let announced = announce(&cluster, args.kubeconfig_out.as_deref());
+    if announced.is_ok() {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+    cluster.shutdown().await;
+    announced
+}
+
+/// Tells the shell how to reach the cluster.
+fn announce(cluster: &Cluster, out: Option<&std::path::Path>) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut path = cluster.kubeconfig_path().to_owned();
+    if let Some(out) = out {
+        std::fs::copy(&path, out).with_context(|| format!("writing the kubeconfig to {}", out.display()))?;
+        path = out.to_owned();
+    }
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "export KUBECONFIG={}", path.display()).context("printing the kubeconfig's path")?;
+    stdout.flush().context("printing the kubeconfig's path")
+}

@@ -1,0 +1,114 @@
+//! The workload controllers: what turns the objects users write into pods, addresses and replica counts.
+//!
+//! Each is an ordinary API client. It reads from shared caches, compares what is with what should be, and writes the
+//! difference; whatever it missed, the next change or retry brings back. Nothing here knows which server it talks
+//! to, so the same controllers run against a real API server that has none of its own.
+
+mod claim;
+pub(crate) mod deployment;
+mod endpoints;
+pub(crate) mod pods;
+mod replica_set;
+mod scheduler;
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    core::v1::{Endpoints, Node, Pod, Service},
+    discovery::v1::EndpointSlice,
+};
+use kube::{Api, Client, runtime::watcher};
+use tokio::task::JoinSet;
+use tracing::{Instrument, info_span};
+
+use crate::machinery::{cache::Cache, events::Recorder};
+
+/// How the controllers behave.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How often each `HorizontalPodAutoscaler` is evaluated.
+    pub hpa_sync_period: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { hpa_sync_period: Duration::from_secs(15) }
+    }
+}
+
+/// What all controllers share.
+pub(crate) struct Context {
+    client: Client,
+    recorder: Recorder,
+    deployments: Cache<Deployment>,
+    replica_sets: Cache<ReplicaSet>,
+    pods: Cache<Pod>,
+    services: Cache<Service>,
+    endpoints: Cache<Endpoints>,
+    slices: Cache<EndpointSlice>,
+    nodes: Cache<Node>,
+}
+
+/// The running controllers; they stop when this is dropped.
+#[derive(Debug)]
+pub struct Controllers {
+    _tasks: JoinSet<()>,
+}
+
+impl Controllers {
+    /// Starts all controllers. They begin to act once their caches are filled, which this does not wait for.
+    pub fn start(client: Client, options: &Options) -> Self {
+        let _ = options;
+        let mut tasks = JoinSet::new();
+        let all = watcher::Config::default;
+        let ctx = Arc::new(Context {
+            recorder: Recorder::start(client.clone(), "kubesim", None, &mut tasks),
+            deployments: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            replica_sets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            pods: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            services: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            endpoints: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            slices: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            nodes: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            client,
+        });
+        ctx.spawn(&mut tasks, "deployment", deployment::run);
+        ctx.spawn(&mut tasks, "replicaset", replica_set::run);
+        ctx.spawn(&mut tasks, "endpoints", endpoints::run);
+        ctx.spawn(&mut tasks, "scheduler", scheduler::run);
+        Self { _tasks: tasks }
+    }
+}
+
+impl Context {
+    /// Starts one controller once every cache is filled: acting on half a picture would create duplicates.
+    fn spawn<Fut>(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<()>,
+        name: &'static str,
+        run: impl FnOnce(Arc<Self>) -> Fut + Send + 'static,
+    ) where
+        Fut: Future<Output = ()> + Send,
+    {
+        let ctx = Arc::clone(self);
+        let controller = async move {
+            ctx.synced().await;
+            run(ctx).await;
+        };
+        tasks.spawn(controller.instrument(info_span!("controller", name)));
+    }
+
+    async fn synced(&self) {
+        let Self { client: _, recorder: _, deployments, replica_sets, pods, services, endpoints, slices, nodes } = self;
+        tokio::join!(
+            deployments.synced(),
+            replica_sets.synced(),
+            pods.synced(),
+            services.synced(),
+            endpoints.synced(),
+            slices.synced(),
+            nodes.synced(),
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! ReplicaSets: keeps as many pods of a template as asked for.
+
+mod status;
+mod victims;
+
+use std::sync::Arc;
+
+use futures::{StreamExt, future::join_all, stream};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{apps::v1::ReplicaSet, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, PostParams, Preconditions},
+    core::{Selector, SelectorExt},
+};
+
+use super::{Context, claim, pods};
+use crate::machinery::{
+    key::Key,
+    owner,
+    work_queue::{self, Failure, Next},
+};
+
+/// The source of its events.
+const COMPONENT: &str = "replicaset-controller";
+
+/// Why a ReplicaSet could not be brought to what it asks for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("reading the selector of ReplicaSet {0}: {1}; the selector cannot be changed, recreate the ReplicaSet")]
+    Selector(Key, #[source] kube::core::ParseExpressionError),
+    #[error("creating a pod of ReplicaSet {0}: {1}")]
+    CreatePod(Key, #[source] kube::Error),
+    #[error("deleting a pod of ReplicaSet {0}: {1}")]
+    DeletePod(Key, #[source] kube::Error),
+    #[error("adopting or releasing pods of ReplicaSet {0}: {1}")]
+    Claim(Key, #[source] kube::Error),
+    #[error("writing the status of ReplicaSet {0}: {1}")]
+    Status(Key, #[source] kube::Error),
+}
+
+impl Failure for Error {
+    fn is_conflict(&self) -> bool {
+        match self {
+            Self::Selector(..) => false,
+            Self::CreatePod(_, source)
+            | Self::DeletePod(_, source)
+            | Self::Claim(_, source)
+            | Self::Status(_, source) => source.is_conflict(),
+        }
+    }
+}
+
+/// Runs until dropped.
+pub(super) async fn run(ctx: Arc<Context>) {
+    let sets = ctx.replica_sets.clone();
+    let of_pods = ctx.pods.changes().flat_map(move |change| {
+        let mut keys = owner::controller_keys(&change, "ReplicaSet");
+        if keys.is_empty() {
+            // An orphan: whoever selects it may adopt it.
+            keys = change
+                .sides()
+                .flat_map(|pod| selecting(&sets.in_namespace(&pod.namespace().unwrap_or_default()), pod))
+                .collect();
+        }
+        stream::iter(keys)
+    });
+    let triggers = vec![ctx.replica_sets.keys().boxed(), of_pods.boxed()];
+    work_queue::run("replicaset", triggers, |key| reconcile(Arc::clone(&ctx), key)).await;
+}
+
+fn selecting(sets: &[Arc<ReplicaSet>], pod: &Pod) -> Vec<Key> {
+    let selects = |set: &&Arc<ReplicaSet>| selector(set).is_ok_and(|selector| selector.matches(pod.labels()));
+    sets.iter().filter(selects).map(|set| Key::of(set.as_ref())).collect()
+}
+
+fn selector(set: &ReplicaSet) -> Result<Selector, kube::core::ParseExpressionError> {
+    set.spec.clone().unwrap_or_default().selector.try_into()
+}
+
+async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
+    let Some(set) = ctx.replica_sets.get(&key) else { return Ok(Next::OnChange) };
+    let selector = selector(&set).map_err(|error| Error::Selector(key.clone(), error))?;
+    let in_namespace = ctx.pods.in_namespace(&key.namespace);
+    let owned = claim::claim(&ctx.client, &ctx.pods, set.as_ref(), &selector, in_namespace)
+        .await
+        .map_err(|error| Error::Claim(key.clone(), error))?;
+    let active: Vec<&Pod> = owned.iter().map(AsRef::as_ref).filter(|pod| pods::is_active(pod)).collect();
+    let outcome =
+        if set.metadata.deletion_timestamp.is_some() { Ok(()) } else { scale(&ctx, &key, &set, &active).await };
+    let again = report(&ctx, &key, &set, &active, outcome.as_ref().err()).await?;
+    outcome?;
+    Ok(again)
+}
+
+/// Creates or deletes pods until there are as many active ones as asked for.
+async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> Result<(), Error> {
+    let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = usize::try_from(wanted).unwrap_or_default();
+    if active.len() < wanted {
+        let created = join_all((active.len()..wanted).map(|_| create_pod(ctx, key, set))).await;
+        created.into_iter().collect()
+    } else {
+        let victims = victims::choose(active, active.len() - wanted);
+        let deleted = join_all(victims.into_iter().map(|pod| delete_pod(ctx, key, set, pod))).await;
+        deleted.into_iter().collect()
+    }
+}
+
+async fn create_pod(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<(), Error> {
+    let template = set.spec.clone().unwrap_or_default().template.unwrap_or_default();
+    let meta = template.metadata.unwrap_or_default();
+    let pod = Pod {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{}-", key.name)),
+            namespace: Some(key.namespace.clone()),
+            labels: meta.labels,
+            annotations: meta.annotations,
+            finalizers: meta.finalizers,
+            owner_references: owner::controlled_by(set).map(|reference| vec![reference]),
+            ..ObjectMeta::default()
+        },
+        spec: template.spec,
+        status: None,
+    };
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    match api.create(&PostParams::default(), &pod).await {
+        Ok(created) => {
+            ctx.recorder.named(COMPONENT).normal(
+                set,
+                "SuccessfulCreate",
+                format!("Created pod: {}", created.name_any()),
+            );
+            ctx.pods.wait_until(&Key::of(&created), |seen| seen.is_some()).await;
+            Ok(())
+        }
+        Err(error) => {
+            ctx.recorder.named(COMPONENT).warning(set, "FailedCreate", format!("Error creating: {error}"));
+            Err(Error::CreatePod(key.clone(), error))
+        }
+    }
+}
+
+async fn delete_pod(ctx: &Context, key: &Key, set: &ReplicaSet, pod: &Pod) -> Result<(), Error> {
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let params = DeleteParams::background().preconditions(Preconditions { uid: pod.uid(), resource_version: None });
+    match api.delete(&pod.name_any(), &params).await {
+        Ok(_) => {
+            ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()))
+        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => return Err(Error::DeletePod(key.clone(), error)),
+    }
+    let gone = |seen: Option<&Pod>| {
+        seen.is_none_or(|seen| seen.metadata.uid != pod.metadata.uid || seen.metadata.deletion_timestamp.is_some())
+    };
+    ctx.pods.wait_until(&Key::of(pod), gone).await;
+    Ok(())
+}
+
+async fn report(
+    ctx: &Context,
+    key: &Key,
+    set: &ReplicaSet,
+    active: &[&Pod],
+    failure: Option<&Error>,
+) -> Result<Next, Error> {
+    let message = failure.map(ToString::to_string);
+    let (status, next_available) = status::compute(set, active, message.as_deref(), Timestamp::now());
+    let next = next_available.map_or(Next::OnChange, Next::After);
+    if set.status.as_ref() == Some(&status) {
+        return Ok(next);
+    }
+    let api: Api<ReplicaSet> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let mut updated = set.clone();
+    updated.status = Some(status);
+    match api.replace_status(&key.name, &PostParams::default(), &updated).await {
+        Ok(written) => {
+            ctx.replica_sets.wait_for(&written, Some(set)).await;
+            Ok(next)
+        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Next::OnChange),
+        Err(error) => Err(Error::Status(key.clone(), error)),
+    }
+}

@@ -1,0 +1,9 @@
+//! What every controller and the node agent are made of: watched caches, a work queue, an event recorder and
+//! resource quantities.
+
+pub(crate) mod cache;
+pub(crate) mod events;
+pub(crate) mod key;
+pub(crate) mod owner;
+pub(crate) mod quantity;
+pub(crate) mod work_queue;

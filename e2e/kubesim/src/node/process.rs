@@ -1,0 +1,157 @@
+//! One run of a container: a local process in a process group of its own.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::Ipv4Addr,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    task::JoinSet,
+};
+
+use super::{
+    log_file::{LogWriter, Stream},
+    reaper::Reaper,
+};
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Invocation {
+    pub(super) program: PathBuf,
+    pub(super) args: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) directory: PathBuf,
+}
+
+/// A running process; its whole group is killed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    group: Group,
+    output: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Group {
+    id: Pid,
+    number: u32,
+    reaper: Reaper,
+}
+
+/// How a run ended, in the terms of a container status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exit {
+    /// The exit code, 128 + signal after a signal, as a shell reports it.
+    pub(super) code: i32,
+    pub(super) signal: Option<i32>,
+}
+
+/// Environment every process gets from the agent: where programs are found.
+const INHERITED: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
+
+/// How long to wait for the rest of the output once every process of the group was killed.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Process {
+    pub(super) async fn start(invocation: &Invocation, log: Arc<LogWriter>, reaper: &Reaper) -> io::Result<Self> {
+        let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        let mut child = Command::new(&invocation.program)
+            .args(&invocation.args)
+            .env_clear()
+            .envs(inherited)
+            .envs(&invocation.env)
+            .current_dir(&invocation.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let number = child.id().ok_or_else(|| io::Error::other("the process ended before it could be watched"))?;
+        let id = Pid::from_raw(i32::try_from(number).map_err(io::Error::other)?);
+        reaper.started(number).await;
+        let mut output = JoinSet::new();
+        if let Some(stdout) = child.stdout.take() {
+            output.spawn(copy(stdout, Stream::Stdout, Arc::clone(&log)));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            output.spawn(copy(stderr, Stream::Stderr, log));
+        }
+        Ok(Self { child, group: Group { id, number, reaper: reaper.clone() }, output })
+    }
+
+    /// Returns when the process ended by itself. Nothing is lost when this future is dropped.
+    pub(super) async fn ended(&mut self) -> io::Result<()> {
+        self.child.wait().await.map(|_| ())
+    }
+
+    /// TERM to the whole group, KILL after `grace`. Returns at once if the process has already ended.
+    pub(super) async fn terminate(&mut self, grace: Duration) {
+        self.group.signal(Signal::SIGTERM);
+        if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
+            self.group.signal(Signal::SIGKILL);
+        }
+    }
+
+    /// Collects the exit status, after making sure that nothing of the group survives.
+    pub(super) async fn collect(mut self) -> io::Result<Exit> {
+        let status = self.child.wait().await?;
+        self.group.signal(Signal::SIGKILL);
+        let drained = async { while self.output.join_next().await.is_some() {} };
+        // Output that is held open by a process outside of the group is not waited for.
+        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, drained).await;
+        self.group.reaper.ended(self.group.number).await;
+        Ok(Exit::of(status))
+    }
+}
+
+impl Group {
+    /// A group that is gone needs no signal.
+    fn signal(&self, signal: Signal) {
+        let _ = killpg(self.id, signal);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+impl Exit {
+    fn of(status: ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let signal = status.signal();
+        Self { code: status.code().unwrap_or_else(|| 128 + signal.unwrap_or_default()), signal }
+    }
+}
+
+async fn copy(output: impl AsyncRead + Unpin, stream: Stream, log: Arc<LogWriter>) {
+    let mut lines = BufReader::new(output).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        log.write(stream, &line);
+    }
+}
+
+/// The address a pod's processes are asked to listen on.
+pub(super) const BIND_HOST: &str = "BIND_HOST";
+
+/// What every container gets beyond its manifest.
+pub(super) fn base_env(pod_name: &str, ip: Ipv4Addr, kubeconfig: &std::path::Path) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("HOSTNAME".to_owned(), pod_name.to_owned()),
+        (BIND_HOST.to_owned(), ip.to_string()),
+        ("KUBECONFIG".to_owned(), kubeconfig.to_string_lossy().into_owned()),
+    ])
+}
