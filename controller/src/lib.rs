@@ -1,1 +1,34 @@
-//! The Workload Variant Autoscaler controller: observe, decide, actuate, report.
+//! The Workload Variant Autoscaler controller.
+//!
+//! Watches fill an in-memory [`index`] ([`watch`]). A [`cycle`] begins when its interval ends or something wakes it:
+//! [`observe`] reads the index and asks [`prometheus`] a constant number of grouped queries; `wva_engine::decide` turns
+//! that into a plan; [`actuate`] publishes the plan's numbers as [`metrics`], which an HPA or KEDA follows; [`report`]
+//! turns it into status, which one task ([`status_writer`]) writes. Only the [`leader`] does so.
+//!
+//! - [`config`]: flags and environment, resolved once; [`telemetry`]: logs;
+//! - [`server`]: probes, state and metrics over HTTP; [`readiness`]: what is still waited for;
+//! - [`shared`]: the state that several of these look at;
+//! - [`run`](mod@run): wiring and the end of the process; [`main`](mod@entry): the command line.
+
+pub mod actuate;
+pub mod config;
+pub mod cycle;
+pub mod entry;
+pub mod index;
+pub mod leader;
+pub mod metrics;
+pub mod observe;
+pub mod prometheus;
+pub mod readiness;
+pub mod report;
+pub mod run;
+pub mod server;
+pub mod shared;
+pub mod status_writer;
+pub mod telemetry;
+pub mod watch;
+
+/// Makes ring the provider of cryptography for all TLS of the process. A second call changes nothing.
+pub fn install_crypto() {
+    let _already_installed = rustls::crypto::ring::default_provider().install_default().is_err();
+}

@@ -1,0 +1,211 @@
+//! The decision cycle: observe → decide → actuate → report.
+//!
+//! A cycle starts when the interval ends or something wakes it. What needs no metrics (a target is gone, a variant is no
+//! longer mine) is done at once by [`Cycle::sweep`], even while Prometheus is still being asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Fuse};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use wva_api::{Scope, conditions};
+use wva_engine::{Memory, Settings, Target, decide};
+
+use crate::actuate::{SafetyNet, actuate};
+use crate::config::Config;
+use crate::index::{ObjectKey, Variant};
+use crate::leader::Leadership;
+use crate::metrics::{ClaimLabel, Metrics};
+use crate::observe::{self, Census, Standing};
+use crate::prometheus::{Prometheus, QueryError, Readings};
+use crate::readiness::Gate;
+use crate::report;
+use crate::shared::{LastCycle, Shared};
+use crate::status_writer::{StatusSender, StatusUpdate};
+
+/// Changes that come together are dealt with together: `kubectl apply` of a directory takes about this long.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+/// Least time between the starts of two cycles, however often something wakes them.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+
+type Reading = Fuse<BoxFuture<'static, Result<Readings, QueryError>>>;
+
+/// The loop and what it remembers.
+#[derive(Debug)]
+pub struct Cycle {
+    scope: Scope,
+    settings: Settings,
+    interval: Duration,
+    prometheus: Prometheus,
+    prometheus_answers: Gate,
+    shared: Arc<Shared>,
+    metrics: Metrics,
+    leadership: Leadership,
+    status: StatusSender,
+    memory: Memory,
+    safety_net: SafetyNet,
+}
+
+impl Cycle {
+    /// A loop that has not begun.
+    pub fn new(
+        config: &Config,
+        prometheus: Prometheus,
+        shared: Arc<Shared>,
+        metrics: Metrics,
+        leadership: Leadership,
+        status: StatusSender,
+    ) -> Self {
+        let settings = Settings {
+            interval: signed(config.interval),
+            stale_after: signed(config.stale_after),
+            ..Settings::default()
+        };
+        Self {
+            scope: config.scope.clone(),
+            settings,
+            interval: config.interval,
+            prometheus,
+            prometheus_answers: shared.answers.gate("first answer of Prometheus"),
+            shared,
+            metrics,
+            leadership,
+            status,
+            memory: Memory::default(),
+            safety_net: SafetyNet::default(),
+        }
+    }
+
+    /// Decides for as long as this process leads, until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let work = self.lead().instrument(tracing::info_span!("cycle"));
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn lead(mut self) {
+        tokio::join!(self.shared.lists.reached(), self.await_prometheus());
+        self.leadership.acquired().await;
+        self.metrics.leader.set(1);
+        self.sweep(Timestamp::now());
+        let mut started = Instant::now();
+        let mut next = started;
+        let mut reading: Reading = Fuse::terminated();
+        let mut asking = false;
+        while self.leadership.holds() {
+            tokio::select! {
+                answer = &mut reading => {
+                    asking = false;
+                    self.decide(&answer, Timestamp::now());
+                    self.metrics.cycle.duration.observe(started.elapsed().as_secs_f64());
+                }
+                () = self.shared.wake.notified() => {
+                    tokio::time::sleep(DEBOUNCE).await;
+                    self.sweep(Timestamp::now());
+                    next = next.min(Instant::now().max(started + LEAST_PAUSE));
+                }
+                () = tokio::time::sleep_until(next), if !asking => {
+                    started = Instant::now();
+                    next = started + self.interval;
+                    asking = true;
+                    let prometheus = self.prometheus.clone();
+                    reading = async move { prometheus.read().await }.boxed().fuse();
+                }
+            }
+        }
+        self.metrics.leader.set(0);
+    }
+
+    /// Asks Prometheus once at the start, so that a standby too is ready only when it could take over. Decisions do not
+    /// wait for it: without an answer they hold, which publishes the last targets again.
+    async fn await_prometheus(&self) {
+        match self.prometheus.probe().await {
+            Ok(()) => self.prometheus_answers.open(),
+            Err(error) => tracing::warn!(%error, "Prometheus does not answer; holding targets and retrying"),
+        }
+    }
+
+    /// Deals with everything that needs no metrics: series of variants that are gone or cannot be decided are removed,
+    /// and their status says why.
+    fn sweep(&mut self, now: Timestamp) {
+        let index = self.shared.index();
+        let census = Census::take(&index, &self.scope);
+        for variant in self.metrics.published.keep_only(|key| census.standings.get(key) == Some(&Standing::Ready)) {
+            tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
+        }
+        for (key, standing) in &census.standings {
+            let variant = &index.variants[key];
+            let was_lost =
+                conditions::find(&variant.status.conditions, conditions::READY).is_some_and(|c| c.status != "True");
+            if *standing != Standing::Ready || was_lost {
+                self.report(key, variant, standing, None, now);
+            }
+        }
+        self.count(&census);
+    }
+
+    /// Observe, decide, actuate, report. Nothing in between awaits, so that what is carried out is what was observed.
+    fn decide(&mut self, readings: &Result<Readings, QueryError>, now: Timestamp) {
+        match readings {
+            Ok(_) => self.prometheus_answers.open(),
+            Err(error) => tracing::warn!(%error, "Prometheus does not answer; holding targets"),
+        }
+        self.sweep(now);
+        let (census, snapshot) = {
+            let index = self.shared.index();
+            let census = Census::take(&index, &self.scope);
+            let snapshot = observe::snapshot(&index, &census, readings, |key| self.metrics.published.desired(key));
+            (census, snapshot)
+        };
+        let plan = decide(&snapshot, &mut self.memory, &self.settings, now);
+        actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.safety_net);
+        {
+            let index = self.shared.index();
+            for target in &plan.targets {
+                let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
+                if let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) {
+                    self.report(&key, variant, standing, Some(target), now);
+                }
+            }
+        }
+        tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
+        let memory = self.memory.clone();
+        *self.shared.last_cycle() = Some(LastCycle { at: now, snapshot, memory, plan });
+        self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
+    }
+
+    fn report(
+        &self,
+        key: &ObjectKey,
+        variant: &Variant,
+        standing: &Standing,
+        decision: Option<&Target>,
+        now: Timestamp,
+    ) {
+        let status = report::status(variant, standing, decision, now);
+        if report::differs(&variant.status, &status) {
+            self.status.send(StatusUpdate { variant: key.clone(), status });
+        }
+    }
+
+    fn count(&self, census: &Census) {
+        let variants = &self.metrics.cycle.variants;
+        let set = |claim, count: usize| {
+            variants.get_or_create(&ClaimLabel { claim }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        set("managed", census.standings.len());
+        for reason in observe::Ignored::ALL {
+            set(reason.class(), census.ignored.values().filter(|ignored| **ignored == reason).count());
+        }
+    }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

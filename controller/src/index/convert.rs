@@ -1,0 +1,99 @@
+//! From the API's objects to what is kept of them.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod as ApiPod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+use wva_api::{VariantAutoscaling, labels};
+use wva_engine::snapshot::{Bounds, Readiness};
+
+use super::{Deployment, Hpa, Namespace, ObjectKey, Pod, ReplicaSet, Variant, workload};
+
+/// Key of an object with this metadata.
+pub fn key(metadata: &ObjectMeta) -> ObjectKey {
+    ObjectKey::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+}
+
+/// A `VariantAutoscaling`.
+pub fn variant(object: VariantAutoscaling) -> Variant {
+    Variant {
+        accelerator: object.accelerator_label().map(str::to_owned),
+        model: object.spec.model().map(str::to_owned),
+        cost: object.spec.cost(),
+        labels: object.metadata.labels.unwrap_or_default(),
+        generation: object.metadata.generation,
+        target: object.spec.scale_target_ref,
+        status: object.status.unwrap_or_default(),
+    }
+}
+
+/// A Deployment.
+pub fn deployment(object: ApiDeployment) -> Deployment {
+    let ApiDeployment { metadata, spec, status } = object;
+    let spec = spec.unwrap_or_default();
+    let template = spec.template.spec.unwrap_or_default();
+    Deployment {
+        uid: metadata.uid.unwrap_or_default(),
+        deleting: metadata.deletion_timestamp.is_some(),
+        spec_replicas: spec.replicas.map_or(1, count),
+        status_replicas: status.and_then(|status| status.replicas).map_or(0, count),
+        accelerator: workload::accelerator(&template),
+        gpus_per_replica: workload::gpus_per_replica(&template),
+    }
+}
+
+/// A `ReplicaSet`; `None` when no Deployment controls it.
+pub fn replica_set(object: PartialObjectMeta<ApiReplicaSet>) -> Option<ReplicaSet> {
+    let owner = controller_of(&object.metadata, workload::DEPLOYMENT)?;
+    Some(ReplicaSet { uid: object.metadata.uid.unwrap_or_default(), owner })
+}
+
+/// A pod; `None` when no `ReplicaSet` controls it.
+pub fn pod(object: ApiPod) -> Option<Pod> {
+    let owner = controller_of(&object.metadata, "ReplicaSet")?;
+    let status = object.status.unwrap_or_default();
+    let ready = status.conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == "Ready");
+    let created = object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    let since = ready.as_ref().and_then(|ready| ready.last_transition_time.as_ref()).map_or(created, |time| time.0);
+    Some(Pod {
+        owner,
+        leaving: object.metadata.deletion_timestamp.is_some()
+            || matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
+        ready: if ready.is_some_and(|ready| ready.status == "True") {
+            Readiness::Ready { since }
+        } else {
+            Readiness::NotReady { since }
+        },
+    })
+}
+
+/// A `HorizontalPodAutoscaler`; `None` when it has no spec.
+pub fn hpa(object: HorizontalPodAutoscaler) -> Option<Hpa> {
+    let spec = object.spec?;
+    Some(Hpa {
+        kind: spec.scale_target_ref.kind,
+        name: spec.scale_target_ref.name,
+        bounds: Bounds { min: Some(spec.min_replicas.map_or(1, count)), max: Some(count(spec.max_replicas)) },
+    })
+}
+
+/// A Namespace.
+pub fn namespace(object: ApiNamespace) -> Namespace {
+    let mut annotations = object.metadata.annotations.unwrap_or_default();
+    annotations.retain(|name, _| name == labels::EXCLUDE);
+    Namespace { annotations }
+}
+
+/// Uid of the owner that controls an object, when it is of the given kind.
+fn controller_of(metadata: &ObjectMeta, kind: &str) -> Option<String> {
+    let owners = metadata.owner_references.as_ref()?;
+    let owner = owners.iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)?;
+    Some(owner.uid.clone())
+}
+
+/// Replicas are never negative; the API server sees to that.
+fn count(replicas: i32) -> u32 {
+    u32::try_from(replicas).unwrap_or(0)
+}

@@ -1,0 +1,154 @@
+//! What is kept of each object.
+
+use std::collections::BTreeMap;
+
+use wva_api::{ScaleTargetRef, VariantAutoscalingStatus};
+use wva_engine::snapshot::{Bounds, Readiness};
+
+use super::{Index, ObjectKey, Record, Table, workload};
+
+/// A `VariantAutoscaling`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// Labels: who it belongs to.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.generation`.
+    pub generation: Option<i64>,
+    /// The workload to scale.
+    pub target: ScaleTargetRef,
+    /// Name of its model; `None` when it names none.
+    pub model: Option<String>,
+    /// Cost of one replica.
+    pub cost: f64,
+    /// Accelerator named by its label.
+    pub accelerator: Option<String>,
+    /// Its status, as stored.
+    pub status: VariantAutoscalingStatus,
+}
+
+/// A Deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// `spec.replicas`, 1 when not set.
+    pub spec_replicas: u32,
+    /// `status.replicas`.
+    pub status_replicas: u32,
+    /// Accelerator its pods ask for, as far as its template says.
+    pub accelerator: Option<String>,
+    /// GPUs one replica requests.
+    pub gpus_per_replica: u32,
+}
+
+/// A `ReplicaSet`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaSet {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// Uid of the Deployment that controls it.
+    pub owner: String,
+}
+
+/// A pod of a `ReplicaSet`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Uid of the `ReplicaSet` that controls it.
+    pub owner: String,
+    /// Whether it is being deleted or has ended.
+    pub leaving: bool,
+    /// Its `Ready` condition.
+    pub ready: Readiness,
+}
+
+/// A `HorizontalPodAutoscaler`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hpa {
+    /// Kind of its target.
+    pub kind: String,
+    /// Name of its target.
+    pub name: String,
+    /// How far it scales.
+    pub bounds: Bounds,
+}
+
+/// A Namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its annotations, of which only the exclusion is kept.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Record for Variant {
+    fn table(index: &mut Index) -> &mut Table<Self> {
+        &mut index.variants
+    }
+
+    /// Everything but the status, which is this controller's own doing.
+    fn matters(_: &Index, _: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
+        let (Some(before), Some(after)) = (before, after) else { return true };
+        let Self { labels, generation: _, target, model, cost, accelerator, status: _ } = before;
+        *labels != after.labels
+            || *target != after.target
+            || *model != after.model
+            || cost.total_cmp(&after.cost).is_ne()
+            || *accelerator != after.accelerator
+    }
+}
+
+impl Record for Deployment {
+    fn table(index: &mut Index) -> &mut Table<Self> {
+        &mut index.deployments
+    }
+
+    fn matters(index: &Index, key: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
+        let identity = |deployment: Option<&Self>| deployment.filter(|d| !d.deleting).map(|d| d.uid.clone());
+        identity(before) != identity(after) && index.is_target(key)
+    }
+}
+
+impl Record for ReplicaSet {
+    fn table(index: &mut Index) -> &mut Table<Self> {
+        &mut index.replica_sets
+    }
+
+    fn matters(_: &Index, _: &ObjectKey, _: Option<&Self>, _: Option<&Self>) -> bool {
+        false
+    }
+}
+
+impl Record for Pod {
+    fn table(index: &mut Index) -> &mut Table<Self> {
+        &mut index.pods
+    }
+
+    fn matters(_: &Index, _: &ObjectKey, _: Option<&Self>, _: Option<&Self>) -> bool {
+        false
+    }
+}
+
+impl Record for Hpa {
+    fn table(index: &mut Index) -> &mut Table<Self> {
+        &mut index.hpas
+    }
+
+    fn matters(index: &Index, key: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
+        [before, after].into_iter().flatten().any(|hpa| {
+            hpa.kind == workload::DEPLOYMENT && index.is_target(&ObjectKey::new(&*key.namespace, &*hpa.name))
+        })
+    }
+}
+
+impl Record for Namespace {
+    fn table(index: &mut Index) -> &mut Table<Self> {
+        &mut index.namespaces
+    }
+
+    /// The exclusion is all that is kept, so any difference is one of it; a Namespace without it changes nothing.
+    fn matters(_: &Index, _: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
+        let annotations = |namespace: Option<&Self>| namespace.map(|n| n.annotations.clone()).unwrap_or_default();
+        annotations(before) != annotations(after)
+    }
+}

@@ -1,0 +1,169 @@
+//! Who writes: at most one process per instance, by a Lease.
+//!
+//! [`elector`] is the decision (pure, time is an argument), [`lease`] the requests; this file runs the two and tells
+//! the rest of the process through [`Leadership`].
+
+pub mod elector;
+pub mod lease;
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use self::elector::{Elector, Step};
+use self::lease::{LeaseApi, Written};
+
+/// Whether this process may write, for everybody to ask.
+#[derive(Clone, Debug)]
+pub struct Leadership(watch::Receiver<Claim>);
+
+/// What this process knows of its right to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// It does not lead.
+    Standby,
+    /// It leads until the given time, unless it renews its claim before.
+    Until(Instant),
+    /// It leads without an election.
+    Always,
+}
+
+/// How an election ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The process was asked to stop; the Lease is released.
+    Stopped,
+    /// The Lease could not be kept. Another process may lead by now.
+    Lost,
+}
+
+impl Leadership {
+    /// Leads without an election.
+    pub fn always() -> Self {
+        // The sender may go: a receiver keeps the last value.
+        Self(watch::channel(Claim::Always).1)
+    }
+
+    /// Whether this process may write now. A claim that was not renewed in time has ended, even if the task that
+    /// renews it is stuck: the process may have been paused.
+    pub fn holds(&self) -> bool {
+        match *self.0.borrow() {
+            Claim::Standby => false,
+            Claim::Until(deadline) => Instant::now() < deadline,
+            Claim::Always => true,
+        }
+    }
+
+    /// Returns when this process leads.
+    pub async fn acquired(&mut self) {
+        if self.0.wait_for(|claim| *claim != Claim::Standby).await.is_err() {
+            // The election is over, and it was not won.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Takes part in the election of one Lease.
+#[derive(Debug)]
+pub struct Election {
+    elector: Elector,
+    lease: LeaseApi,
+    claim: watch::Sender<Claim>,
+}
+
+impl Election {
+    /// An election that has not begun, and what it will tell.
+    pub fn new(elector: Elector, lease: LeaseApi) -> (Leadership, Self) {
+        let (claim, leadership) = watch::channel(Claim::Standby);
+        (Leadership(leadership), Self { elector, lease, claim })
+    }
+
+    /// Runs until the Lease is lost or the process is asked to stop.
+    pub async fn run(self, stop: CancellationToken) -> Ended {
+        let span = tracing::info_span!("leader", lease = self.lease.name());
+        self.elect(stop).instrument(span).await
+    }
+
+    async fn elect(mut self, stop: CancellationToken) -> Ended {
+        let mut changes = self.lease.changes();
+        loop {
+            tokio::select! {
+                () = self.attempt() => {}
+                () = stop.cancelled() => return self.release().await,
+            }
+            if self.elector.leads() && self.elector.deadline().is_none_or(|deadline| Instant::now() >= deadline) {
+                self.claim.send_replace(Claim::Standby);
+                tracing::error!("Lost the lease: it could not be renewed in time");
+                return Ended::Lost;
+            }
+            if matches!(*self.claim.borrow(), Claim::Until(_)) && !self.elector.leads() {
+                self.claim.send_replace(Claim::Standby);
+                tracing::error!("Lost the lease: another process holds it");
+                return Ended::Lost;
+            }
+            let leads = self.elector.leads();
+            tokio::select! {
+                () = tokio::time::sleep(self.elector.pause(Instant::now())) => {}
+                // A standby that sees the Lease released need not wait for its next turn.
+                Some(()) = changes.next(), if !leads => {}
+                () = stop.cancelled() => return self.release().await,
+            }
+        }
+    }
+
+    /// One look at the Lease, and one write if it is ours to take or keep.
+    async fn attempt(&mut self) {
+        let asked = Instant::now();
+        let limit = self.elector.request_timeout(asked);
+        let found = match tokio::time::timeout(limit, self.lease.get()).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return tracing::warn!(%error, "Cannot read the lease"),
+            Err(_) => return tracing::warn!("Reading the lease timed out"),
+        };
+        let spec = found.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
+        let Step::Write(spec) = self.elector.consider(spec.as_ref(), asked, Timestamp::now()) else { return };
+        // The claim counts from before the write: others count from when they see it.
+        let asked = Instant::now();
+        match tokio::time::timeout(limit, self.lease.write(found, spec.clone())).await {
+            Ok(Ok(Written::Done)) => {
+                let led = self.elector.leads();
+                self.elector.wrote(spec, asked);
+                if let Some(deadline) = self.elector.deadline() {
+                    self.claim.send_replace(Claim::Until(deadline));
+                }
+                if !led {
+                    tracing::info!(identity = self.elector.identity(), "Became leader");
+                }
+            }
+            Ok(Ok(Written::Conflict)) => tracing::debug!("Another process was faster"),
+            Ok(Err(error)) => tracing::warn!(%error, "Cannot write the lease"),
+            Err(_) => tracing::warn!("Writing the lease timed out"),
+        }
+    }
+
+    /// Stops writing, then lets the next one in.
+    async fn release(mut self) -> Ended {
+        self.claim.send_replace(Claim::Standby);
+        if self.elector.leads() {
+            match tokio::time::timeout(Duration::from_secs(1), self.hand_over()).await {
+                Ok(Ok(Written::Done)) => tracing::info!("Released the lease"),
+                Ok(Ok(Written::Conflict)) => tracing::info!("The lease had passed on already"),
+                Ok(Err(error)) => tracing::warn!(%error, "Cannot release the lease; it runs out by itself"),
+                Err(_) => tracing::warn!("Releasing the lease timed out; it runs out by itself"),
+            }
+        }
+        Ended::Stopped
+    }
+
+    async fn hand_over(&mut self) -> Result<Written, lease::Error> {
+        let Some(found) = self.lease.get().await? else { return Ok(Written::Conflict) };
+        match self.elector.released(found.spec.as_ref(), Timestamp::now()) {
+            Some(spec) => self.lease.write(Some(found), spec).await,
+            None => Ok(Written::Conflict),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The first step of a cycle: from the index and the readings to a snapshot. Pure.
+//!
+//! [`Census`] needs no metrics: it says which variants are mine and which of them can be decided. [`snapshot`] adds
+//! the readings.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use wva_api::{Claim, Scope};
+use wva_engine::snapshot::{Bounds, Model, Pod, Source, Variant as Observed};
+use wva_engine::{ModelKey, Snapshot};
+
+use crate::index::{Index, ObjectKey, Variant, workload};
+use crate::prometheus::{QueryError, Readings};
+
+/// Who is mine, and in what state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Standing of each variant this controller decides for.
+    pub standings: BTreeMap<ObjectKey, Standing>,
+    /// Variants that were seen but belong to somebody else, by the reason.
+    pub ignored: BTreeMap<ObjectKey, Ignored>,
+}
+
+/// Whether a variant can be decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its target is there and only its own.
+    Ready,
+    /// Its target does not exist, or is being deleted.
+    TargetMissing,
+    /// Its target is of a kind whose pods cannot be followed.
+    KindNotSupported,
+    /// Other variants, named here, have the same target.
+    TargetConflict(Vec<String>),
+    /// It names no model.
+    NoModel,
+}
+
+/// Why a variant is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ignored {
+    /// Its label names another instance.
+    OtherInstance,
+    /// Its namespace is not watched.
+    OutsideNamespaces,
+    /// Its namespace is excluded.
+    Excluded,
+}
+
+impl Ignored {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::OtherInstance, Self::OutsideNamespaces, Self::Excluded];
+
+    /// Name of the reason, as a metric label.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::OtherInstance => "other_instance",
+            Self::OutsideNamespaces => "outside_namespaces",
+            Self::Excluded => "excluded",
+        }
+    }
+}
+
+impl Census {
+    /// Takes the census.
+    pub fn take(index: &Index, scope: &Scope) -> Self {
+        let mut census = Self::default();
+        let mut by_target: BTreeMap<(&str, &str, &str), Vec<&ObjectKey>> = BTreeMap::new();
+        for (key, variant) in &index.variants {
+            let namespace = index.namespaces.get(&ObjectKey::new("", &*key.namespace));
+            let ignored = match scope.claim(&variant.labels, &key.namespace, namespace.map(|n| &n.annotations)) {
+                Claim::Mine => {
+                    let target = (&*key.namespace, &*variant.target.kind, &*variant.target.name);
+                    by_target.entry(target).or_default().push(key);
+                    continue;
+                }
+                Claim::OtherInstance(_) => Ignored::OtherInstance,
+                Claim::OutsideNamespaces => Ignored::OutsideNamespaces,
+                Claim::Excluded => Ignored::Excluded,
+            };
+            census.ignored.insert(key.clone(), ignored);
+        }
+        for variants in by_target.values() {
+            for &key in variants {
+                let others = variants.iter().filter(|&&other| other != key).map(|other| other.name.clone()).collect();
+                census.standings.insert(key.clone(), standing(index, key, &index.variants[key], others));
+            }
+        }
+        census
+    }
+
+    /// The variants that can be decided.
+    pub fn ready(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.standings.iter().filter(|(_, standing)| **standing == Standing::Ready).map(|(key, _)| key)
+    }
+}
+
+fn standing(index: &Index, key: &ObjectKey, variant: &Variant, others: Vec<String>) -> Standing {
+    let target = ObjectKey::new(&*key.namespace, &*variant.target.name);
+    if !workload::is_deployment(&variant.target) {
+        Standing::KindNotSupported
+    } else if index.deployments.get(&target).is_none_or(|deployment| deployment.deleting) {
+        Standing::TargetMissing
+    } else if !others.is_empty() {
+        Standing::TargetConflict(others)
+    } else if variant.model.is_none() {
+        Standing::NoModel
+    } else {
+        Standing::Ready
+    }
+}
+
+/// Everything the decision needs to know of the variants that can be decided. `published` is what this process
+/// published last for a variant; before it published anything, the stored status says what an earlier one did.
+pub fn snapshot(
+    index: &Index,
+    census: &Census,
+    readings: &Result<Readings, QueryError>,
+    published: impl Fn(&ObjectKey) -> Option<u32>,
+) -> Snapshot {
+    let source = match readings {
+        Ok(_) => Source::Answered,
+        Err(error) => Source::Failed { message: error.to_string() },
+    };
+    let pods = pods_by_deployment(index);
+    let bounds = bounds_by_target(index);
+    let mut models: BTreeMap<ModelKey, Vec<Observed>> = BTreeMap::new();
+    for key in census.ready() {
+        let variant = &index.variants[key];
+        let target = ObjectKey::new(&*key.namespace, &*variant.target.name);
+        let (Some(deployment), Some(model)) = (index.deployments.get(&target), &variant.model) else { continue };
+        let sample = |pod: &ObjectKey| readings.as_ref().ok().and_then(|readings| readings.of(pod, model));
+        let pods = pods.get(deployment.uid.as_str()).into_iter().flatten();
+        let observed = Observed {
+            name: key.name.clone(),
+            accelerator: accelerator(variant, deployment.accelerator.as_deref()),
+            cost: variant.cost,
+            spec_replicas: deployment.spec_replicas,
+            current: current(deployment.spec_replicas, deployment.status_replicas),
+            desired: published(key).or_else(|| stored_target(variant)),
+            bounds: bounds.get(&(&*key.namespace, &*variant.target.name)).copied().unwrap_or_default(),
+            gpus_per_replica: deployment.gpus_per_replica,
+            pods: pods.map(|&(pod, ready)| Pod { name: pod.name.clone(), ready, sample: sample(pod) }).collect(),
+        };
+        let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
+        models.entry(key).or_default().push(observed);
+    }
+    let models = models.into_iter().map(|(key, variants)| Model { key, source: source.clone(), variants });
+    Snapshot { models: models.collect() }
+}
+
+/// Replicas the target reports, or asks for while it reports none (just created, or its controller is behind).
+fn current(spec_replicas: u32, status_replicas: u32) -> u32 {
+    if status_replicas == 0 { spec_replicas } else { status_replicas }
+}
+
+/// The variant's label, or else what its target asks for. A missing name never stops scaling.
+fn accelerator(variant: &Variant, of_target: Option<&str>) -> String {
+    variant.accelerator.as_deref().or(of_target).unwrap_or(workload::UNKNOWN_ACCELERATOR).to_owned()
+}
+
+fn stored_target(variant: &Variant) -> Option<u32> {
+    let allocation = variant.status.desired_optimized_alloc.as_ref()?;
+    u32::try_from(allocation.num_replicas?).ok()
+}
+
+/// The pods of each Deployment (by uid) that are not on their way out, by the chain of owners. Label selectors are no
+/// substitute: those of two Deployments may overlap.
+fn pods_by_deployment(index: &Index) -> HashMap<&str, Vec<(&ObjectKey, wva_engine::snapshot::Readiness)>> {
+    let deployment_of: HashMap<&str, &str> =
+        index.replica_sets.values().map(|set| (set.uid.as_str(), set.owner.as_str())).collect();
+    let mut pods: HashMap<&str, Vec<_>> = HashMap::new();
+    for (key, pod) in index.pods.iter().filter(|(_, pod)| !pod.leaving) {
+        if let Some(&deployment) = deployment_of.get(pod.owner.as_str()) {
+            pods.entry(deployment).or_default().push((key, pod.ready));
+        }
+    }
+    pods
+}
+
+/// How far each Deployment (by namespace and name) can be scaled. Several HPAs on one target are a mistake; their
+/// common range is then all that is safe to assume.
+fn bounds_by_target(index: &Index) -> HashMap<(&str, &str), Bounds> {
+    let mut bounds: HashMap<(&str, &str), Bounds> = HashMap::new();
+    for (key, hpa) in index.hpas.iter().filter(|(_, hpa)| hpa.kind == workload::DEPLOYMENT) {
+        let entry = bounds.entry((&key.namespace, &hpa.name)).or_insert(hpa.bounds);
+        entry.min = entry.min.max(hpa.bounds.min);
+        entry.max = entry.max.min(hpa.bounds.max);
+    }
+    bounds
+}
+
+#[cfg(test)]
+mod tests;

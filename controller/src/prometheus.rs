@@ -1,0 +1,78 @@
+//! Asking Prometheus: a constant number of grouped queries per cycle, whatever the number of models.
+//!
+//! [`queries`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
+//! [`transport`] carries it.
+
+pub mod queries;
+pub mod readings;
+pub mod response;
+pub mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::queries::Queries;
+pub use self::readings::Readings;
+pub use self::transport::{SetupError, Transport};
+use crate::metrics::PrometheusMetrics;
+
+/// Time limit of one query. Below the shortest interval anyone has a use for, above what a busy Prometheus needs.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Prometheus did not answer a query, or not in a way that can be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("query {query} failed: {why}")]
+pub struct QueryError {
+    /// Name of the query.
+    pub query: &'static str,
+    /// What went wrong.
+    pub why: String,
+}
+
+/// Asks Prometheus.
+#[derive(Clone, Debug)]
+pub struct Prometheus {
+    transport: Arc<Transport>,
+    queries: Arc<Queries>,
+    metrics: PrometheusMetrics,
+}
+
+impl Prometheus {
+    /// Puts the parts together.
+    pub fn new(transport: Transport, queries: Queries, metrics: PrometheusMetrics) -> Self {
+        Self { transport: Arc::new(transport), queries: Arc::new(queries), metrics }
+    }
+
+    /// All readings of this moment. The queries run at the same time; if one fails, all count as failed, because
+    /// half an answer is no basis for taking replicas away.
+    ///
+    /// # Errors
+    /// At the first query that fails.
+    pub async fn read(&self) -> Result<Readings, QueryError> {
+        let Queries { kv_usage, queue_length, scraped_at, window } = &*self.queries;
+        let (kv_usage, queue_length, scraped_at) = tokio::try_join!(
+            self.ask("kv_cache_usage", kv_usage),
+            self.ask("queue_length", queue_length),
+            self.ask("scraped_at", scraped_at),
+        )?;
+        Ok(Readings::assemble(&kv_usage, &queue_length, &scraped_at, *window))
+    }
+
+    /// Whether Prometheus answers at all.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn probe(&self) -> Result<(), QueryError> {
+        self.ask("probe", "vector(1)").await.map(drop)
+    }
+
+    async fn ask(&self, name: &'static str, promql: &str) -> Result<Vec<response::Sample>, QueryError> {
+        let started = std::time::Instant::now();
+        let answer = match tokio::time::timeout(QUERY_TIMEOUT, self.transport.query(promql)).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", QUERY_TIMEOUT.as_secs())),
+        };
+        self.metrics.observe(name, started.elapsed(), answer.is_ok());
+        answer.map_err(|why| QueryError { query: name, why })
+    }
+}

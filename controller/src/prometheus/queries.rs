@@ -1,0 +1,78 @@
+//! The texts of the queries.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use wva_api::metrics::{VLLM_KV_CACHE_USAGE, VLLM_KV_CACHE_USAGE_OLD, VLLM_REQUESTS_WAITING};
+
+/// Labels that tell one pod's series from another's. A scrape configuration without relabelling names the pod
+/// `pod_name`; whichever of the two is absent drops out of the group.
+const PER_POD: &str = "by (namespace, pod, pod_name, model_name)";
+
+/// The queries of one cycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queries {
+    /// Highest used share of the KV cache in the window, per pod and model.
+    pub kv_usage: String,
+    /// Most waiting requests in the window, per pod and model.
+    pub queue_length: String,
+    /// When each pod was last scraped, in seconds since 1970.
+    pub scraped_at: String,
+    /// The window.
+    pub window: Duration,
+}
+
+impl Queries {
+    /// Queries over a look-back of `window`, restricted to `namespaces` unless these are empty.
+    pub fn new(window: Duration, namespaces: &BTreeSet<String>) -> Self {
+        let scope = selector(namespaces);
+        let kv_usage = either(|name| peak(name, &scope, window));
+        let queue_length = peak(VLLM_REQUESTS_WAITING, &scope, window);
+        let scraped = |name: &str| format!("max {PER_POD} (timestamp({name}{scope}))");
+        let scraped_at = format!("{} or {}", either(scraped), scraped(VLLM_REQUESTS_WAITING));
+        Self { kv_usage, queue_length, scraped_at, window }
+    }
+}
+
+/// The current name of the KV-cache metric, and where a pod has no such series, the name of older servers.
+fn either(query: impl Fn(&str) -> String) -> String {
+    format!("{} or {}", query(VLLM_KV_CACHE_USAGE), query(VLLM_KV_CACHE_USAGE_OLD))
+}
+
+/// The peak in the window; where the window holds no sample, the last one Prometheus still counts as current, so
+/// that a pod that is scraped rarely shows up as old rather than as missing.
+fn peak(name: &str, scope: &str, window: Duration) -> String {
+    let seconds = window.as_secs();
+    format!("max {PER_POD} (max_over_time({name}{scope}[{seconds}s])) or max {PER_POD} ({name}{scope})")
+}
+
+/// Namespace names hold only letters, digits and dashes, so nothing needs escaping in the pattern.
+fn selector(namespaces: &BTreeSet<String>) -> String {
+    if namespaces.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+    format!("{{namespace=~\"{}\"}}", names.join("|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_all_queries() {
+        let Queries { kv_usage, queue_length, scraped_at, window: _ } =
+            Queries::new(Duration::from_secs(60), &BTreeSet::new());
+        insta::assert_snapshot!([kv_usage, queue_length, scraped_at].join("\n\n").replace(" or ", "\n  or "), @r"");
+    }
+
+    #[test]
+    fn namespaces_and_window_enter_every_selector() {
+        let namespaces = ["team-a", "team-b"].map(str::to_owned).into();
+        let Queries { kv_usage, queue_length, scraped_at, .. } = Queries::new(Duration::from_secs(90), &namespaces);
+        for query in [&kv_usage, &queue_length, &scraped_at] {
+            assert_eq!(query.matches("vllm:").count(), query.matches(r#"{namespace=~"team-a|team-b"}"#).count());
+        }
+        assert_eq!(kv_usage.matches("[90s]").count(), 2);
+    }
+}

@@ -1,0 +1,140 @@
+//! What Prometheus answers to an instant query.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// One series of an instant vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// When the query was evaluated, by the clock of Prometheus, in seconds since 1970.
+    pub evaluated_at: f64,
+    /// Its value; may be NaN or infinite.
+    pub value: f64,
+}
+
+/// The answer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Prometheus answered, but refused the query.
+    #[error("Prometheus refused it ({kind}): {message}")]
+    Refused {
+        /// `errorType` of the answer.
+        kind: String,
+        /// `error` of the answer.
+        message: String,
+    },
+    /// The answer has another form than the HTTP API's; it may come from something else than Prometheus.
+    #[error(
+        "the answer is not that of a Prometheus query ({source}): {excerpt:?}; does PROMETHEUS_BASE_URL name Prometheus?"
+    )]
+    Malformed {
+        /// Where it deviates.
+        source: serde_json::Error,
+        /// How it begins.
+        excerpt: String,
+    },
+    /// The result is not a vector.
+    #[error("the result is a {0}, not a vector")]
+    NotAVector(String),
+    /// A value is no number.
+    #[error("the value {0:?} is not a number")]
+    NotANumber(String),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+enum Answer {
+    Success {
+        data: Data,
+    },
+    Error {
+        #[serde(rename = "errorType", default)]
+        kind: String,
+        #[serde(default)]
+        error: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(rename = "resultType")]
+    result_type: String,
+    result: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    #[serde(default)]
+    metric: BTreeMap<String, String>,
+    value: (f64, String),
+}
+
+/// Reads the body of an answer.
+///
+/// # Errors
+/// When it is anything else than a successful instant vector.
+pub fn parse(body: &[u8]) -> Result<Vec<Sample>, Error> {
+    let malformed = |source| {
+        let excerpt = String::from_utf8_lossy(body).chars().take(80).collect();
+        Error::Malformed { source, excerpt }
+    };
+    let data = match serde_json::from_slice(body).map_err(malformed)? {
+        Answer::Success { data } => data,
+        Answer::Error { kind, error } => return Err(Error::Refused { kind, message: error }),
+    };
+    if data.result_type != "vector" {
+        return Err(Error::NotAVector(data.result_type));
+    }
+    data.result.into_iter().map(|series| sample(serde_json::from_value(series).map_err(malformed)?)).collect()
+}
+
+fn sample(series: Series) -> Result<Sample, Error> {
+    let Series { metric: labels, value: (evaluated_at, text) } = series;
+    // Prometheus writes infinity as +Inf, which Rust reads; NaN likewise.
+    let value = text.parse().map_err(|_| Error::NotANumber(text))?;
+    Ok(Sample { labels, evaluated_at, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn a_vector_is_read_with_its_special_values() {
+        let body = br#"{"status":"success","data":{"resultType":"vector","result":[
+            {"metric":{"pod":"a"},"value":[1700000000.5,"0.25"]},
+            {"metric":{},"value":[1700000000.5,"NaN"]},
+            {"metric":{},"value":[1700000000.5,"+Inf"]}]},"warnings":["w"]}"#;
+        let samples = parse(body).unwrap();
+        assert_eq!(samples[0].labels["pod"], "a");
+        assert_eq!((samples[0].evaluated_at, samples[0].value), (1_700_000_000.5, 0.25));
+        assert!(samples[1].value.is_nan() && samples[2].value == f64::INFINITY);
+    }
+
+    #[rstest]
+    #[case::html("<html>login</html>", "does PROMETHEUS_BASE_URL name Prometheus?")]
+    #[case::empty("", "does PROMETHEUS_BASE_URL name Prometheus?")]
+    #[case::refused(
+        r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#,
+        "refused it (bad_data): parse error"
+    )]
+    #[case::matrix(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#, "is a matrix")]
+    #[case::text_value(
+        r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"x"]}]}}"#,
+        "\"x\" is not a number"
+    )]
+    #[case::no_value(
+        r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}"#,
+        "missing field `value`"
+    )]
+    #[case::unknown_status(r#"{"status":"maybe"}"#, "unknown variant `maybe`")]
+    fn other_answers_are_refused_with_the_reason(#[case] body: &str, #[case] expect: &str) {
+        let error = parse(body.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expect), "{error}");
+    }
+}

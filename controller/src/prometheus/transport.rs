@@ -1,0 +1,223 @@
+//! HTTP(S) to Prometheus: TLS options and bearer token.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HOST;
+use reqwest::{Certificate, Client, Identity, StatusCode, Url};
+
+use super::response;
+use crate::config::{self, Token};
+
+/// Time limit of a connection attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The client cannot be built from the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A file cannot be read.
+    #[error("configuration: cannot read {path} (named by {key}): {source}")]
+    File {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file or option is not usable for TLS.
+    #[error("configuration: {key} cannot be used for TLS: {why}")]
+    Tls {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The URL cannot be extended by the path of the query API.
+    #[error("configuration: PROMETHEUS_BASE_URL={0} cannot be extended by a path; use e.g. https://prometheus:9090")]
+    Url(Url),
+}
+
+/// A query did not come back with a usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The token file cannot be read.
+    #[error("cannot read the token file {path}: {source}")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No connection, or it broke.
+    #[error("{}", chain(.0))]
+    Connection(#[from] reqwest::Error),
+    /// Prometheus, or what stands before it, refused the request.
+    #[error("HTTP {status}: {excerpt}")]
+    Status {
+        /// Status code.
+        status: StatusCode,
+        /// How the body begins.
+        excerpt: String,
+    },
+    /// The answer cannot be used.
+    #[error(transparent)]
+    Response(#[from] response::Error),
+}
+
+/// A connection to Prometheus.
+#[derive(Debug)]
+pub struct Transport {
+    client: Client,
+    endpoint: Url,
+    /// `Host` header, when the URL's host stands for the certificate's name instead.
+    host: Option<String>,
+    token: Option<Token>,
+}
+
+impl Transport {
+    /// Reads the files the configuration names and builds the client.
+    ///
+    /// # Errors
+    /// When a file cannot be read or used.
+    pub fn new(config: &config::Prometheus) -> Result<Self, SetupError> {
+        let config::Prometheus { url, skip_verify, ca_file, client_pair, server_name, token } = config;
+        let mut builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("wva-controller/", env!("CARGO_PKG_VERSION")))
+            .tls_danger_accept_invalid_certs(*skip_verify);
+        if let Some(path) = ca_file {
+            builder = trust(builder, path)?;
+        }
+        if let Some((certificate, key)) = client_pair {
+            let mut pem = read(wva_api::config_keys::PROMETHEUS_CLIENT_CERT_PATH, certificate)?;
+            pem.push(b'\n');
+            pem.extend(read(wva_api::config_keys::PROMETHEUS_CLIENT_KEY_PATH, key)?);
+            let identity = Identity::from_pem(&pem).map_err(|error| SetupError::Tls {
+                key: wva_api::config_keys::PROMETHEUS_CLIENT_CERT_PATH,
+                why: chain(&error),
+            })?;
+            builder = builder.identity(identity);
+        }
+        let mut endpoint = endpoint(url)?;
+        let mut host = None;
+        if let (Some(name), "https", Some(real)) = (server_name, url.scheme(), url.host_str()) {
+            // The TLS layer checks the certificate against the host of the URL and offers no other name. So the
+            // URL gets the expected name, which is then resolved as the real host.
+            host = Some(url.port().map_or_else(|| real.to_owned(), |port| format!("{real}:{port}")));
+            builder = builder.dns_resolver(std::sync::Arc::new(StandIn { real: real.to_owned() }));
+            endpoint.set_host(Some(name)).map_err(|why| SetupError::Tls {
+                key: wva_api::config_keys::PROMETHEUS_SERVER_NAME,
+                why: why.to_string(),
+            })?;
+        }
+        let client = builder
+            .build()
+            .map_err(|error| SetupError::Tls { key: wva_api::config_keys::PROMETHEUS_BASE_URL, why: chain(&error) })?;
+        Ok(Self { client, endpoint, host, token: token.clone() })
+    }
+
+    /// Evaluates an instant query now.
+    ///
+    /// # Errors
+    /// When no usable answer comes back.
+    pub async fn query(&self, promql: &str) -> Result<Vec<response::Sample>, Error> {
+        let mut request = self.client.post(self.endpoint.clone()).form(&[("query", promql)]);
+        if let Some(host) = &self.host {
+            request = request.header(HOST, host);
+        }
+        if let Some(token) = self.token().await? {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        // Prometheus answers a refused query with 4xx and a JSON body that says why.
+        match response::parse(&body) {
+            Ok(samples) if status.is_success() => Ok(samples),
+            Err(error) if status.is_success() || matches!(error, response::Error::Refused { .. }) => Err(error.into()),
+            _ => {
+                let excerpt = String::from_utf8_lossy(&body).trim().chars().take(200).collect();
+                Err(Error::Status { status, excerpt })
+            }
+        }
+    }
+
+    async fn token(&self) -> Result<Option<String>, Error> {
+        match &self.token {
+            None => Ok(None),
+            Some(Token::Value(token)) => Ok(Some(token.clone())),
+            Some(Token::File(path)) => match tokio::fs::read_to_string(path).await {
+                Ok(token) => Ok(Some(token.trim().to_owned())),
+                Err(source) => Err(Error::Token { path: path.clone(), source }),
+            },
+        }
+    }
+}
+
+fn endpoint(url: &Url) -> Result<Url, SetupError> {
+    let mut endpoint = url.clone();
+    let Ok(mut segments) = endpoint.path_segments_mut() else { return Err(SetupError::Url(url.clone())) };
+    segments.pop_if_empty().extend(["api", "v1", "query"]);
+    drop(segments);
+    Ok(endpoint)
+}
+
+/// Trusts the certificates of a file instead of the system's. A file without any, such as a ConfigMap that was
+/// mounted before it was filled, leaves the system's in force.
+fn trust(builder: reqwest::ClientBuilder, path: &Path) -> Result<reqwest::ClientBuilder, SetupError> {
+    const KEY: &str = wva_api::config_keys::PROMETHEUS_CA_CERT_PATH;
+    let pem = read(KEY, path)?;
+    let certificates =
+        Certificate::from_pem_bundle(&pem).map_err(|error| SetupError::Tls { key: KEY, why: chain(&error) })?;
+    if certificates.is_empty() {
+        tracing::warn!(key = KEY, path = %path.display(), "No certificate in the file, trusting the system's");
+        return Ok(builder);
+    }
+    Ok(builder.tls_certs_only(certificates))
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, SetupError> {
+    std::fs::read(path).map_err(|source| SetupError::File { key, path: path.to_owned(), source })
+}
+
+/// An error with its causes: the HTTP client keeps the interesting part ("connection refused") in the last one.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Resolves any name as one given host.
+struct StandIn {
+    real: String,
+}
+
+impl Resolve for StandIn {
+    fn resolve(&self, _: Name) -> Resolving {
+        let host = self.real.clone();
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_prefix_in_the_base_url_is_kept() {
+        let of = |url: &str| endpoint(&Url::parse(url).unwrap()).unwrap().to_string();
+        assert_eq!(of("https://p:9090"), "https://p:9090/api/v1/query");
+        assert_eq!(of("http://p/prom/"), "http://p/prom/api/v1/query");
+    }
+}

@@ -1,0 +1,175 @@
+//! Wiring: which tasks there are and how the process ends. Nothing is decided here.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use wva_api::config_keys as name;
+
+use crate::config::Config;
+use crate::cycle::Cycle;
+use crate::leader::elector::Elector;
+use crate::leader::lease::LeaseApi;
+use crate::leader::{Election, Ended, Leadership};
+use crate::metrics::Metrics;
+use crate::prometheus::{Prometheus, Queries, Transport};
+use crate::server::{self, auth::Authenticator, certificate, health};
+use crate::shared::Shared;
+use crate::status_writer::StatusWriter;
+use crate::watch;
+
+/// Longest a graceful stop may take.
+const STOP_WITHIN: Duration = Duration::from_millis(1500);
+
+/// The controller cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no way to the API server.
+    #[error(
+        "cannot find out how to reach the API server: {0}; run inside a cluster, or set KUBECONFIG to a kubeconfig file"
+    )]
+    Kubeconfig(#[source] Box<kube::config::InferConfigError>),
+    /// The way to the API server cannot be used.
+    #[error("cannot connect to the API server with this kubeconfig: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// Prometheus cannot be asked with this configuration.
+    #[error(transparent)]
+    Prometheus(#[from] crate::prometheus::SetupError),
+    /// A port cannot be served.
+    #[error(transparent)]
+    Server(#[from] server::Error),
+    /// Signals cannot be received.
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs the controller until it is asked to stop (success) or loses its Lease (failure).
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(config: Config) -> Result<ExitCode, Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    let shared = Arc::new(Shared::default());
+    let metrics = Metrics::new(&config.scope.instance);
+    announce(&config);
+
+    if let Some(address) = config.probes.socket(config.bind_host) {
+        let listener = server::bind(name::HEALTH_PROBE_BIND_ADDRESS, address).await?;
+        tokio::spawn(health::serve(listener, Arc::clone(&shared)));
+    }
+    let transport = Transport::new(&config.prometheus)?;
+    let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
+    let prometheus = Prometheus::new(transport, queries, metrics.prometheus.clone());
+    let client = client().await?;
+    serve_metrics(&config, &metrics, &client).await?;
+
+    let watches = watch::start(&client, &config.scope, &shared);
+    let stop = CancellationToken::new();
+    let manager = config.scope.instance.field_manager();
+    let (leadership, election) = match &config.election {
+        None => (Leadership::always(), None),
+        Some(election) => {
+            let lease = LeaseApi::new(client.clone(), &config.pod_namespace, &election.lease_name, manager.clone());
+            let (leadership, election) = Election::new(Elector::new(identity(), election), lease);
+            (leadership, Some(election))
+        }
+    };
+    let (status, writer) = StatusWriter::new(
+        client,
+        manager,
+        config.rest_timeout,
+        leadership.clone(),
+        Arc::clone(&shared),
+        metrics.status.clone(),
+    );
+    let writer = tokio::spawn(writer.run());
+    let cycle = Cycle::new(&config, prometheus, shared, metrics, leadership, status);
+    let cycle = tokio::spawn(cycle.run(stop.child_token()));
+
+    let elected = stop.child_token();
+    let mut election = tokio::spawn(async move {
+        match election {
+            Some(election) => election.run(elected).await,
+            None => std::future::pending().await,
+        }
+    });
+    let signal = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        ended = &mut election => {
+            // Exit at once: what this process would still write is no longer its to write.
+            tracing::error!(ended = ?ended.ok(), "No longer leader, exiting");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    tracing::info!(signal, "Stopping");
+    stop.cancel();
+    drop(watches);
+    // The cycle first, which ends the writer's input; the Lease is given up beside it, because a successor may begin
+    // as soon as this process has stopped deciding.
+    let stopping = async {
+        let _ended = cycle.await;
+        let _ended = tokio::time::timeout(Duration::from_millis(300), writer).await;
+        if config.election.is_some() {
+            let _ended: Result<Ended, _> = election.await;
+        }
+    };
+    if tokio::time::timeout(STOP_WITHIN, stopping).await.is_err() {
+        tracing::warn!("Not everything ended in time");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(config: &Config) {
+    let instance = &config.scope.instance;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %instance,
+        namespaces = ?config.scope.namespaces,
+        interval = crate::config::value::format_duration(config.interval),
+        prometheus = %config.prometheus.url,
+        "Starting"
+    );
+    if config.prometheus.url.scheme() == "http" {
+        tracing::warn!(url = %config.prometheus.url, "Prometheus is asked without TLS; use https:// outside of tests");
+    }
+    if config.prometheus.skip_verify {
+        tracing::warn!("The certificate of Prometheus is not verified");
+    }
+    if config.scope.manage_all {
+        if instance.id().is_none() {
+            tracing::warn!("Taking variants of all instances; make sure that no other controller runs");
+        } else {
+            tracing::warn!("{} has no effect together with an instance id", name::MANAGE_ALL_INSTANCES);
+        }
+    }
+}
+
+async fn client() -> Result<Client, Error> {
+    let config = kube::Config::infer().await.map_err(|error| Error::Kubeconfig(Box::new(error)))?;
+    Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))
+}
+
+async fn serve_metrics(config: &Config, metrics: &Metrics, client: &Client) -> Result<(), Error> {
+    let endpoint = &config.metrics;
+    let Some(address) = endpoint.bind.socket(config.bind_host) else { return Ok(()) };
+    let listener = server::bind(name::METRICS_BIND_ADDRESS, address).await?;
+    if endpoint.secure {
+        let tls = certificate::load(endpoint.certificate.clone(), endpoint.http2).await.map_err(server::Error::from)?;
+        let authenticator = Authenticator::new(client.clone());
+        tokio::spawn(server::metrics::serve_secure(listener, metrics.clone(), tls, authenticator));
+    } else {
+        tokio::spawn(server::metrics::serve_plain(listener, metrics.clone()));
+    }
+    Ok(())
+}
+
+/// Identity in the Lease: the pod's name says who it is, the suffix keeps a restarted pod apart from its predecessor.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "wva-controller".to_owned());
+    format!("{host}_{}", uuid::Uuid::new_v4())
+}

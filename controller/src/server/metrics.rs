@@ -1,0 +1,71 @@
+//! `/metrics`, by HTTP or by HTTPS with authentication and authorisation.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum_server::tls_rustls::RustlsConfig;
+use tokio::net::TcpListener;
+
+use super::auth::{Authenticator, Verdict};
+use crate::metrics::Metrics;
+
+/// What Prometheus must be told for it to read the text as `OpenMetrics`.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Answers by HTTP until the process ends.
+pub async fn serve_plain(listener: TcpListener, metrics: Metrics) {
+    if let Err(error) = axum::serve(listener, router(metrics)).await {
+        tracing::error!(%error, "Metrics are no longer served");
+    }
+}
+
+/// Answers by HTTPS, to those who may, until the process ends.
+pub async fn serve_secure(listener: TcpListener, metrics: Metrics, tls: RustlsConfig, authenticator: Authenticator) {
+    let checked = middleware::from_fn_with_state(Arc::new(authenticator), check);
+    let router = router(metrics).layer(checked);
+    let server =
+        async { axum_server::from_tcp_rustls(listener.into_std()?, tls)?.serve(router.into_make_service()).await };
+    if let Err(error) = server.await {
+        tracing::error!(%error, "Metrics are no longer served");
+    }
+}
+
+fn router(metrics: Metrics) -> Router {
+    Router::new().route("/metrics", get(text)).with_state(metrics)
+}
+
+async fn text(State(metrics): State<Metrics>) -> Response {
+    match metrics.encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "Cannot write metrics as text");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn check(State(authenticator): State<Arc<Authenticator>>, request: Request, next: Next) -> Response {
+    let token = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .map(|token| token.trim().to_owned());
+    let verb = request.method().as_str().to_ascii_lowercase();
+    match authenticator.check(token.as_deref(), &verb, request.uri().path()).await {
+        Verdict::Allowed => next.run(request).await,
+        Verdict::Unauthenticated => (StatusCode::UNAUTHORIZED, "Unauthorized\n").into_response(),
+        Verdict::Denied { user } => {
+            (StatusCode::FORBIDDEN, format!("Authorization denied for user {user}\n")).into_response()
+        }
+        Verdict::Unknown { why } => {
+            tracing::warn!(error = why, "Cannot check a request for metrics");
+            (StatusCode::INTERNAL_SERVER_ERROR, "Authentication failed\n").into_response()
+        }
+    }
+}

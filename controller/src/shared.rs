@@ -1,0 +1,49 @@
+//! State that several tasks look at.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::Notify;
+use wva_engine::{Memory, Plan, Snapshot};
+
+use crate::index::Index;
+use crate::readiness::Readiness;
+
+/// Shared by the watches, the cycle, the status writer and the server.
+#[derive(Debug, Default)]
+pub struct Shared {
+    index: Mutex<Index>,
+    last_cycle: Mutex<Option<LastCycle>>,
+    /// Wakes the cycle before its interval ends.
+    pub wake: Notify,
+    /// First lists of the watches; nothing is decided on an index that is half filled.
+    pub lists: Readiness,
+    /// First answers of what the controller depends on besides.
+    pub answers: Readiness,
+}
+
+/// Everything the last decision was made of and led to; enough to take it again elsewhere.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastCycle {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What was observed.
+    pub snapshot: Snapshot,
+    /// Memory after the decision.
+    pub memory: Memory,
+    /// The decision.
+    pub plan: Plan,
+}
+
+impl Shared {
+    /// The index. Held for the length of a computation, never across an await.
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last cycle; `None` before the first.
+    pub fn last_cycle(&self) -> MutexGuard<'_, Option<LastCycle>> {
+        self.last_cycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

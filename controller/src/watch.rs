@@ -1,0 +1,224 @@
+//! One watch per kind (and namespace, when namespaces are given by name), each feeding the index.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod as ApiPod};
+use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
+use kube::runtime::utils::Backoff;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use wva_api::{Scope, VariantAutoscaling};
+
+use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Variant, convert};
+use crate::readiness::Gate;
+use crate::shared::Shared;
+
+/// Starts all watches; they run until the set is dropped.
+pub fn start(client: &Client, scope: &Scope, shared: &Arc<Shared>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let namespaces: Vec<Option<String>> =
+        if scope.namespaces.is_empty() { vec![None] } else { scope.namespaces.iter().cloned().map(Some).collect() };
+    let all = || watcher::Config::default();
+    let mine = || scope.selector().map_or_else(all, |selector| all().labels(&selector));
+    for namespace in namespaces {
+        let feed = |kind| Feed::new(kind, namespace.clone(), shared);
+        let variants = watcher(api::<DeserializeGuard<VariantAutoscaling>>(client, namespace.as_deref()), mine());
+        tasks.spawn(feed("variantautoscalings").run(variants, read_variant));
+        let deployments = watcher(api::<ApiDeployment>(client, namespace.as_deref()), all());
+        tasks.spawn(
+            feed("deployments").run(deployments, |d| Read::of(convert::key(&d.metadata), convert::deployment(d))),
+        );
+        let replica_sets = watcher(api::<PartialObjectMeta<ApiReplicaSet>>(client, namespace.as_deref()), all());
+        tasks.spawn(feed("replicasets").run(replica_sets, read_replica_set));
+        let pods = watcher(api::<ApiPod>(client, namespace.as_deref()), all());
+        tasks.spawn(feed("pods").run(pods, |p| Read::maybe(convert::key(&p.metadata), convert::pod(p))));
+        let hpas = watcher(api::<HorizontalPodAutoscaler>(client, namespace.as_deref()), all());
+        tasks.spawn(
+            feed("horizontalpodautoscalers").run(hpas, |h| Read::maybe(convert::key(&h.metadata), convert::hpa(h))),
+        );
+    }
+    // A namespace given by name beats its exclusion annotation, so Namespaces need not be read then, and a
+    // controller confined to namespaces needs no cluster-wide rights.
+    if scope.namespaces.is_empty() {
+        let namespaces = watcher(Api::<ApiNamespace>::all(client.clone()), all());
+        let feed = Feed::new("namespaces", None, shared);
+        tasks.spawn(feed.run(namespaces, |n| Read::of(convert::key(&n.metadata), convert::namespace(n))));
+    }
+    tasks
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
+}
+
+fn read_replica_set(object: PartialObjectMeta<ApiReplicaSet>) -> Read<ReplicaSet> {
+    Read::maybe(convert::key(&object.metadata), convert::replica_set(object))
+}
+
+fn read_variant(object: DeserializeGuard<VariantAutoscaling>) -> Read<Variant> {
+    match object.0 {
+        Ok(variant) => Read::of(convert::key(&variant.metadata), convert::variant(variant)),
+        Err(invalid) => Read::Unreadable(convert::key(&invalid.metadata), invalid.error),
+    }
+}
+
+/// An object as it came from the API server.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Read<R> {
+    /// It counts.
+    Counts(ObjectKey, R),
+    /// It is none of ours, e.g. a pod without a `ReplicaSet`.
+    Irrelevant(ObjectKey),
+    /// It does not have the form its kind should have.
+    Unreadable(ObjectKey, String),
+}
+
+impl<R> Read<R> {
+    fn of(key: ObjectKey, record: R) -> Self {
+        Self::Counts(key, record)
+    }
+
+    fn maybe(key: ObjectKey, record: Option<R>) -> Self {
+        record.map_or(Self::Irrelevant(key.clone()), |record| Self::Counts(key, record))
+    }
+}
+
+/// Carries the events of one watch into the index.
+struct Feed {
+    kind: &'static str,
+    /// The namespace watched; `None` for all.
+    namespace: Option<String>,
+    shared: Arc<Shared>,
+    gate: Gate,
+}
+
+impl Feed {
+    fn new(kind: &'static str, namespace: Option<String>, shared: &Arc<Shared>) -> Self {
+        let place = namespace.as_ref().map_or_else(String::new, |namespace| format!(" in {namespace}"));
+        let gate = shared.lists.gate(format!("list of {kind}{place}"));
+        Self { kind, namespace, shared: Arc::clone(shared), gate }
+    }
+
+    async fn run<K, R, S>(self, stream: S, read: impl Fn(K) -> Read<R> + Send + 'static)
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+        K::DynamicType: Eq + Hash,
+        R: Record + Send,
+        S: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    {
+        let mut stream = std::pin::pin!(stream.backoff(Patience::default()).map_err(|error| error.to_string()));
+        let mut listed = BTreeSet::new();
+        let mut failing = false;
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(event) => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!(kind = self.kind, "Watch works again");
+                    }
+                    self.take(event, &mut listed, &read);
+                }
+                Err(error) if failing => tracing::debug!(kind = self.kind, %error, "Watch still fails"),
+                Err(error) => {
+                    failing = true;
+                    tracing::warn!(kind = self.kind, %error, "Watch failed, what is known stays in force; retrying");
+                }
+            }
+        }
+    }
+
+    fn take<K, R: Record>(
+        &self,
+        event: watcher::Event<K>,
+        listed: &mut BTreeSet<ObjectKey>,
+        read: impl Fn(K) -> Read<R>,
+    ) {
+        use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+        let effect = match event {
+            Init => {
+                listed.clear();
+                Effect::Later
+            }
+            InitApply(object) => {
+                let (key, effect) = self.enter(read(object));
+                listed.insert(key);
+                effect
+            }
+            InitDone => {
+                let mut index = self.shared.index();
+                let effect = index.keep_only::<R>(self.namespace.as_deref(), listed);
+                drop(index);
+                listed.clear();
+                self.gate.open();
+                effect
+            }
+            Apply(object) => self.enter(read(object)).1,
+            Delete(object) => {
+                let (Read::Counts(key, _) | Read::Irrelevant(key) | Read::Unreadable(key, _)) = read(object);
+                self.remove::<R>(&key)
+            }
+        };
+        if effect == Effect::Now {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    fn enter<R: Record>(&self, read: Read<R>) -> (ObjectKey, Effect) {
+        match read {
+            Read::Counts(key, record) => {
+                let mut index = self.shared.index();
+                index.unreadable.remove(&(self.kind, key.clone()));
+                (key.clone(), index.apply(key, record))
+            }
+            Read::Irrelevant(key) => {
+                let effect = self.remove::<R>(&key);
+                (key, effect)
+            }
+            Read::Unreadable(key, error) => {
+                tracing::warn!(kind = self.kind, object = %key, %error, "Ignoring an object that cannot be read");
+                self.shared.index().unreadable.insert((self.kind, key.clone()), error);
+                (key, Effect::Later)
+            }
+        }
+    }
+
+    fn remove<R: Record>(&self, key: &ObjectKey) -> Effect {
+        let mut index = self.shared.index();
+        index.unreadable.remove(&(self.kind, key.clone()));
+        index.delete::<R>(key)
+    }
+}
+
+/// Pauses between attempts at a watch: 0.25 s, doubling up to 5 s, so that a restarted API server is noticed soon.
+#[derive(Debug, Default)]
+struct Patience {
+    attempts: u32,
+}
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = Duration::from_millis(250 << self.attempts.min(5));
+        self.attempts += 1;
+        Some(pause.min(Duration::from_secs(5)))
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
