@@ -1,1 +1,66 @@
-//! kubectl plugin of the Workload Variant Autoscaler.
+//! `kubectl wva`: add models to a Workload Variant Autoscaler, and see what it does with them.
+//!
+//! Every command goes the same way: *gather* what the cluster says, build a serialisable *view* of it, *print* the
+//! view. Text shows nothing that JSON lacks, because both come from the view. Data goes to standard output,
+//! everything else to standard error.
+//!
+//! - [`cli`]: the command line; [`run`] carries it out;
+//! - [`session`]: the connection to one cluster, and the sentences for what can go wrong with it;
+//! - [`add_model`]: a model-only install: facts, then a plan, then [`install`] (the chart rendered), then [`apply`];
+//! - [`status`]: a verdict per controller instance, then the variants;
+//! - [`version`]: of this program, of its chart, of the controllers;
+//! - [`controllers`] and [`variants`]: what several commands read from the cluster;
+//! - [`console`] and [`table`]: the way out;
+//! - [`error`]: one sentence and one hint for everything that stops a command.
+
+pub mod add_model;
+pub mod apply;
+pub mod cli;
+pub mod console;
+pub mod controllers;
+pub mod duration;
+pub mod error;
+pub mod install;
+pub mod session;
+pub mod status;
+pub mod table;
+pub mod variants;
+pub mod version;
+
+use cli::{Cli, Command};
+use console::Console;
+pub use error::Error;
+
+/// What a command that ran to its end has to say by its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing to report: exit code 0.
+    Fine,
+    /// The command found something that wants attention: exit code 1.
+    Found,
+    /// A part of the answer could not be read: exit code 2, as for an [`Error`].
+    Unknown,
+}
+
+impl Verdict {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Found => 1,
+            Self::Unknown => 2,
+        }
+    }
+}
+
+/// Carries out one command line.
+///
+/// # Errors
+/// When the command could not do its work; see [`Error`].
+pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error> {
+    match &cli.command {
+        Command::AddModel(args) => add_model::run(&cli.connection, args, console).await,
+        Command::Status(args) => status::run(&cli.connection, args, console).await,
+        Command::Version(args) => version::run(&cli.connection, args, console).await,
+    }
+}

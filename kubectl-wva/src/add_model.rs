@@ -1,0 +1,63 @@
+//! `add-model`: a model-only install of the chart, refused when it would not work.
+//!
+//! *Facts* are read first, all of them; a *plan* follows from flags and facts alone; the chart is rendered with the
+//! plan's values; the result is compared with the facts once more, and only then applied.
+
+mod args;
+mod facts;
+mod plan;
+mod refusal;
+mod report;
+mod wait;
+
+pub use args::{AddModelArgs, DryRun};
+pub use facts::{Controllers, Facts};
+pub use plan::{Plan, check_rendered, plan};
+pub use refusal::Refusal;
+
+use serde_json::Value;
+
+use crate::apply::{self, Applied};
+use crate::cli::Connection;
+use crate::console::Console;
+use crate::install;
+use crate::session::Session;
+use crate::{Error, Verdict};
+
+/// Carries out `add-model`.
+///
+/// # Errors
+/// When the model cannot be added; nothing is written then, unless the API server changes its mind between its own
+/// dry run and the real request.
+pub async fn run(flags: &Connection, args: &AddModelArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
+    let given = install::values(&args.values, &args.set)?;
+    let session = Session::open(flags).await?;
+    let facts = facts::gather(&session).await?;
+    let plan = plan(args, given.tree(), &facts)?;
+    for note in &plan.notes {
+        console.note(&format!("note: {note}"))?;
+    }
+    let rendered = install::render(&plan.release, &plan.namespace, plan.values.clone())?;
+    let objects: Vec<&Value> = rendered.manifests.iter().map(|manifest| &manifest.object).collect();
+    let variant = check_rendered(&plan, &objects, &facts)?;
+    let applied = carry_out(&session, args, &objects).await?;
+    report::print(args, &rendered, &applied, console)?;
+    match args.wait.then_some(args.dry_run) {
+        Some(None) => wait::until_ready(&session, &plan.namespace, &variant, args.timeout, console).await,
+        _ => Ok(Verdict::Fine),
+    }
+}
+
+async fn carry_out(session: &Session, args: &AddModelArgs, objects: &[&Value]) -> Result<Vec<Applied>, Error> {
+    let applied = match args.dry_run {
+        Some(DryRun::Client) => apply::rendered_only(objects)?,
+        Some(DryRun::Server) => apply::Run::prepare(session, objects, args.force_conflicts).await?.rehearse().await?,
+        None => {
+            let run = apply::Run::prepare(session, objects, args.force_conflicts).await?;
+            // The rehearsal finds what the API server would refuse before the first object is written.
+            run.rehearse().await?;
+            run.perform().await?
+        }
+    };
+    Ok(applied)
+}

@@ -1,0 +1,176 @@
+//! From flags and facts to the values of a model-only install, or to a [`Refusal`]. Pure.
+
+mod owner;
+mod target;
+
+use serde_json::{Map, Value, json};
+use wva_api::{Instance, VariantAutoscaling};
+
+use super::{AddModelArgs, Facts, Refusal};
+
+/// Label that the chart gives a release's objects.
+const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
+
+/// What is to be installed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Release name.
+    pub release: String,
+    /// Release namespace, which is also the model's.
+    pub namespace: String,
+    /// Instance that is to scale the model.
+    pub instance: Instance,
+    /// Whether the instance was named on the command line, not found.
+    pub instance_given: bool,
+    /// Deployment to scale.
+    pub target: String,
+    /// Values over the chart's defaults.
+    pub values: Map<String, Value>,
+    /// What the user should know, though it stops nothing.
+    pub notes: Vec<String>,
+}
+
+/// Plans the install. `given` are the values of `--values` and `--set`, merged.
+///
+/// Precedence, weakest first: what the facts suggest, `--values`, `--set`, the other flags, what makes this a
+/// model-only install for this namespace and instance.
+///
+/// # Errors
+/// When the install would not give what was asked for.
+pub fn plan(args: &AddModelArgs, given: &Map<String, Value>, facts: &Facts) -> Result<Plan, Refusal> {
+    if let (Some(min), Some(max)) = (args.min, args.max)
+        && min > max
+    {
+        return Err(Refusal::EmptyRange { min, max });
+    }
+    if args.model_id.is_none() && text(given, "/llmd/modelID").is_none() {
+        return Err(Refusal::NoModelId);
+    }
+    let wanted = args.instance.clone().or_else(|| text(given, "/wva/controllerInstance"));
+    let owner = owner::choose(wanted.as_deref(), facts)?;
+    let target = target::choose(args, given, facts)?;
+
+    let fixed = json!({
+        "controller": {"enabled": false},
+        "va": {"enabled": true},
+        "llmd": {"namespace": facts.namespace},
+        "wva": {"controllerInstance": owner.instance.id().unwrap_or_default()},
+    });
+    refuse_overrides(given, &fixed)?;
+
+    let mut values = Map::new();
+    let suggested = json!({
+        "hpa": {"enabled": true},
+        "vllmService": {"enabled": true},
+        // Not the chart's default: the controller finds the accelerator out when the label is missing.
+        "va": {"accelerator": ""},
+        "llmd": {"modelName": target.model_name, "deploymentName": target.name},
+    });
+    for layer in [suggested, Value::Object(given.clone()), flags(args), fixed] {
+        overlay(&mut values, layer);
+    }
+    Ok(Plan {
+        release: args.name.clone(),
+        namespace: facts.namespace.clone(),
+        instance: owner.instance,
+        instance_given: wanted.is_some(),
+        target: target.name,
+        values,
+        notes: [owner.notes, target.notes].concat(),
+    })
+}
+
+/// Compares the rendered variant with those there are, and returns its name.
+///
+/// # Errors
+/// When its name or its target is taken.
+pub fn check_rendered(plan: &Plan, objects: &[&Value], facts: &Facts) -> Result<String, Refusal> {
+    let rendered = objects.iter().find(|object| object["kind"] == "VariantAutoscaling");
+    let name = rendered.and_then(|object| object["metadata"]["name"].as_str());
+    let name = name.ok_or(Refusal::NothingToScale)?;
+    for variant in facts.variants.iter().filter_map(|guarded| guarded.0.as_ref().ok()) {
+        if variant.metadata.name.as_deref() == Some(name) {
+            refuse_foreign(plan, name, variant)?;
+        } else if names_target(variant, &plan.target) {
+            let variant = variant.metadata.name.clone().unwrap_or_default();
+            return Err(Refusal::TargetTaken { target: plan.target.clone(), variant });
+        }
+    }
+    Ok(name.to_owned())
+}
+
+fn refuse_foreign(plan: &Plan, name: &str, variant: &VariantAutoscaling) -> Result<(), Refusal> {
+    let labels = variant.metadata.labels.clone().unwrap_or_default();
+    if let Some(release) = labels.get(RELEASE_LABEL).filter(|release| **release != plan.release) {
+        return Err(Refusal::VariantTaken { variant: name.to_owned(), owner: release.clone() });
+    }
+    let owner = Instance::of_labels(&labels);
+    if owner != plan.instance && !plan.instance_given {
+        return Err(Refusal::OtherInstance { variant: name.to_owned(), owner });
+    }
+    Ok(())
+}
+
+fn names_target(variant: &VariantAutoscaling, deployment: &str) -> bool {
+    variant.spec.scale_target_ref.kind == "Deployment" && variant.spec.scale_target_ref.name == deployment
+}
+
+/// The flags that stand for one chart value each.
+fn flags(args: &AddModelArgs) -> Value {
+    let mut values = json!({});
+    let mut put = |group: &str, key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            values[group][key] = value;
+        }
+    };
+    put("llmd", "modelID", args.model_id.clone().map(Value::from));
+    put("llmd", "modelName", args.model_name.clone().map(Value::from));
+    put("llmd", "deploymentName", args.deployment.clone().map(Value::from));
+    put("va", "accelerator", args.accelerator.clone().map(Value::from));
+    put("va", "variantCost", args.cost.clone().map(Value::from));
+    put("hpa", "minReplicas", args.min.map(Value::from));
+    put("hpa", "maxReplicas", args.max.map(Value::from));
+    values
+}
+
+/// `--set controller.enabled=true` would be overruled; saying so is better than doing something else in silence.
+fn refuse_overrides(given: &Map<String, Value>, fixed: &Value) -> Result<(), Refusal> {
+    let keys = [
+        ("controller.enabled", "/controller/enabled"),
+        ("va.enabled", "/va/enabled"),
+        ("llmd.namespace", "/llmd/namespace"),
+        ("wva.controllerInstance", "/wva/controllerInstance"),
+    ];
+    for (key, pointer) in keys {
+        let ours = fixed.pointer(pointer).unwrap_or(&Value::Null);
+        if let Some(given) = at(given, pointer).filter(|given| *given != ours) {
+            return Err(Refusal::Overridden { key, ours: ours.to_string(), given: given.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Lays `layer` over `values`: maps merge, anything else replaces.
+fn overlay(values: &mut Map<String, Value>, layer: Value) {
+    let Value::Object(layer) = layer else { return };
+    for (key, value) in layer {
+        match (values.get_mut(&key), value) {
+            (Some(Value::Object(below)), value @ Value::Object(_)) => overlay(below, value),
+            (_, value) => {
+                values.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A value by JSON pointer.
+fn at<'a>(values: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
+    let mut parts = pointer.split('/').skip(1);
+    let first = values.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| value.get(part))
+}
+
+/// A text by JSON pointer; empty text counts as missing.
+fn text(values: &Map<String, Value>, pointer: &str) -> Option<String> {
+    at(values, pointer).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}

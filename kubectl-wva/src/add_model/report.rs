@@ -1,0 +1,43 @@
+//! What `add-model` prints: kubectl's lines, or the objects themselves for a Git repository.
+
+use chart_render::Rendered;
+use serde_json::{Value, json};
+
+use super::{AddModelArgs, DryRun};
+use crate::Error;
+use crate::apply::Applied;
+use crate::cli::Format;
+use crate::console::Console;
+use crate::install;
+
+/// Prints the answer. With `-o yaml` and `-o json` that is the objects, and what became of them is said beside it.
+pub(super) fn print(
+    args: &AddModelArgs,
+    rendered: &Rendered,
+    applied: &[Applied],
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    let run = match args.dry_run {
+        None => "",
+        Some(DryRun::Client) => " (dry run)",
+        Some(DryRun::Server) => " (server dry run)",
+    };
+    let outcomes = applied.iter().map(|one| format!("{}/{} {}{run}\n", one.kind, one.name, one.outcome.word()));
+    let outcomes = outcomes.collect::<String>();
+    match console.format {
+        Format::Table | Format::Wide => console.data(&outcomes),
+        Format::Name => {
+            let names: String = applied.iter().map(|one| format!("{}/{}\n", one.kind, one.name)).collect();
+            console.data(&names)
+        }
+        Format::Yaml => {
+            console.note(outcomes.trim_end())?;
+            console.data(&install::text(rendered))
+        }
+        Format::Json => {
+            console.note(outcomes.trim_end())?;
+            let items: Vec<&Value> = rendered.manifests.iter().map(|manifest| &manifest.object).collect();
+            console.json(&json!({"apiVersion": "v1", "kind": "List", "items": items}))
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Server-side apply of rendered objects: all are rehearsed before the first is written.
+
+use futures::future::try_join_all;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, ValidationDirective};
+use kube::core::GroupVersionKind;
+use kube::discovery::{Discovery, Scope};
+use kube::{Api, ResourceExt as _};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::session::{self, Session};
+
+/// Field manager of everything this program writes.
+pub const FIELD_MANAGER: &str = "kubectl-wva";
+
+/// Objects could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The chart rendered what is no Kubernetes object.
+    #[error("the chart rendered an object that cannot be applied: {0}")]
+    NoObject(String),
+    /// The cluster lacks a kind.
+    #[error("the cluster does not know {kind} ({api_version}), which {name} is")]
+    NoSuchKind {
+        /// The kind.
+        kind: String,
+        /// Its group and version.
+        api_version: String,
+        /// Name of the object.
+        name: String,
+    },
+    /// A request failed.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+}
+
+impl Error {
+    /// What to do next, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchKind { kind, .. } if kind == "ServiceMonitor" => Some(
+                "install the Prometheus operator's CRDs, or leave out the vLLM Service and its monitor with --set \
+                 vllmService.enabled=false and have the pods scraped some other way"
+                    .to_owned(),
+            ),
+            Self::NoSuchKind { kind, .. } if kind == "VariantAutoscaling" => {
+                Some("install the controller's chart, which brings it, or apply its crds/ directory".to_owned())
+            }
+            Self::Session(session::Error::Forbidden { message, .. }) if message.contains("clusterroles") => Some(
+                "the chart's roles for users are cluster-wide; leave them out with --set \
+                 wva.rbac.userRoles.admin=false,wva.rbac.userRoles.editor=false,wva.rbac.userRoles.viewer=false"
+                    .to_owned(),
+            ),
+            Self::Session(error) => error.hint(),
+            Self::NoObject(_) | Self::NoSuchKind { .. } => None,
+        }
+    }
+}
+
+/// What became of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// `kind.group`, as kubectl names it, e.g. `variantautoscaling.llmd.ai`.
+    pub kind: String,
+    /// Name of the object.
+    pub name: String,
+    /// What was, or would be, done.
+    pub outcome: Outcome,
+}
+
+/// What was done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It did not exist.
+    Created,
+    /// It changed.
+    Configured,
+    /// It was like this already.
+    Unchanged,
+    /// Nothing was asked of the cluster.
+    Rendered,
+}
+
+impl Outcome {
+    /// kubectl's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+            Self::Rendered => "rendered",
+        }
+    }
+}
+
+/// Names the objects without asking the cluster anything.
+///
+/// # Errors
+/// When an object has no kind or no name.
+pub fn rendered_only(objects: &[&Value]) -> Result<Vec<Applied>, Error> {
+    let named = |object: &&Value| {
+        let object = parse(object)?;
+        Ok(Applied { kind: qualified(&gvk(&object)?), name: object.name_any(), outcome: Outcome::Rendered })
+    };
+    objects.iter().map(named).collect()
+}
+
+/// Objects on their way into the cluster.
+pub struct Run<'a> {
+    session: &'a Session,
+    steps: Vec<Step>,
+    force: bool,
+}
+
+struct Step {
+    object: DynamicObject,
+    api: Api<DynamicObject>,
+    kind: String,
+    before: Option<DynamicObject>,
+}
+
+impl<'a> Run<'a> {
+    /// Finds each object's kind in the cluster, and the object as it is now. `force` takes fields over from others.
+    ///
+    /// # Errors
+    /// When the cluster lacks a kind, or a request fails.
+    pub async fn prepare(session: &'a Session, objects: &[&Value], force: bool) -> Result<Self, Error> {
+        let objects = objects.iter().map(|object| parse(object)).collect::<Result<Vec<_>, _>>()?;
+        let discovery = discover(session, &objects).await?;
+        let steps = objects.into_iter().map(|object| Step::prepare(session, &discovery, object));
+        Ok(Self { session, steps: try_join_all(steps).await?, force })
+    }
+
+    /// Has the API server admit and validate every object without storing it.
+    ///
+    /// # Errors
+    /// When it refuses one.
+    pub async fn rehearse(&self) -> Result<Vec<Applied>, Error> {
+        try_join_all(self.steps.iter().map(|step| step.apply(self.session, self.force, true))).await
+    }
+
+    /// Applies the objects in their order.
+    ///
+    /// # Errors
+    /// When the API server refuses one; those before it are applied then.
+    pub async fn perform(&self) -> Result<Vec<Applied>, Error> {
+        let mut applied = Vec::new();
+        for step in &self.steps {
+            applied.push(step.apply(self.session, self.force, false).await?);
+        }
+        Ok(applied)
+    }
+}
+
+impl Step {
+    async fn prepare(session: &Session, discovery: &Discovery, object: DynamicObject) -> Result<Self, Error> {
+        let gvk = gvk(&object)?;
+        let Some((resource, capabilities)) = discovery.resolve_gvk(&gvk) else {
+            return Err(Error::NoSuchKind {
+                kind: gvk.kind.clone(),
+                api_version: gvk.api_version(),
+                name: object.name_any(),
+            });
+        };
+        let api = api(session, &resource, &capabilities.scope, &object);
+        let kind = qualified(&gvk);
+        let doing = format!("read {kind}/{}", object.name_any());
+        let before = session.ask(doing, api.get_opt(&object.name_any())).await?;
+        Ok(Self { object, api, kind, before })
+    }
+
+    async fn apply(&self, session: &Session, force: bool, dry_run: bool) -> Result<Applied, Error> {
+        let name = self.object.name_any();
+        let params = PatchParams {
+            dry_run,
+            force,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            field_validation: Some(ValidationDirective::Strict),
+        };
+        let patch = Patch::Apply(&self.object);
+        let doing = format!("apply {}/{name}", self.kind);
+        let after = session.ask(doing, self.api.patch(&name, &params, &patch)).await?;
+        let outcome = match &self.before {
+            None => Outcome::Created,
+            Some(before) if content(before) == content(&after) => Outcome::Unchanged,
+            Some(_) => Outcome::Configured,
+        };
+        Ok(Applied { kind: self.kind.clone(), name, outcome })
+    }
+}
+
+/// One request for all kinds, or on an API server without aggregated discovery one for each group.
+async fn discover(session: &Session, objects: &[DynamicObject]) -> Result<Discovery, Error> {
+    let groups: Vec<String> = objects.iter().map(gvk).map(|gvk| gvk.map(|gvk| gvk.group)).collect::<Result<_, _>>()?;
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let discovery = || Discovery::new(session.client.clone()).filter(&groups);
+    match discovery().run_aggregated().await {
+        Ok(found) => Ok(found),
+        Err(_) => Ok(session.ask("look up the kinds the cluster knows", discovery().run()).await?),
+    }
+}
+
+fn api(session: &Session, resource: &ApiResource, scope: &Scope, object: &DynamicObject) -> Api<DynamicObject> {
+    match scope {
+        Scope::Cluster => Api::all_with(session.client.clone(), resource),
+        Scope::Namespaced => {
+            let namespace = object.namespace().unwrap_or_else(|| session.namespace.clone());
+            Api::namespaced_with(session.client.clone(), &namespace, resource)
+        }
+    }
+}
+
+fn parse(object: &Value) -> Result<DynamicObject, Error> {
+    let parsed: DynamicObject =
+        serde_json::from_value(object.clone()).map_err(|error| Error::NoObject(error.to_string()))?;
+    if parsed.metadata.name.as_deref().unwrap_or_default().is_empty() {
+        return Err(Error::NoObject(format!("a {} without a name", gvk(&parsed)?.kind)));
+    }
+    Ok(parsed)
+}
+
+fn gvk(object: &DynamicObject) -> Result<GroupVersionKind, Error> {
+    let types = object.types.as_ref().ok_or_else(|| Error::NoObject("it has no kind".to_owned()))?;
+    GroupVersionKind::try_from(types).map_err(|error| Error::NoObject(error.to_string()))
+}
+
+fn qualified(gvk: &GroupVersionKind) -> String {
+    let kind = gvk.kind.to_lowercase();
+    if gvk.group.is_empty() { kind } else { format!("{kind}.{}", gvk.group) }
+}
+
+/// The object without the traces that a write leaves even when it changes nothing a person would call content.
+fn content(object: &DynamicObject) -> DynamicObject {
+    let mut object = object.clone();
+    object.metadata.managed_fields = None;
+    object.metadata.resource_version = None;
+    object.metadata.generation = None;
+    object
+}

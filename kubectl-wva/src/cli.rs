@@ -1,0 +1,134 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::add_model::AddModelArgs;
+use crate::duration;
+use crate::status::StatusArgs;
+use crate::version::VersionArgs;
+
+/// Scale variants of LLM inference servers: add models to a controller, see what it decides and why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-wva",
+    bin_name = "kubectl wva",
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 fine, 1 something found, 2 could not tell."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Which cluster to talk to.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Have a controller scale one more Deployment that serves a model.
+    AddModel(AddModelArgs),
+    /// Show controllers and variants: what is wrong, and what was decided last.
+    Status(StatusArgs),
+    /// Print the versions of this program, its chart and the controllers.
+    Version(VersionArgs),
+}
+
+/// The flags every kubectl command has for its connection.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Read this kubeconfig instead of $KUBECONFIG or ~/.kube/config.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Use this context of the kubeconfig instead of its current one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Namespace of the model; the context's if not given.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Act as this user.
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub as_user: Option<String>,
+    /// Give up on a single request after this time, e.g. 10s; 0 waits for ever.
+    #[arg(long, global = true, value_name = "TIME", default_value = "0", value_parser = duration::parse)]
+    pub request_timeout: Duration,
+}
+
+/// The flags for what is printed, and how.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Form of the answer.
+    #[arg(short = 'o', long = "output", global = true, value_enum, value_name = "FORM", default_value_t = Format::Table)]
+    pub format: Format,
+    /// Leave out column headers.
+    #[arg(long, global = true)]
+    pub no_headers: bool,
+    /// When to use colour; auto means on a terminal, unless the variable `NO_COLOR` is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// Form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For people with wide terminals.
+    Wide,
+    /// Everything, for programs.
+    Json,
+    /// Everything, as YAML.
+    Yaml,
+    /// Only `kind.group/name` lines.
+    Name,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal that supports it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn connection_flags_stand_before_or_after_the_command() {
+        for line in [["kubectl-wva", "-n", "models", "status"], ["kubectl-wva", "status", "-n", "models"]] {
+            assert_eq!(Cli::parse_from(line).connection.namespace.as_deref(), Some("models"));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The controllers in the cluster, read from their Deployments: who they are and what they take care of.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Container;
+use kube::Api;
+use kube::api::ListParams;
+use wva_api::{Instance, Scope, config_keys};
+
+use crate::session::{self, Session};
+
+/// Labels of every controller Deployment.
+pub const SELECTOR: &str = "control-plane=controller-manager,app.kubernetes.io/name=workload-variant-autoscaler";
+
+/// One controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Controller {
+    /// Namespace of its Deployment.
+    pub namespace: String,
+    /// Name of its Deployment.
+    pub name: String,
+    /// Who it is and which namespaces it watches.
+    pub scope: Scope,
+    /// Replicas asked for.
+    pub replicas: i32,
+    /// Replicas ready.
+    pub ready: i32,
+    /// Its image.
+    pub image: Option<String>,
+}
+
+impl Controller {
+    /// Reads a Deployment; `None` when its settings name no valid instance, with which the process refuses to start.
+    pub fn of(deployment: &Deployment) -> Option<Self> {
+        let namespace = deployment.metadata.namespace.clone()?;
+        let spec = deployment.spec.as_ref()?;
+        let container = spec.template.spec.as_ref().and_then(|pod| {
+            pod.containers.iter().find(|container| container.name == "manager").or(pod.containers.first())
+        });
+        let setting = |key| container.and_then(|container| setting(container, key, &namespace));
+        let instance = match setting(config_keys::CONTROLLER_INSTANCE) {
+            Some(id) => Instance::parse(&id).ok()?,
+            None => Instance::of_labels(deployment.metadata.labels.as_ref().unwrap_or(&Default::default())),
+        };
+        let namespaces: BTreeSet<String> = setting(config_keys::WATCH_NAMESPACE)
+            .iter()
+            .flat_map(|list| list.split(','))
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect();
+        let manage_all = setting(config_keys::MANAGE_ALL_INSTANCES).is_some_and(|value| value == "true");
+        Some(Self {
+            name: deployment.metadata.name.clone()?,
+            scope: Scope { instance, namespaces, manage_all },
+            replicas: spec.replicas.unwrap_or(1),
+            ready: deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0),
+            image: container.and_then(|container| container.image.clone()),
+            namespace,
+        })
+    }
+
+    /// `namespace/name`.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What it watches, in words.
+    pub fn watches(&self) -> String {
+        let namespaces: Vec<&str> = self.scope.namespaces.iter().map(String::as_str).collect();
+        match namespaces.as_slice() {
+            [] => "all namespaces".to_owned(),
+            [one] => format!("namespace {one}"),
+            several => format!("namespaces {}", several.join(", ")),
+        }
+    }
+}
+
+/// Lists the controllers of the whole cluster, by namespace and name.
+///
+/// # Errors
+/// When the request fails.
+pub async fn list(session: &Session) -> Result<Vec<Controller>, session::Error> {
+    let api: Api<Deployment> = Api::all(session.client.clone());
+    let list = session.ask("look for controllers", api.list(&ListParams::default().labels(SELECTOR))).await?;
+    Ok(list.items.iter().filter_map(Controller::of).collect())
+}
+
+/// A setting of the process as its Deployment states it: the flag wins over the environment variable. The flag is the
+/// key in lower case with dashes.
+fn setting(container: &Container, key: &str, namespace: &str) -> Option<String> {
+    let flag = format!("--{}", key.to_lowercase().replace('_', "-"));
+    let args: Vec<&String> = container.command.iter().chain(&container.args).flatten().collect();
+    let given = args.iter().enumerate().find_map(|(index, arg)| match arg.strip_prefix(&flag)? {
+        "" => Some(args.get(index + 1).filter(|next| !next.starts_with('-')).map_or("true", |next| next.as_str())),
+        rest => rest.strip_prefix('='),
+    });
+    let value = match given {
+        Some(value) => expand(value, container, namespace),
+        None => variable(container, key, namespace)?,
+    };
+    Some(value).filter(|value| !value.is_empty())
+}
+
+/// Replaces `$(NAME)` as the kubelet does.
+fn expand(value: &str, container: &Container, namespace: &str) -> String {
+    let Some((before, rest)) = value.split_once("$(") else { return value.to_owned() };
+    let Some((name, after)) = rest.split_once(')') else { return value.to_owned() };
+    let inner = variable(container, name, namespace).unwrap_or_else(|| format!("$({name})"));
+    format!("{before}{inner}{}", expand(after, container, namespace))
+}
+
+/// An environment variable whose value the Deployment tells: a literal, or the pod's namespace or instance label.
+fn variable(container: &Container, name: &str, namespace: &str) -> Option<String> {
+    let variable = container.env.iter().flatten().find(|variable| variable.name == name)?;
+    if let Some(value) = &variable.value {
+        return Some(value.clone());
+    }
+    let path = &variable.value_from.as_ref()?.field_ref.as_ref()?.field_path;
+    (path == "metadata.namespace").then(|| namespace.to_owned())
+}

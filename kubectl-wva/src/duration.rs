@@ -1,0 +1,63 @@
+//! Durations on the command line (`90s`, `1m30s`) and ages in tables (`12s`, `3h`).
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Reads a duration with a unit; `0` needs none.
+///
+/// # Errors
+/// When the text is no duration, with a sentence that says what one looks like.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let wanted = || "give a number with a unit, such as 500ms, 90s or 1m30s".to_owned();
+    if text.parse::<f64>().is_ok() {
+        return Err(format!("the unit is missing: did you mean {text}s?"));
+    }
+    let parsed: SignedDuration = text.parse().map_err(|_| wanted())?;
+    Duration::try_from(parsed).map_err(|_| wanted())
+}
+
+/// The time from `then` to `now` in its largest unit, as kubectl shows ages: 119 s are `1m`.
+/// A `then` in the future (clocks differ) is `0s`.
+pub fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("0", Some(Duration::ZERO))]
+    #[case("60s", Some(Duration::from_mins(1)))]
+    #[case("1m30s", Some(Duration::from_secs(90)))]
+    #[case("500ms", Some(Duration::from_millis(500)))]
+    #[case("30", None)]
+    #[case("-5s", None)]
+    #[case("soon", None)]
+    fn a_duration_has_a_unit(#[case] text: &str, #[case] expect: Option<Duration>) {
+        assert_eq!(parse(text).ok(), expect, "{:?}", parse(text));
+    }
+
+    #[rstest]
+    #[case(-3, "0s")]
+    #[case(59, "59s")]
+    #[case(119, "1m")]
+    #[case(7_200, "2h")]
+    #[case(200_000, "2d")]
+    fn an_age_is_given_in_its_largest_unit(#[case] seconds: i64, #[case] expect: &str) {
+        let then = Timestamp::from_second(1_000_000).unwrap();
+        assert_eq!(age(then, then + SignedDuration::from_secs(seconds)), expect);
+    }
+}

@@ -1,0 +1,66 @@
+//! Everything that stops a command: one sentence saying what we were doing, and where it helps, one hint.
+
+use std::io;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::add_model::Refusal;
+use crate::{apply, install, session};
+
+/// Why a command could not do its work. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster could not be asked, or refused.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+    /// Adding the model would not give what was asked for.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The chart could not be rendered.
+    #[error(transparent)]
+    Install(#[from] install::Error),
+    /// The objects could not be applied.
+    #[error(transparent)]
+    Apply(#[from] apply::Error),
+    /// There is no such variant.
+    #[error("there is no variant {name:?} in {place}")]
+    NoSuchVariant {
+        /// The name asked for.
+        name: String,
+        /// Where we looked, e.g. `namespace models`.
+        place: String,
+    },
+    /// An instance id given on the command line.
+    #[error(transparent)]
+    Instance(#[from] wva_api::InvalidInstance),
+    /// The answer could not be written as JSON or YAML.
+    #[error("could not encode the answer: {0}")]
+    Encode(String),
+    /// The answer could not be written out.
+    #[error("could not write the answer: {0}")]
+    Output(#[source] io::Error),
+    /// The program could not start.
+    #[error("could not start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+impl Error {
+    /// What to do next, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Session(error) => error.hint(),
+            Self::Refused(refusal) => Some(refusal.hint()),
+            Self::Install(error) => error.hint(),
+            Self::Apply(error) => error.hint(),
+            Self::NoSuchVariant { .. } => Some("`kubectl wva status -A` shows all variants".to_owned()),
+            Self::Instance(_) | Self::Encode(_) | Self::Output(_) | Self::Runtime(_) => None,
+        }
+    }
+
+    /// The lines for standard error, styled.
+    pub fn report(&self) -> String {
+        let (red, cyan, plain) = (AnsiColor::Red.on_default().bold(), AnsiColor::Cyan.on_default(), Style::new());
+        let hint = self.hint().map(|hint| format!("{cyan}hint:{cyan:#} {plain}{hint}{plain:#}\n")).unwrap_or_default();
+        format!("{red}error:{red:#} {self}\n{hint}")
+    }
+}

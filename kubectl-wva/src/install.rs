@@ -1,0 +1,79 @@
+//! The project's chart, rendered for one release: the only place that knows the renderer.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use chart_render::{Chart, Options, Release, Rendered, Selection, Values};
+use serde_json::{Map, Value};
+
+/// The chart could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of `--values` cannot be read.
+    #[error("could not read the values file {}: {source}", path.display())]
+    ValuesFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// `--values` or `--set` are malformed.
+    #[error("could not take the values: {0}")]
+    Values(#[from] chart_render::values::Error),
+    /// The chart does not render with these values.
+    #[error("could not render the chart: {0}")]
+    Render(#[from] Box<chart_render::Error>),
+}
+
+impl Error {
+    /// What to do next, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::ValuesFile { .. } => None,
+            Self::Values(_) => Some("values are given as to helm: --set key.sub=value, --values FILE".to_owned()),
+            Self::Render(_) => Some("the chart's README.md lists its values".to_owned()),
+        }
+    }
+}
+
+/// The values of `--values` files and `--set` strings, merged as helm does: files first, each over the one before.
+///
+/// # Errors
+/// When a file or a string cannot be read.
+pub fn values(files: &[PathBuf], sets: &[String]) -> Result<Values, Error> {
+    let mut values = Values::new();
+    for path in files {
+        let text = fs::read_to_string(path).map_err(|source| Error::ValuesFile { path: path.clone(), source })?;
+        values.merge_yaml(&path.display().to_string(), &text)?;
+    }
+    for set in sets {
+        values.set(set)?;
+    }
+    Ok(values)
+}
+
+/// Renders the chart that is part of this program, as `helm template NAME <chart> -n NAMESPACE` would.
+///
+/// # Errors
+/// When it does not render with these values.
+pub fn render(release: &str, namespace: &str, values: Map<String, Value>) -> Result<Rendered, Error> {
+    let chart = chart()?;
+    let release = Release::new(release, namespace);
+    let rendered = chart_render::render(&chart, Values::from_json(values), &release, &Options::default());
+    Ok(rendered.map_err(Box::new)?)
+}
+
+/// The objects as text, as `helm template` prints them.
+pub fn text(rendered: &Rendered) -> String {
+    // Only a selection of single templates can fail.
+    rendered.to_text(&Selection::default()).unwrap_or_default()
+}
+
+/// The chart that is part of this program.
+///
+/// # Errors
+/// When it is broken, which a test of the renderer rules out.
+pub fn chart() -> Result<Chart, Error> {
+    Ok(Chart::embedded().map_err(|error| Box::new(chart_render::Error::from(error)))?)
+}

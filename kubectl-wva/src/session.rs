@@ -1,0 +1,80 @@
+//! The connection to one cluster. Every request goes through [`Session::ask`], so that each failure says what we were
+//! doing, and where.
+
+mod error;
+mod kubeconfig;
+
+use std::future::Future;
+use std::time::Duration;
+
+use kube::{Client, Config};
+
+use crate::cli::Connection;
+pub use error::Error;
+
+/// An open connection. Nothing has been asked yet: the first request shows whether the cluster answers.
+pub struct Session {
+    /// The client.
+    pub client: Client,
+    /// Namespace to work in: `-n`, else the context's, else `default`.
+    pub namespace: String,
+    server: String,
+    timeout: Option<Duration>,
+}
+
+impl Session {
+    /// Finds the cluster the flags mean.
+    ///
+    /// # Errors
+    /// When there is no usable kubeconfig, or none with the context asked for.
+    pub async fn open(flags: &Connection) -> Result<Self, Error> {
+        let mut config = kubeconfig::load(flags).await?;
+        if flags.as_user.is_some() {
+            config.auth_info.impersonate.clone_from(&flags.as_user);
+        }
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = flags.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let client = Self::client(config)?;
+        let timeout = Some(flags.request_timeout).filter(|timeout| !timeout.is_zero());
+        Ok(Self { client, namespace, server, timeout })
+    }
+
+    /// A session over a client made elsewhere, working in `namespace`.
+    pub fn with_client(client: Client, namespace: &str) -> Self {
+        Self { client, namespace: namespace.to_owned(), server: "the cluster".to_owned(), timeout: None }
+    }
+
+    /// Makes one request. `doing` completes the sentence "could not …", e.g. `list variants in namespace models`.
+    ///
+    /// # Errors
+    /// When the request fails or takes longer than `--request-timeout`.
+    pub async fn ask<T>(
+        &self,
+        doing: impl Into<String>,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Error> {
+        let answer = match self.timeout {
+            Some(after) => match tokio::time::timeout(after, request).await {
+                Ok(answer) => answer,
+                Err(_) => return Err(Error::TimedOut { doing: doing.into(), server: self.server.clone(), after }),
+            },
+            None => request.await,
+        };
+        answer.map_err(|error| self.failed(doing.into(), error))
+    }
+
+    /// The error of a request made without [`Session::ask`].
+    pub(crate) fn failed(&self, doing: String, error: kube::Error) -> Error {
+        Error::of_request(doing, &self.server, error)
+    }
+
+    /// The error for a cluster without the CRD.
+    pub(crate) fn no_crd(&self) -> Error {
+        Error::NoCrd { server: self.server.clone() }
+    }
+
+    fn client(config: Config) -> Result<Client, Error> {
+        let server = config.cluster_url.to_string();
+        Client::try_from(config).map_err(|error| Error::of_request("set up the connection".to_owned(), &server, error))
+    }
+}

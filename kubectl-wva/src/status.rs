@@ -1,0 +1,115 @@
+//! `status`: a verdict for each controller instance, then its variants.
+
+mod gather;
+mod problem;
+mod text;
+mod view;
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use wva_api::Instance;
+
+pub use gather::{Gathered, Part};
+pub use problem::{Problem, ProblemKind};
+pub use text::{instances_text, table};
+pub use view::{
+    ConditionView, ControllerView, Filter, HpaView, InstanceView, ReplicasView, StatusView, TargetView, Unread,
+    VariantView,
+};
+
+use crate::cli::{Connection, Format};
+use crate::console::Console;
+use crate::session::Session;
+use crate::{Error, Verdict, duration};
+
+/// Flags of `status`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StatusArgs {
+    /// Only this variant; the NAME given to add-model will do.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// All namespaces.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Only variants of this controller instance. "" is the one without an id.
+    #[arg(long, value_name = "ID")]
+    pub instance: Option<String>,
+    /// Only variants of this model.
+    #[arg(long, value_name = "ID")]
+    pub model: Option<String>,
+    /// Print again and again, until interrupted.
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Pause between two looks with --watch.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
+    pub interval: Duration,
+}
+
+/// Carries out `status`.
+///
+/// # Errors
+/// When the variants cannot be listed, or the one asked for does not exist.
+pub async fn run(flags: &Connection, args: &StatusArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
+    let session = Session::open(flags).await?;
+    let filter = Filter {
+        name: args.name.clone(),
+        instance: args.instance.as_deref().map(Instance::parse).transpose()?,
+        model: args.model.clone(),
+    };
+    let namespace = (!args.all_namespaces).then(|| session.namespace.clone());
+    loop {
+        let view = look(&session, namespace.as_deref(), &filter).await?;
+        if args.watch && console.width.is_some() {
+            // Home, and clear to the end: what was printed before makes room without flicker.
+            console.data("\x1b[H\x1b[J")?;
+        }
+        print(&view, namespace.as_deref(), console)?;
+        if !args.watch {
+            return Ok(view.verdict());
+        }
+        console.out.flush().map_err(Error::Output)?;
+        tokio::time::sleep(args.interval).await;
+    }
+}
+
+async fn look(session: &Session, namespace: Option<&str>, filter: &Filter) -> Result<StatusView, Error> {
+    let gathered = gather::gather(session, namespace).await?;
+    let view = StatusView::build(&gathered, filter, namespace.is_none(), Timestamp::now());
+    match &filter.name {
+        Some(name) if view.variants.is_empty() => {
+            let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
+            Err(Error::NoSuchVariant { name: name.clone(), place })
+        }
+        _ => Ok(view),
+    }
+}
+
+/// Prints a view; `namespace` is the one it is about, `None` for all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'_>) -> Result<(), Error> {
+    for unread in &view.unread {
+        console.note(&format!("warning: {} unknown: {}", unread.what, unread.error))?;
+    }
+    match console.format {
+        Format::Json => console.json(view),
+        Format::Yaml => console.yaml(view),
+        Format::Name => {
+            let names = view.variants.iter().map(|variant| format!("variantautoscaling.llmd.ai/{}\n", variant.name));
+            console.data(&names.collect::<String>())
+        }
+        Format::Table | Format::Wide => {
+            console.data(&instances_text(view))?;
+            if view.variants.is_empty() {
+                let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
+                return console.note(&format!("no variants in {place}"));
+            }
+            let wide = console.format == Format::Wide;
+            let text = table(view, namespace.is_none(), wide, console.headers, console.width);
+            console.data(&format!("\n{text}"))
+        }
+    }
+}

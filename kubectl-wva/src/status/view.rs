@@ -1,0 +1,191 @@
+//! The answer as data. Text and JSON are both made from it.
+
+mod build;
+mod verdict;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use wva_api::Instance;
+
+use super::Problem;
+
+/// Which variants to show.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Name of the variant, or of the release it belongs to.
+    pub name: Option<String>,
+    /// Instance it belongs to.
+    pub instance: Option<Instance>,
+    /// Model it serves.
+    pub model: Option<String>,
+}
+
+/// The whole answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusView {
+    /// When the cluster was asked.
+    pub as_of: Timestamp,
+    /// Controller instances, by id; the one without an id comes first.
+    pub instances: Vec<InstanceView>,
+    /// Variants, by namespace and name.
+    pub variants: Vec<VariantView>,
+    /// Parts of the answer that are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
+}
+
+/// A part of the answer that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// The part.
+    pub what: &'static str,
+    /// Why.
+    pub error: String,
+}
+
+/// One instance: its controllers, and how its variants fare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    /// The id; absent for the one without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Whether nothing is wrong with it or any of its variants shown.
+    pub healthy: bool,
+    /// Its variants shown.
+    pub variants: usize,
+    /// Those that are Ready.
+    pub ready: usize,
+    /// Its controllers; absent when they could not be listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controllers: Option<Vec<ControllerView>>,
+    /// What is wrong with its controllers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// One controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ControllerView {
+    /// Namespace of its Deployment.
+    pub namespace: String,
+    /// Name of its Deployment.
+    pub name: String,
+    /// Replicas ready.
+    pub ready: i32,
+    /// Replicas asked for.
+    pub replicas: i32,
+    /// Namespaces it watches; empty means all.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub namespaces: BTreeSet<String>,
+    /// Its image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+/// One variant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VariantView {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Release it was installed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// Instance it belongs to; absent for the controller without an id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// What it scales.
+    pub target: TargetView,
+    /// Model it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Accelerator: of its label, else as the controller found it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
+    /// Cost of one replica.
+    pub cost: String,
+    /// Replicas now and wanted.
+    pub replicas: ReplicasView,
+    /// The HPA of its target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hpa: Option<HpaView>,
+    /// Condition `Ready`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<ConditionView>,
+    /// Condition `MetricsAvailable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<ConditionView>,
+    /// Condition `OptimizationReady`: the last decision and its reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<ConditionView>,
+    /// When the last decision was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// What a variant scales.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TargetView {
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+/// Replicas of a target. What is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReplicasView {
+    /// Replicas there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<i32>,
+    /// Replicas ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<i32>,
+    /// Replicas the controller wants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<i32>,
+}
+
+/// An HPA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HpaView {
+    /// Name.
+    pub name: String,
+    /// Replicas it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<i32>,
+    /// Replicas it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<i32>,
+    /// Fewest replicas.
+    pub min: i32,
+    /// Most replicas.
+    pub max: i32,
+    /// Why it does not scale; absent when it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inactive: Option<String>,
+}
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConditionView {
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Reason, one word.
+    pub reason: String,
+    /// Message, a sentence.
+    pub message: String,
+    /// When the status last changed.
+    pub since: Timestamp,
+}

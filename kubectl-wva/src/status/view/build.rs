@@ -1,0 +1,184 @@
+//! From what was gathered to the view. Pure.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use wva_api::{Claim, Instance, VariantAutoscaling, conditions};
+
+use super::{ConditionView, Filter, HpaView, ReplicasView, StatusView, TargetView, Unread, VariantView, verdict};
+use crate::controllers::Controller;
+use crate::status::problem::{self, Problem, ProblemKind};
+use crate::status::{Gathered, Part};
+use crate::variants::Guarded;
+
+/// Label that the chart gives a release's objects.
+const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
+
+impl StatusView {
+    /// Builds the view of the variants that `filter` lets through. With `everything`, controllers without a variant
+    /// are shown too.
+    pub fn build(gathered: &Gathered, filter: &Filter, everything: bool, now: Timestamp) -> Self {
+        let Gathered { variants, deployments, hpas, controllers } = gathered;
+        let related = Related::new(deployments, hpas, controllers);
+        let mut shown: Vec<VariantView> =
+            variants.iter().map(|variant| related.view(variant)).filter(|view| filter.accepts(view)).collect();
+        shown.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        let parts = [
+            ("Deployments", deployments.as_ref().err()),
+            ("HPAs", hpas.as_ref().err()),
+            ("controllers", controllers.as_ref().err()),
+        ];
+        let unread =
+            parts.into_iter().filter_map(|(what, error)| Some(Unread { what, error: error?.clone() })).collect();
+        let instances = verdict::instances(&shown, controllers, filter, everything);
+        Self { as_of: now, instances, variants: shown, unread }
+    }
+}
+
+impl Filter {
+    fn accepts(&self, view: &VariantView) -> bool {
+        let Self { name, instance, model } = self;
+        name.as_ref().is_none_or(|name| view.name == *name || view.release.as_ref() == Some(name))
+            && instance.as_ref().is_none_or(|instance| view.instance.as_deref() == instance.id())
+            && model.as_ref().is_none_or(|model| view.model.as_ref() == Some(model))
+    }
+}
+
+/// Namespace, kind and name of a scale target.
+type TargetKey = (String, String, String);
+
+/// What belongs to variants, found by their targets: with 500 variants a search for each would show.
+struct Related<'a> {
+    deployments: HashMap<TargetKey, &'a Deployment>,
+    hpas: HashMap<TargetKey, &'a HorizontalPodAutoscaler>,
+    hpas_known: bool,
+    controllers: Option<&'a [Controller]>,
+}
+
+impl<'a> Related<'a> {
+    fn new(
+        deployments: &'a Part<Deployment>,
+        hpas: &'a Part<HorizontalPodAutoscaler>,
+        controllers: &'a Part<Controller>,
+    ) -> Self {
+        let by_name = |deployment: &'a Deployment| {
+            let metadata = &deployment.metadata;
+            Some(((metadata.namespace.clone()?, "Deployment".to_owned(), metadata.name.clone()?), deployment))
+        };
+        let by_target = |hpa: &'a HorizontalPodAutoscaler| {
+            let target = &hpa.spec.as_ref()?.scale_target_ref;
+            Some(((hpa.metadata.namespace.clone()?, target.kind.clone(), target.name.clone()), hpa))
+        };
+        Self {
+            deployments: deployments.iter().flatten().filter_map(by_name).collect(),
+            hpas: hpas.iter().flatten().filter_map(by_target).collect(),
+            hpas_known: hpas.is_ok(),
+            controllers: controllers.as_deref().ok(),
+        }
+    }
+
+    fn view(&self, variant: &Guarded) -> VariantView {
+        match &variant.0 {
+            Ok(variant) => self.of_variant(variant),
+            Err(invalid) => VariantView {
+                problems: vec![Problem::new(ProblemKind::Unreadable, format!("cannot be read: {}", invalid.error))],
+                ..named(&invalid.metadata)
+            },
+        }
+    }
+
+    fn of_variant(&self, variant: &VariantAutoscaling) -> VariantView {
+        let reference = &variant.spec.scale_target_ref;
+        let target = TargetView { kind: reference.kind.clone(), name: reference.name.clone() };
+        let status = variant.status.clone().unwrap_or_default();
+        let decided = status.desired_optimized_alloc.unwrap_or_default();
+        let named = named(&variant.metadata);
+        let key = (named.namespace.clone(), target.kind.clone(), target.name.clone());
+        let hpa = self.hpas.get(&key).copied().and_then(hpa_view);
+        let mut replicas = self.deployments.get(&key).copied().map(replicas).unwrap_or_default();
+        // Of a target that is no Deployment, only its HPA tells the replicas.
+        replicas.current = replicas.current.or(hpa.as_ref().and_then(|hpa| hpa.current));
+        replicas.desired = decided.num_replicas;
+        let mut view = VariantView {
+            target,
+            model: variant.spec.model().map(str::to_owned),
+            accelerator: variant.accelerator_label().map(str::to_owned).or(decided.accelerator),
+            cost: variant.spec.variant_cost.clone(),
+            replicas,
+            hpa,
+            ready: condition(&status.conditions, conditions::READY),
+            metrics: condition(&status.conditions, conditions::METRICS_AVAILABLE),
+            decision: condition(&status.conditions, conditions::OPTIMIZATION_READY),
+            decided_at: decided.last_run_time.map(|time| time.0),
+            ..named
+        };
+        view.problems = match self.orphaned(variant, &view) {
+            Some(problem) => vec![problem],
+            None => problem::of_variant(&view, self.hpas_known),
+        };
+        view
+    }
+
+    fn orphaned(&self, variant: &VariantAutoscaling, view: &VariantView) -> Option<Problem> {
+        let labels = variant.metadata.labels.clone().unwrap_or_default();
+        let taken = self
+            .controllers?
+            .iter()
+            .any(|controller| controller.scope.claim(&labels, &view.namespace, None) == Claim::Mine);
+        let message = format!("no controller takes variants of {} in this namespace", Instance::of_labels(&labels));
+        (!taken).then(|| Problem::new(ProblemKind::NoController, message))
+    }
+}
+
+/// The parts that metadata tell.
+fn named(metadata: &ObjectMeta) -> VariantView {
+    let labels = metadata.labels.clone().unwrap_or_default();
+    VariantView {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
+        release: labels.get(RELEASE_LABEL).cloned(),
+        instance: Instance::of_labels(&labels).id().map(str::to_owned),
+        ..VariantView::default()
+    }
+}
+
+fn replicas(deployment: &Deployment) -> ReplicasView {
+    // The API leaves out counts that are zero, so an absent count of a Deployment that exists is a zero.
+    let status = deployment.status.clone().unwrap_or_default();
+    ReplicasView {
+        current: Some(status.replicas.unwrap_or(0)),
+        ready: Some(status.ready_replicas.unwrap_or(0)),
+        desired: None,
+    }
+}
+
+fn hpa_view(hpa: &HorizontalPodAutoscaler) -> Option<HpaView> {
+    let spec = hpa.spec.as_ref()?;
+    let status = hpa.status.as_ref();
+    let scaling = status.and_then(|status| status.conditions.as_ref()?.iter().find(|c| c.type_ == "ScalingActive"));
+    // ScalingDisabled only says that the target stands at zero.
+    let inactive = scaling
+        .filter(|scaling| scaling.status == "False" && scaling.reason.as_deref() != Some("ScalingDisabled"))
+        .map(|scaling| scaling.message.clone().or(scaling.reason.clone()).unwrap_or_default());
+    Some(HpaView {
+        name: hpa.metadata.name.clone()?,
+        current: status.map(|status| status.current_replicas.unwrap_or(0)),
+        desired: status.map(|status| status.desired_replicas),
+        min: spec.min_replicas.unwrap_or(1),
+        max: spec.max_replicas,
+        inactive,
+    })
+}
+
+fn condition(stored: &[Condition], type_: &str) -> Option<ConditionView> {
+    let found = conditions::find(stored, type_)?;
+    Some(ConditionView {
+        status: found.status.clone(),
+        reason: found.reason.clone(),
+        message: found.message.clone(),
+        since: found.last_transition_time.0,
+    })
+}

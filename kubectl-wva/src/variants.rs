@@ -1,0 +1,29 @@
+//! Reading `VariantAutoscaling` objects.
+
+use kube::Api;
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use wva_api::VariantAutoscaling;
+
+use crate::session::{self, Session};
+
+/// A variant, or what is known of one that an older CRD let in and our types cannot hold. One such object must not
+/// hide all others.
+pub type Guarded = DeserializeGuard<VariantAutoscaling>;
+
+/// Lists the variants of one namespace, or of all.
+///
+/// # Errors
+/// When the request fails; [`session::Error::NoCrd`] when the cluster does not know the kind.
+pub async fn list(session: &Session, namespace: Option<&str>) -> Result<Vec<Guarded>, session::Error> {
+    let api: Api<Guarded> = match namespace {
+        Some(namespace) => Api::namespaced(session.client.clone(), namespace),
+        None => Api::all(session.client.clone()),
+    };
+    match session.ask("list variants", api.list(&ListParams::default())).await {
+        Ok(list) => Ok(list.items),
+        // A list finds nothing only when the kind itself is missing.
+        Err(session::Error::NotFound { .. }) => Err(session.no_crd()),
+        Err(error) => Err(error),
+    }
+}
