@@ -52,6 +52,8 @@ pub struct VariantState<'a> {
     pub pending: u32,
     /// What it can reach.
     pub bounds: Bounds,
+    /// Nobody followed when it was to grow last: the model's other variants come first.
+    pub refused: bool,
 }
 
 impl<'a> VariantState<'a> {

@@ -1,6 +1,7 @@
 //! Decisions over several cycles, told with a clock that moves when told to.
 
 use jiff::SignedDuration;
+use rstest::rstest;
 use wva_engine::Memory;
 use wva_engine::fixtures::{MODEL, ModelBuilder, Script, VariantBuilder, model, variant};
 use wva_engine::plan::{Evidence, Reason, Unsettled};
@@ -119,11 +120,22 @@ fn a_number_that_nobody_follows_is_given_up_after_the_time_out() {
     assert_eq!(script.cycle(only(alone(BUSY)))["a"], 3);
 
     assert_eq!(script.pass(minutes(9)).cycle(only(alone(IDLE)))["a"], 3);
-    let rebased = script.pass(minutes(1)).cycle(only(alone(BUSY)));
+    let rebased = script.pass(minutes(1)).cycle(only(alone(BALANCED)));
     assert_eq!((rebased["a"], &rebased.target("a").reason), (2, &Reason::Rebased { unreached: 3 }));
 
     // From here on, decisions are taken again.
     assert_eq!(script.pass(minutes(1)).cycle(only(alone(IDLE)))["a"], 1);
+}
+
+/// An autoscaler may be told to wait until a number has lasted for up to an hour.
+#[rstest]
+#[case::more(BUSY, 3)]
+#[case::fewer(IDLE, 1)]
+fn a_number_that_is_still_right_after_the_time_out_does_not_waver(#[case] load: (f64, f64), #[case] replicas: u32) {
+    let mut script = Script::new();
+    for _ in 0..60 {
+        assert_eq!(script.pass(minutes(1)).cycle(only(variant("a").ready(2, load)))["a"], replicas);
+    }
 }
 
 #[test]
@@ -175,6 +187,18 @@ fn a_pod_that_never_becomes_ready_stops_its_model_for_a_limited_time() {
 
     let plan = script.pass(minutes(1)).cycle(crashing(IDLE));
     assert_eq!((plan["a"], plan["b"]), (3, 1));
+}
+
+#[test]
+fn the_last_replica_that_serves_stays_even_beside_one_that_does_not() {
+    let mut script = Script::new();
+    let since = script.now();
+    let crashing = variant("a").cost(9.0).ready(1, IDLE).pending_since(1, since);
+    let models = [model(MODEL).with(crashing).with(variant("b").cost(1.0).ready(2, IDLE))];
+
+    let plan = script.pass(minutes(15)).cycle(models);
+
+    assert_eq!((plan["a"], plan["b"]), (2, 1));
 }
 
 #[test]

@@ -121,5 +121,6 @@ fn state<'a>(state: &'a CaseState<'_>) -> VariantState<'a> {
         desired: Some(*desired).filter(|desired| *desired > 0),
         pending: u32::try_from((*pending).max(0)).unwrap_or(u32::MAX),
         bounds: Bounds::default(),
+        refused: false,
     }
 }

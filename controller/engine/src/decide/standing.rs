@@ -53,10 +53,10 @@ impl<'a> Standing<'a> {
             expected,
             desired: if dropped.is_some() { None } else { reachable },
             pending: expected.saturating_sub(readings.ready),
-            bounds: match dropped {
-                Some(target) => refuse(*bounds, target, current),
-                None => *bounds,
-            },
+            bounds: *bounds,
+            // The same step may be taken again, and then what is published does not waver: an autoscaler that waits
+            // for the number to last would wait for ever otherwise.
+            refused: dropped.is_some_and(|target| target > current),
         };
         let held = limit(reachable.unwrap_or(current), *bounds);
         Self { state, held, dropped, published, bounds: *bounds }
@@ -93,14 +93,4 @@ impl<'a> Standing<'a> {
 /// Within what can be reached; a running workload keeps a replica.
 fn limit(replicas: u32, bounds: Bounds) -> u32 {
     bounds.clamp(replicas).max(1)
-}
-
-/// A change that was just refused is not asked for again in the same breath: the model's other variants come first.
-fn refuse(bounds: Bounds, target: u32, current: u32) -> Bounds {
-    let Bounds { min, max } = bounds;
-    if target > current {
-        Bounds { min, max: Some(max.map_or(current, |max| max.min(current))) }
-    } else {
-        Bounds { min: Some(min.map_or(current, |min| min.max(current))), max }
-    }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::{Analysis, Choice, Spare, VariantAnalysis, VariantState};
-use crate::plan::{Reason, Unsettled};
+use crate::plan::{Reason, Trigger, Unsettled};
 
 /// Replicas for every variant that has readings, by name; moves at most one variant, by one replica.
 ///
@@ -55,7 +55,7 @@ struct Candidate<'a> {
 
 impl Candidate<'_> {
     fn unsettled(&self) -> Option<Unsettled> {
-        let VariantState { variant: _, current, expected, desired, pending: _, bounds: _ } = self.state;
+        let VariantState { variant: _, current, expected, desired, pending: _, bounds: _, refused: _ } = self.state;
         match desired {
             Some(desired) if desired != current => Some(Unsettled::Replicas { desired, current }),
             _ if self.variant.replicas != expected => {
@@ -69,56 +69,70 @@ impl Candidate<'_> {
         self.state.pending == 0 && self.state.bounds.max.is_none_or(|max| self.state.current < max)
     }
 
+    /// One replica stays to serve: what a workload counts besides may be pods that do not.
     fn can_shrink(&self) -> bool {
-        self.state.current > self.state.bounds.min.unwrap_or(1).max(1)
+        self.variant.replicas > 1 && self.state.current > self.state.bounds.min.unwrap_or(1).max(1)
     }
 
-    /// A cost that is not a number is the last choice in either direction.
-    fn by_cost(&self, other: &Self, cheapest_first: bool) -> Ordering {
+    /// From cheap to dear, then by name. A cost that is not a number comes after all others.
+    fn by_cost(&self, other: &Self) -> Ordering {
         let (a, b) = (self.variant.cost, other.variant.cost);
-        let by_cost = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-        let by_cost = by_cost.then_with(|| self.variant.variant.cmp(&other.variant.variant));
-        a.is_nan().cmp(&b.is_nan()).then(if cheapest_first { by_cost } else { by_cost.reverse() })
+        let by_number = a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(&b).unwrap_or(Ordering::Equal));
+        by_number.then_with(|| self.variant.variant.cmp(&other.variant.variant))
     }
 }
 
 /// Decides for a model of which nothing is under way.
 fn choose(analysis: &Analysis, candidates: &[Candidate<'_>]) -> Vec<Choice> {
-    let cheapest = || candidates.iter().filter(|candidate| candidate.can_grow()).min_by(|a, b| a.by_cost(b, true));
-    let dearest = || candidates.iter().filter(|candidate| candidate.can_shrink()).min_by(|a, b| a.by_cost(b, false));
+    let (step, otherwise) = match (analysis.trigger, analysis.remaining) {
+        (Some(trigger), _) => match cheapest(candidates) {
+            Some(chosen) => grow(chosen, trigger, analysis),
+            None => (None, Reason::NoVariantCanGrow),
+        },
+        (None, Some(remaining)) if analysis.scale_down_safe => match dearest(candidates) {
+            Some(chosen) => shrink(chosen, remaining, analysis),
+            None => (None, Reason::Steady),
+        },
+        (None, _) => (None, Reason::Steady),
+    };
+    let choice = |it: &Candidate<'_>| match &step {
+        Some((mover, choice)) if *mover == it.variant.variant => choice.clone(),
+        _ => Choice { replicas: it.state.current, reason: otherwise.clone() },
+    };
+    candidates.iter().map(choice).collect()
+}
 
-    let keep = |reason: Reason| move |it: &Candidate<'_>| Choice { replicas: it.state.current, reason: reason.clone() };
-    if let Some(trigger) = analysis.trigger {
-        let Some(chosen) = cheapest() else {
-            return candidates.iter().map(keep(Reason::NoVariantCanGrow)).collect();
-        };
-        let name = &chosen.variant.variant;
-        let grow = Choice {
-            replicas: chosen.state.current.saturating_add(1),
-            reason: Reason::ScaleUp {
-                avg_spare_kv: analysis.avg_spare_kv,
-                avg_spare_queue: analysis.avg_spare_queue,
-                trigger,
-                thresholds: analysis.thresholds,
-            },
-        };
-        let others = keep(Reason::OtherVariantScalesUp { variant: name.clone() });
-        return candidates
-            .iter()
-            .map(|it| if it.variant.variant == *name { grow.clone() } else { others(it) })
-            .collect();
-    }
-    if let (true, Some(Spare { kv, queue }), Some(chosen)) = (analysis.scale_down_safe, analysis.remaining, dearest()) {
-        let name = &chosen.variant.variant;
-        let shrink = Choice {
-            replicas: chosen.state.current.saturating_sub(1),
-            reason: Reason::ScaleDown { remaining_kv: kv, remaining_queue: queue, thresholds: analysis.thresholds },
-        };
-        let others = keep(Reason::OtherVariantScalesDown { variant: name.clone() });
-        return candidates
-            .iter()
-            .map(|it| if it.variant.variant == *name { shrink.clone() } else { others(it) })
-            .collect();
-    }
-    candidates.iter().map(keep(Reason::Steady)).collect()
+/// The variant that moves and where to, if one does.
+type Step<'a> = Option<(&'a str, Choice)>;
+
+fn grow<'a>(chosen: &'a Candidate<'_>, trigger: Trigger, analysis: &Analysis) -> (Step<'a>, Reason) {
+    let name = chosen.variant.variant.as_str();
+    let reason = Reason::ScaleUp {
+        avg_spare_kv: analysis.avg_spare_kv,
+        avg_spare_queue: analysis.avg_spare_queue,
+        trigger,
+        thresholds: analysis.thresholds,
+    };
+    let choice = Choice { replicas: chosen.state.current.saturating_add(1), reason };
+    (Some((name, choice)), Reason::OtherVariantScalesUp { variant: name.to_owned() })
+}
+
+fn shrink<'a>(chosen: &'a Candidate<'_>, remaining: Spare, analysis: &Analysis) -> (Step<'a>, Reason) {
+    let name = chosen.variant.variant.as_str();
+    let Spare { kv: remaining_kv, queue: remaining_queue } = remaining;
+    let reason = Reason::ScaleDown { remaining_kv, remaining_queue, thresholds: analysis.thresholds };
+    let choice = Choice { replicas: chosen.state.current.saturating_sub(1), reason };
+    (Some((name, choice)), Reason::OtherVariantScalesDown { variant: name.to_owned() })
+}
+
+/// Of equally cheap variants, the first by name.
+fn cheapest<'a>(candidates: &'a [Candidate<'a>]) -> Option<&'a Candidate<'a>> {
+    let growing = candidates.iter().filter(|candidate| candidate.can_grow());
+    growing.min_by(|a, b| a.state.refused.cmp(&b.state.refused).then_with(|| a.by_cost(b)))
+}
+
+/// Of equally dear variants, the last by name. One whose cost is not a number is not taken for the dearest.
+fn dearest<'a>(candidates: &'a [Candidate<'a>]) -> Option<&'a Candidate<'a>> {
+    let shrinking = candidates.iter().filter(|candidate| candidate.can_shrink());
+    shrinking.max_by(|a, b| b.variant.cost.is_nan().cmp(&a.variant.cost.is_nan()).then_with(|| a.by_cost(b)))
 }
