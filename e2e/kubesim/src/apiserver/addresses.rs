@@ -11,14 +11,18 @@ pub(super) struct ServiceAddresses {
     network: [u8; 2],
     /// Address to the `namespace/name` of the Service that holds it.
     taken: HashMap<Ipv4Addr, String>,
+    next_node_port: u16,
 }
+
+/// First port of the usual node port range.
+const NODE_PORTS: u16 = 30000;
 
 /// First and last third octet of the range: 4 × 254 Services.
 const RANGE: std::ops::RangeInclusive<u8> = 252..=255;
 
 impl ServiceAddresses {
     pub(super) fn new(network: [u8; 2]) -> Self {
-        Self { network, taken: HashMap::new() }
+        Self { network, taken: HashMap::new(), next_node_port: NODE_PORTS }
     }
 
     /// A free address for the Service, or the one it asks for.
@@ -37,6 +41,13 @@ impl ServiceAddresses {
         if let Ok(address) = address.parse() {
             self.taken.remove(&address);
         }
+    }
+
+    /// A node port nobody has been given yet.
+    pub(super) fn allocate_node_port(&mut self) -> u16 {
+        let port = self.next_node_port;
+        self.next_node_port += 1;
+        port
     }
 
     fn parse(&self, wanted: &str, owner: &str) -> Result<Ipv4Addr, Failure> {

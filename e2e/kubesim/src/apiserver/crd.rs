@@ -1,40 +1,19 @@
 //! Custom resource definitions: what they serve and how their instances are checked.
 
+mod instance;
+mod messages;
+mod problems;
+
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+pub(super) use self::instance::CustomVersion;
+pub(super) use self::problems::problems;
 use super::builtin::{SCALE, STATUS};
 use super::resource::{Definition, Resource, ScalePaths};
-use super::schema::Node;
 use super::state::State;
 use super::store::{GroupResource, Key};
-
-/// One served version of a custom resource.
-#[derive(Debug)]
-pub(super) struct CustomVersion {
-    schema: Option<Value>,
-    no_definitions: Map<String, Value>,
-    pub(super) columns: Vec<Value>,
-}
-
-impl CustomVersion {
-    fn new(version: &Value) -> Self {
-        Self {
-            schema: version.pointer("/schema/openAPIV3Schema").cloned(),
-            no_definitions: Map::new(),
-            columns: version["additionalPrinterColumns"].as_array().cloned().unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn schema(&self) -> Option<&Value> {
-        self.schema.as_ref()
-    }
-
-    pub(super) fn node(&self) -> Option<Node<'_>> {
-        Some(Node::new(&self.no_definitions, self.schema.as_ref()?))
-    }
-}
 
 /// The collection CRDs live in.
 pub(super) fn definitions() -> GroupResource {

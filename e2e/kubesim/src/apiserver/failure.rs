@@ -50,6 +50,24 @@ impl Cause {
         Self::new("FieldValueDuplicate", field, &format!("Duplicate value: {value}"), "")
     }
 
+    pub(super) fn too_long(field: impl Into<String>, limit: u64) -> Self {
+        Self::new("FieldValueTooLong", field, "Too long", &format!("may not be more than {limit} bytes"))
+    }
+
+    pub(super) fn too_many(field: impl Into<String>, count: usize, limit: u64) -> Self {
+        Self::new(
+            "FieldValueTooMany",
+            field,
+            &format!("Too many: {count}"),
+            &format!("must have at most {limit} items"),
+        )
+    }
+
+    /// A reference to something that is not there.
+    pub(super) fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        Self::new("FieldValueNotFound", field, &format!("Not found: {value}"), "")
+    }
+
     fn new(reason: &'static str, field: impl Into<String>, what: &str, detail: &str) -> Self {
         let message = if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") };
         Self { reason, field: field.into(), message }

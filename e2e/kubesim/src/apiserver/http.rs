@@ -1,6 +1,6 @@
 //! HTTP in and out: who asks, what for, in which form the answer goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Extract};
@@ -94,8 +94,23 @@ async fn route(shared: &Arc<Shared>, incoming: Incoming) -> Result<Response, Fai
         state.catalog.find(&target.group, &target.version, &target.plural).cloned()
     };
     let resource = resource.ok_or_else(Failure::no_such_resource)?;
-    let call = Call { manager: incoming.manager(), query: incoming.query.clone(), now: clock::now(), resource, target };
-    serve(shared, incoming, call, &user).await
+    let warnings = Arc::default();
+    let call = Call {
+        manager: incoming.manager(),
+        query: incoming.query.clone(),
+        now: clock::now(),
+        resource,
+        target,
+        warnings: Arc::clone(&warnings),
+    };
+    let mut response = serve(shared, incoming, call, &user).await?;
+    for text in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // RFC 7234: 299 is a warning of any kind, `-` an agent without a name.
+        if let Ok(value) = header::HeaderValue::from_str(&format!("299 - {text:?}")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    Ok(response)
 }
 
 /// The caller behind the bearer token; none means the administrator, a wrong one is refused.

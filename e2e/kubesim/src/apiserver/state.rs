@@ -41,11 +41,17 @@ pub(super) struct Call {
     pub(super) manager: String,
     /// RFC 3339 in whole seconds.
     pub(super) now: String,
+    /// What the caller should know about a request that succeeds all the same.
+    pub(super) warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Call {
     pub(super) fn key(&self) -> Key {
         Key::new(&self.target.namespace, &self.target.name)
+    }
+
+    pub(super) fn warn(&self, text: String) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
     pub(super) fn stored_as(&self) -> &GroupResource {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admission;
 use super::apply::{self, Writer};
 use super::convert;
 use super::create::{found, has_generation};
@@ -11,7 +12,6 @@ use super::definitions::schema_of;
 use super::failure::Failure;
 use super::patch::{json_patch, merge_patch, strategic_merge_patch};
 use super::state::{Call, State};
-use super::{admission, body};
 
 /// What a request wants to make of an object.
 #[derive(Debug, Clone)]
@@ -136,11 +136,7 @@ impl State {
                 return Ok(applied);
             }
         }
-        let mut new = admission::accept(call, new)?;
-        if call.resource.custom().is_none() {
-            body::drop_nulls(&mut new);
-        }
-        Ok(new)
+        admission::accept(call, new)
     }
 
     fn apply_new(&mut self, call: &Call, config: Value) -> Result<Written, Failure> {

@@ -1,0 +1,100 @@
+//! Defaults of built-in kinds: the values controllers and clients rely on although nobody wrote them.
+
+mod autoscaling;
+mod pods;
+mod services;
+mod workloads;
+
+use serde_json::{Value, json};
+
+use super::body::base64;
+use super::resource::Resource;
+
+/// Fills in what `object`, in its served version, leaves out.
+pub(super) fn fill(resource: &Resource, object: &mut Value) {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => pods::pod(object),
+        ("", "Service") => services::service(object),
+        ("", "Endpoints") => services::endpoints(object),
+        ("discovery.k8s.io", "EndpointSlice") => services::endpoint_slice(object),
+        ("", "Secret") => secret(object),
+        ("", "PersistentVolumeClaim") => default(&mut object["spec"], "volumeMode", json!("Filesystem")),
+        ("", "ReplicationController") => workloads::replication_controller(object),
+        ("apps", "Deployment") => workloads::deployment(object),
+        ("apps", "ReplicaSet") => workloads::replica_set(object),
+        ("apps", "StatefulSet") => workloads::stateful_set(object),
+        ("apps", "DaemonSet") => workloads::daemon_set(object),
+        ("batch", "Job") => workloads::job(object),
+        ("batch", "CronJob") => workloads::cron_job(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaling::horizontal_pod_autoscaler(object),
+        ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => role_binding(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => custom_resource_definition(object),
+        ("apiregistration.k8s.io", "APIService") => {
+            if object["spec"]["service"].is_object() {
+                default(&mut object["spec"]["service"], "port", json!(443));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Sets a field that is absent.
+fn default(object: &mut Value, field: &str, value: Value) {
+    if object.is_null() {
+        *object = json!({});
+    }
+    if let Some(fields) = object.as_object_mut() {
+        fields.entry(field).or_insert(value);
+    }
+}
+
+/// The items of a list, none when it is absent.
+fn items<'a>(object: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn secret(object: &mut Value) {
+    default(object, "type", json!("Opaque"));
+    let plain = object.as_object_mut().and_then(|fields| fields.remove("stringData"));
+    if let Some(Value::Object(plain)) = plain {
+        default(object, "data", json!({}));
+        for (key, value) in plain {
+            object["data"][key] = json!(base64(value.as_str().unwrap_or_default().as_bytes()));
+        }
+    }
+}
+
+fn network_policy(object: &mut Value) {
+    let spec = &mut object["spec"];
+    let types = if spec.get("egress").is_some() { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
+    default(spec, "policyTypes", types);
+    for direction in ["ingress", "egress"] {
+        for rule in items(spec, direction) {
+            items(rule, "ports").for_each(|port| default(port, "protocol", json!("TCP")));
+        }
+    }
+}
+
+fn role_binding(object: &mut Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    default(&mut object["roleRef"], "apiGroup", json!(GROUP));
+    for subject in items(object, "subjects") {
+        if subject["kind"] == "User" || subject["kind"] == "Group" {
+            default(subject, "apiGroup", json!(GROUP));
+        }
+    }
+}
+
+fn custom_resource_definition(object: &mut Value) {
+    let spec = &mut object["spec"];
+    let kind = spec["names"]["kind"].as_str().unwrap_or_default().to_owned();
+    if !kind.is_empty() {
+        default(&mut spec["names"], "singular", json!(kind.to_lowercase()));
+        default(&mut spec["names"], "listKind", json!(format!("{kind}List")));
+    }
+    default(spec, "conversion", json!({"strategy": "None"}));
+}
+
+#[cfg(test)]
+mod tests;
