@@ -6,7 +6,7 @@ mod vllm_flags;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 pub use self::args::Args;
@@ -86,25 +86,36 @@ pub struct Parsed {
 /// neither side knows is an error that says how to pass it, or set aside with `--allow-unknown-flags`.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::Error> {
     let (mut args, mut ignored) = vllm_flags::split(args.into_iter().collect());
+    let mut first_unknown = None;
     loop {
         let error = match Args::command().try_get_matches_from(&args) {
-            Ok(matches) => return Ok(Parsed { args: Args::from_arg_matches(&matches)?, ignored }),
+            Ok(matches) => {
+                let args = Args::from_arg_matches(&matches)?;
+                return match first_unknown {
+                    Some(error) if !args.allow_unknown_flags => Err(error),
+                    _ => Ok(Parsed { args, ignored }),
+                };
+            }
             Err(error) => error,
         };
+        // Whether unknown flags are allowed is known once the rest of the line has been read.
         let Some(flag) = vllm_flags::unknown_flag(&error) else { return Err(error) };
-        if !vllm_flags::unknown_allowed(&args) {
-            let message = format!(
-                "unexpected flag '{flag}': vllm-sim does not know it\n\n  tip: if your vLLM takes it, pass \
-                 --allow-unknown-flags too, and '{flag}' is ignored with a warning\n\nFor more information, try \
-                 '--help'.\n"
-            );
-            return Err(clap::Error::raw(ErrorKind::UnknownArgument, message));
-        }
-        match vllm_flags::remove(&mut args, &flag) {
-            Some(removed) => ignored.push(removed),
-            None => return Err(error),
-        }
+        let Some(removed) = vllm_flags::remove(&mut args, &flag) else { return Err(error) };
+        ignored.push(removed);
+        first_unknown.get_or_insert_with(|| unknown_flag_error(&flag, &error));
     }
+}
+
+fn unknown_flag_error(flag: &str, error: &clap::Error) -> clap::Error {
+    let similar = match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(similar)) => format!("\n  tip: a similar flag exists: '{similar}'"),
+        _ => String::new(),
+    };
+    let message = format!(
+        "unexpected flag '{flag}': vllm-sim does not know it\n{similar}\n  tip: if your vLLM takes it, pass \
+         --allow-unknown-flags too; '{flag}' is then ignored with a warning\n\nFor more information, try '--help'.\n"
+    );
+    clap::Error::raw(ErrorKind::UnknownArgument, message)
 }
 
 impl Args {

@@ -43,7 +43,7 @@ pub enum Shape {
     Pause,
     /// Open loop: this many requests a second, evenly spaced.
     Rate {
-        /// Requests a second; nothing is sent unless it is above zero.
+        /// Requests a second, at most 10 000; nothing is sent unless it is above zero.
         per_second: f64,
     },
     /// Closed loop: this many requests in flight.
@@ -52,6 +52,11 @@ pub enum Shape {
         clients: usize,
     },
 }
+
+/// A request in eleven days; slower ones would overflow the gap between two.
+const MIN_RATE: f64 = 1e-6;
+/// Beyond this the generator itself could not keep up, and would send without ever looking at its handle.
+const MAX_RATE: f64 = 10_000.0;
 
 /// Why no load could be started.
 #[derive(Debug, thiserror::Error)]
@@ -138,9 +143,10 @@ async fn generate(
                 return;
             }
             Command::Send(Shape::Rate { per_second }) if per_second > 0.0 => {
+                let gap = Duration::from_secs_f64(1.0 / per_second.clamp(MIN_RATE, MAX_RATE));
                 while next_send <= Instant::now() {
                     requests.spawn(sender.send(&current, Duration::ZERO));
-                    next_send += Duration::from_secs_f64(1.0 / per_second);
+                    next_send += gap;
                 }
                 Some(next_send)
             }

@@ -181,13 +181,14 @@ fn object<'v>(field: &str, value: &'v Value) -> Result<&'v Map<String, Value>, I
 
 fn series(field: &str, value: &Value) -> Result<Vec<String>, InvalidPatch> {
     let expected = "a list of metric names, for example [\"vllm:kv_cache_usage_perc\"]";
-    let list = value.as_array().ok_or_else(|| invalid(field, expected, value))?;
-    list.iter()
-        .map(|name| match name.as_str() {
-            Some(text) if text.starts_with("vllm:") => Ok(text.to_owned()),
-            _ => Err(invalid(field, expected, value)),
-        })
-        .collect()
+    let fault = || invalid(field, expected, value);
+    let mut list = Vec::new();
+    for (index, item) in value.as_array().ok_or_else(fault)?.iter().enumerate() {
+        let name = item.as_str().ok_or_else(fault)?;
+        known_name(&format!("{field}[{index}]"), name, &names::ALL)?;
+        list.push(name.to_owned());
+    }
+    Ok(list)
 }
 
 fn histogram(field: &str, value: &Value) -> Result<HistogramPin, InvalidPatch> {
@@ -264,6 +265,11 @@ mod tests {
          vllm:generation_tokens_total, vllm:num_preemptions_total, vllm:prefix_cache_queries_total, \
          vllm:prefix_cache_hits_total, got `vllm:nope`"
     )]
+    #[case::text_for_a_list(
+        r#"{"metrics_missing": "vllm:kv_cache_usage_perc"}"#,
+        "field `metrics_missing`: expected a list of metric names, for example [\"vllm:kv_cache_usage_perc\"], \
+         got \"vllm:kv_cache_usage_perc\""
+    )]
     #[case::no_values_but_a_sum(
         r#"{"histograms": {"vllm:request_prompt_tokens": {"sum": 5, "count": 0}}}"#,
         "field `histograms.vllm:request_prompt_tokens`: expected {\"sum\": number, \"count\": whole number}, \
@@ -276,6 +282,10 @@ mod tests {
 
     #[rstest]
     #[case::unknown(r#"{"kv_usage": 0.5}"#, "unknown field `kv_usage`; known fields: kv_cache_usage,")]
+    #[case::unknown_series(
+        r#"{"metrics_missing": ["vllm:kv_cache_usage_perc", "vllm:kv_usage"]}"#,
+        "field `metrics_missing[1]`: expected one of the names vllm:num_requests_running,"
+    )]
     #[case::not_json("{", "the body is not JSON: ")]
     fn a_fault_is_named_at_the_start_of_the_message(#[case] body: &str, #[case] start: &str) {
         let message = pinned().patched(body.as_bytes()).unwrap_err().to_string();

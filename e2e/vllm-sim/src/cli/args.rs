@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
+
 use crate::config::OutputLength;
 use crate::duration;
 use crate::gpu::Gpu;
@@ -98,7 +100,7 @@ pub struct Args {
     /// Compute every prompt in full
     #[arg(
         long,
-        env = "VLLM_SIM_NO_ENABLE_PREFIX_CACHING",
+        env = "VLLM_SIM_NO_ENABLE_PREFIX_CACHING", value_parser = BoolishValueParser::new(),
         overrides_with = "enable_prefix_caching",
         help_heading = "vLLM"
     )]
@@ -177,6 +179,6 @@ pub struct Args {
     pub metrics_compat: Vec<Compat>,
 
     /// Ignore unknown flags, with a warning, instead of refusing them
-    #[arg(long, env = "VLLM_SIM_ALLOW_UNKNOWN_FLAGS", help_heading = "Emulation")]
+    #[arg(long, env = "VLLM_SIM_ALLOW_UNKNOWN_FLAGS", value_parser = BoolishValueParser::new(), help_heading = "Emulation")]
     pub allow_unknown_flags: bool,
 }

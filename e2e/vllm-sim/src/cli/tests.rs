@@ -48,6 +48,12 @@ fn an_unknown_flag_is_named_with_the_way_to_pass_it() {
 }
 
 #[test]
+fn a_misspelt_flag_gets_the_right_spelling() {
+    let text = parse_line("serve m --max-num-seq 9").unwrap_err().to_string();
+    assert!(text.contains("a similar flag exists: '--max-num-seqs'"), "{text}");
+}
+
+#[test]
 fn unknown_flags_are_set_aside_when_allowed() {
     let parsed = parse_line("serve m --warp-drive 9 --shields=up --allow-unknown-flags --port 9000").unwrap();
     assert_eq!(parsed.ignored, ["--warp-drive 9", "--shields=up"]);

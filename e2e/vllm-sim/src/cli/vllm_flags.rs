@@ -117,12 +117,6 @@ pub(super) fn unknown_flag(error: &clap::Error) -> Option<String> {
     }
 }
 
-/// Whether unknown flags are to be ignored; asked before clap could read the whole line.
-pub(super) fn unknown_allowed(args: &[OsString]) -> bool {
-    let by_env = std::env::var("VLLM_SIM_ALLOW_UNKNOWN_FLAGS");
-    args.iter().any(|arg| arg == "--allow-unknown-flags") || by_env.is_ok_and(|value| value == "true" || value == "1")
-}
-
 /// Takes the flag out of the line, with the value that follows it, if one does.
 pub(super) fn remove(args: &mut Vec<OsString>, flag: &str) -> Option<String> {
     let matches = |arg: &OsString| arg.to_str().is_some_and(|arg| arg.split('=').next() == flag.split('=').next());

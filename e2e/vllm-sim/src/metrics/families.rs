@@ -87,7 +87,7 @@ fn counters(view: &View<'_>) -> Vec<Family> {
         family(written_as, Kind::Counter, help, vec![view.sample(view.pinned_counter(name, counted))])
     };
     let (hits_name, queries_name) = if view.has(Compat::UnsuffixedPrefixCounters) {
-        ("vllm:prefix_cache_hits", "vllm:prefix_cache_queries")
+        (names::PREFIX_HITS_UNSUFFIXED, names::PREFIX_QUERIES_UNSUFFIXED)
     } else {
         (names::PREFIX_HITS, names::PREFIX_QUERIES)
     };
@@ -137,45 +137,20 @@ fn histograms(view: &View<'_>) -> Vec<Family> {
     let all: [(&'static str, &'static str, &Histogram); 12] = [
         (names::REQUEST_PROMPT_TOKENS, "Number of prefill tokens processed.", &stats.request_prompt_tokens),
         (names::REQUEST_GENERATION_TOKENS, "Number of generation tokens processed.", &stats.request_generation_tokens),
-        ("vllm:iteration_tokens_total", "Histogram of number of tokens per engine_step.", &stats.iteration_tokens),
+        (names::ITERATION_TOKENS, "Histogram of number of tokens per engine_step.", &stats.iteration_tokens),
+        (names::TIME_TO_FIRST_TOKEN, "Histogram of time to first token in seconds.", &stats.time_to_first_token),
+        (names::TIME_PER_OUTPUT_TOKEN, "Histogram of time per output token in seconds.", &stats.inter_token_latency),
+        (names::INTER_TOKEN_LATENCY, "Histogram of inter-token latency in seconds.", &stats.inter_token_latency),
         (
-            "vllm:time_to_first_token_seconds",
-            "Histogram of time to first token in seconds.",
-            &stats.time_to_first_token,
-        ),
-        // Renamed to the inter-token latency; vLLM exports both for a while.
-        (
-            "vllm:time_per_output_token_seconds",
-            "Histogram of time per output token in seconds.",
-            &stats.inter_token_latency,
-        ),
-        (
-            "vllm:inter_token_latency_seconds",
-            "Histogram of inter-token latency in seconds.",
-            &stats.inter_token_latency,
-        ),
-        (
-            "vllm:request_time_per_output_token_seconds",
+            names::REQUEST_TIME_PER_OUTPUT_TOKEN,
             "Histogram of time_per_output_token_seconds per request.",
             &stats.request_time_per_output_token,
         ),
-        ("vllm:e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.", &stats.e2e_latency),
-        ("vllm:request_queue_time_seconds", "Histogram of time spent in WAITING phase for request.", &stats.queue_time),
-        (
-            "vllm:request_inference_time_seconds",
-            "Histogram of time spent in RUNNING phase for request.",
-            &stats.inference_time,
-        ),
-        (
-            "vllm:request_prefill_time_seconds",
-            "Histogram of time spent in PREFILL phase for request.",
-            &stats.prefill_time,
-        ),
-        (
-            "vllm:request_decode_time_seconds",
-            "Histogram of time spent in DECODE phase for request.",
-            &stats.decode_time,
-        ),
+        (names::E2E_LATENCY, "Histogram of e2e request latency in seconds.", &stats.e2e_latency),
+        (names::QUEUE_TIME, "Histogram of time spent in WAITING phase for request.", &stats.queue_time),
+        (names::INFERENCE_TIME, "Histogram of time spent in RUNNING phase for request.", &stats.inference_time),
+        (names::PREFILL_TIME, "Histogram of time spent in PREFILL phase for request.", &stats.prefill_time),
+        (names::DECODE_TIME, "Histogram of time spent in DECODE phase for request.", &stats.decode_time),
     ];
     all.into_iter()
         .map(|(name, help, counted)| match view.overrides.histograms.get(name) {

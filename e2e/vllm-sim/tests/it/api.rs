@@ -175,12 +175,20 @@ async fn a_client_that_disconnects_frees_its_slot(#[case] stream: bool) {
     assert_eq!(target.metric(aborted).await, Some(1.0));
 }
 
+#[rstest]
+#[case::health("/health")]
+#[case::ready("/ready")]
+#[case::models("/v1/models")]
+#[case::metrics("/metrics")]
 #[tokio::test]
-async fn nothing_is_served_before_the_model_is_loaded() {
-    let target = start(vllm_sim::Config { startup_delay: Duration::from_millis(300), ..quick() }).await;
-    for path in ["/health", "/ready", "/v1/models", "/metrics"] {
-        assert_eq!(target.get(path).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
-    }
+async fn nothing_is_served_before_the_model_is_loaded(#[case] path: &str) {
+    let target = start(vllm_sim::Config { startup_delay: Duration::from_hours(1), ..quick() }).await;
+    assert_eq!(target.get(path).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn everything_is_served_once_the_model_is_loaded() {
+    let target = start(vllm_sim::Config { startup_delay: Duration::from_millis(100), ..quick() }).await;
     let started = std::time::Instant::now();
     while target.get("/health").await.status() != StatusCode::OK {
         assert!(started.elapsed() < Duration::from_secs(10));
@@ -205,7 +213,7 @@ async fn shutdown_lets_requests_finish() {
     let mut config = quick();
     config.engine.iteration_time.base_ms = 20.0;
     let target = start(config).await;
-    let request = target.client.post(target.url("/v1/completions")).json(&json!({"prompt": "x", "max_tokens": 20}));
+    let request = target.client.post(target.url("/v1/completions")).json(&json!({"prompt": "x", "max_tokens": 100}));
     let answer = tokio::spawn(request.send());
     target.metric_becomes("vllm:num_requests_running{", 1.0).await;
     target.server.shutdown().await;

@@ -1,6 +1,6 @@
 use rstest::rstest;
 use serde_json::json;
-use vllm_sim::metrics::Compat;
+use vllm_sim::metrics::{Compat, names};
 
 use crate::support::{MODEL, quick, sample, start, stuck};
 
@@ -37,6 +37,13 @@ async fn every_series_of_vllm_is_there_from_the_start_with_its_type() {
     vllm:request_prefill_time_seconds histogram
     vllm:request_decode_time_seconds histogram
     "#);
+}
+
+#[tokio::test]
+async fn every_series_can_be_left_out_by_name() {
+    let target = start(quick()).await;
+    target.control(&json!({"metrics_missing": names::ALL})).await;
+    assert_eq!(target.metrics().await, "");
 }
 
 #[tokio::test]
@@ -143,7 +150,6 @@ async fn buckets_are_cumulative_and_end_at_the_count() {
 #[tokio::test]
 async fn load_shows_in_the_gauges() {
     let target = start(stuck()).await;
-    // 512 tokens of budget go to the first prompt; the second then finds no block: 40 + 40 > 64.
     let prompt = vec!["w"; 512].join(" ");
     let first = target.send_and_forget(&json!({"prompt": prompt, "max_tokens": 100}));
     target.metric_becomes("vllm:num_requests_running{", 1.0).await;

@@ -32,8 +32,7 @@ fn start(command: &mut Command) -> (Running, String) {
     }
     // The rest of the log must have somewhere to go.
     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    let plain: String = line.replace("\u{1b}[", " ");
-    let addr = plain.split("127.").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    let addr = line.split("127.").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
     (child, format!("127.{addr}"))
 }
 
