@@ -1,1 +1,32 @@
-//! End-to-end framework of the Workload Variant Autoscaler: clusters, instances, load, the demo.
+//! End-to-end framework of the Workload Variant Autoscaler.
+//!
+//! It brings up a whole environment (an embedded Kubernetes cluster with emulated GPU nodes, a real Prometheus that
+//! scrapes what the `ServiceMonitors` in the cluster select, and an external-metrics adapter that HPAs read), installs
+//! any number of isolated controllers and models into it the way a user would, drives real HTTP load, and checks
+//! what came of it.
+//!
+//! - [`environment`]: cluster + Prometheus + adapter, started and stopped as one;
+//! - [`prometheus`], [`scrape`]: the Prometheus process, and its targets from the objects in the cluster;
+//! - [`adapter`]: `external.metrics.k8s.io` answered from Prometheus;
+//! - [`instance`], [`workload`]: what is installed: controllers by the chart, models by the plugin, vLLM Deployments;
+//! - [`demo`]: the guided tour that `make demo` runs;
+//! - [`session`]: `up` and `down`, an environment that outlives the command;
+//! - [`harness`]: tests as closures over an environment of their own;
+//! - [`endpoints`]: which servers are ready, as a gateway would follow them;
+//! - [`kubectl`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting for a
+//!   named condition.
+
+pub mod adapter;
+pub mod demo;
+pub mod endpoints;
+pub mod environment;
+pub mod harness;
+pub mod instance;
+pub mod kubectl;
+pub mod manifest;
+pub mod programs;
+pub mod prometheus;
+pub mod scrape;
+pub mod session;
+pub mod wait;
+pub mod workload;

@@ -1,3 +1,124 @@
-//! Entry point.
+//! `wva-e2e`: the demo, and environments to try things in.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use wva_e2e::demo::screen::Screen;
+use wva_e2e::demo::{self, Demo};
+use wva_e2e::session::Session;
+
+/// End-to-end environments of the Workload Variant Autoscaler: an embedded Kubernetes cluster with emulated GPUs, a
+/// real Prometheus, and an external-metrics adapter. Needs kubectl and prometheus: eval "$(hack/tools.sh env)".
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch two isolated controllers scale emulated vLLM variants; exit 0 only if every promise holds.
+    Demo {
+        /// Folder for the chart and the logs.
+        #[arg(long, default_value = ".wva-e2e/demo")]
+        dir: PathBuf,
+    },
+    /// Start an environment that stays up, with a controller in it, and print how to use it.
+    Up {
+        /// Folder of the environment.
+        #[arg(long, default_value = ".wva-e2e/up")]
+        dir: PathBuf,
+        /// Install no controller.
+        #[arg(long)]
+        bare: bool,
+    },
+    /// Stop the environment that `up` started.
+    Down {
+        /// Folder of the environment.
+        #[arg(long, default_value = ".wva-e2e/up")]
+        dir: PathBuf,
+    },
+    /// The background half of `up`.
+    #[command(hide = true)]
+    Serve {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        bare: bool,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Args { command } = Args::parse();
+    match run(command).await {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    // The only TLS provider in the tree; without this, reqwest has none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Command::Demo { dir } => run_demo(absolute(dir)?).await,
+        Command::Up { dir, bare } => {
+            let kubeconfig = Session::new(&absolute(dir)?).up(bare).await?;
+            anstream::println!("export KUBECONFIG={}", kubeconfig.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Down { dir } => {
+            Session::new(&absolute(dir)?).down().await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Serve { dir, bare } => {
+            log_to_stderr("info");
+            Session::new(&dir).serve(bare, interrupted()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn run_demo(dir: PathBuf) -> anyhow::Result<ExitCode> {
+    log_to_stderr("error");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    let outcome = demo::run(&Demo { dir }, &mut Screen::stdout(), interrupted()).await?;
+    Ok(match outcome {
+        Some(true) => ExitCode::SUCCESS,
+        Some(false) => ExitCode::FAILURE,
+        None => ExitCode::from(130),
+    })
+}
+
+/// Child processes run elsewhere, so relative folders must not depend on where.
+fn absolute(dir: PathBuf) -> anyhow::Result<PathBuf> {
+    std::path::absolute(&dir).with_context(|| format!("finding the folder {}", dir.display()))
+}
+
+fn log_to_stderr(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Completes at SIGINT or SIGTERM.
+async fn interrupted() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}

@@ -1,0 +1,90 @@
+//! Which servers are ready: the addresses behind the Services of a namespace, as a gateway would follow them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Endpoints;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Follows ready addresses until dropped.
+pub struct Follower {
+    urls: watch::Receiver<Vec<String>>,
+    task: JoinHandle<()>,
+}
+
+impl Follower {
+    /// Base URLs of the ready servers, kept up to date.
+    pub fn urls(&self) -> watch::Receiver<Vec<String>> {
+        self.urls.clone()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Follows the ready addresses of every Service port named `port` in a namespace.
+pub fn follow(client: Client, namespace: &str, port: &str) -> Follower {
+    let (sender, urls) = watch::channel(Vec::new());
+    let api: Api<Endpoints> = Api::namespaced(client, namespace);
+    let port = port.to_owned();
+    let task = tokio::spawn(async move {
+        let mut known: BTreeMap<String, Endpoints> = BTreeMap::new();
+        let mut events = watcher(api, watcher::Config::default()).default_backoff().boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => known.clear(),
+                Ok(watcher::Event::InitApply(endpoints) | watcher::Event::Apply(endpoints)) => {
+                    known.insert(endpoints.name_any(), endpoints);
+                }
+                Ok(watcher::Event::Delete(endpoints)) => {
+                    known.remove(&endpoints.name_any());
+                }
+                Ok(watcher::Event::InitDone) => {}
+                Err(error) => tracing::debug!(%error, "Watching endpoints"),
+            }
+            let ready = ready(known.values(), &port);
+            sender.send_if_modified(|urls| std::mem::replace(urls, ready.clone()) != ready);
+        }
+    });
+    Follower { urls, task }
+}
+
+/// Base URLs of the ready addresses with a port of that name; two Services may select the same pod.
+fn ready<'a>(endpoints: impl Iterator<Item = &'a Endpoints>, port: &str) -> Vec<String> {
+    let subsets = endpoints.flat_map(|endpoints| endpoints.subsets.iter().flatten());
+    let urls: BTreeSet<String> = subsets
+        .flat_map(|subset| {
+            let ports = subset.ports.iter().flatten().filter(|p| p.name.as_deref() == Some(port));
+            ports.flat_map(|p| subset.addresses.iter().flatten().map(|a| format!("http://{}:{}", a.ip, p.port)))
+        })
+        .collect();
+    urls.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_ready_addresses_of_the_named_port_count_and_each_once() {
+        let endpoints: Endpoints = serde_json::from_value(json!({
+            "metadata": { "name": "llama" },
+            "subsets": [{
+                "addresses": [{ "ip": "127.1.1.2" }, { "ip": "127.1.1.1" }],
+                "notReadyAddresses": [{ "ip": "127.1.1.3" }],
+                "ports": [{ "name": "vllm", "port": 8000 }, { "name": "metrics", "port": 9000 }],
+            }],
+        }))
+        .unwrap();
+        let twice = [endpoints.clone(), endpoints];
+        assert_eq!(ready(twice.iter(), "vllm"), ["http://127.1.1.1:8000", "http://127.1.1.2:8000"]);
+    }
+}

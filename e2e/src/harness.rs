@@ -1,0 +1,85 @@
+//! Tests as closures over an environment of their own: started before, stopped after, explained when they fail.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+
+use futures::FutureExt as _;
+
+use crate::environment::{Environment, Settings};
+use crate::instance::Controller;
+use crate::kubectl::Kubectl;
+use crate::session::{CONTROLLER_NAMESPACE, CONTROLLER_RELEASE};
+
+/// Runs a test in an environment without a controller.
+///
+/// # Panics
+/// When the environment cannot be started, or the test panics; then what the cluster looked like is printed first.
+pub async fn with_environment<F>(test: F)
+where
+    F: AsyncFnOnce(&Environment),
+{
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let environment = Environment::start(&Settings::quick(dir.path()), |_| {})
+        .await
+        .unwrap_or_else(|error| panic!("starting the environment: {error}"));
+    let outcome = AssertUnwindSafe(test(&environment)).catch_unwind().await;
+    if outcome.is_err() {
+        explain(environment.kubectl()).await;
+    }
+    environment.stop().await;
+    if let Err(cause) = outcome {
+        if std::env::var_os("KEEP").is_some() {
+            let kept: PathBuf = dir.keep();
+            note(&format!("files of the environment are kept in {}", kept.display()));
+        }
+        panic::resume_unwind(cause);
+    }
+}
+
+/// Runs a test in an environment with one controller without an id, installed as the users' guides have it.
+///
+/// # Panics
+/// As [`with_environment`].
+pub async fn with_controller<F>(test: F)
+where
+    F: AsyncFnOnce(&Environment),
+{
+    with_environment(async |environment: &Environment| {
+        let prometheus = environment.prometheus();
+        let controller = Controller::quick(CONTROLLER_RELEASE, CONTROLLER_NAMESPACE, "", prometheus.url());
+        controller.install(environment.kubectl()).await.expect("the controller installs");
+        test(environment).await;
+    })
+    .await;
+}
+
+/// What a person would look at first.
+async fn explain(kubectl: &Kubectl) {
+    let looks: [&[&str]; 4] = [
+        &["get", "va,deployments,pods,hpa", "--all-namespaces", "-o", "wide"],
+        &["get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"],
+        &["get", "va", "--all-namespaces", "-o", "yaml"],
+        &[
+            "logs",
+            "--all-pods",
+            "--prefix",
+            "--tail=60",
+            "-n",
+            CONTROLLER_NAMESPACE,
+            "deployment/workload-variant-autoscaler-controller-manager",
+        ],
+    ];
+    for args in looks {
+        let text = match kubectl.run(args).await {
+            Ok(text) => text,
+            Err(error) => error.to_string(),
+        };
+        note(&format!("--- kubectl {}\n{text}", args.join(" ")));
+    }
+}
+
+/// To standard error: the test runner shows it when the test fails.
+fn note(text: &str) {
+    anstream::eprintln!("{text}");
+}

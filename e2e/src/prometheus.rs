@@ -1,0 +1,222 @@
+//! A real Prometheus as a child process, and a small client for its query API.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::process::{Child, Command};
+
+use crate::scrape::Job;
+use crate::wait::{self, Look};
+
+/// How long a start, and a stop, may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Something went wrong with Prometheus.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its files could not be written.
+    #[error("writing {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It could not be started.
+    #[error("starting {}: {source}", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It did not become ready.
+    #[error("{source}; its log is {}", log.display())]
+    NotReady {
+        /// What was waited for.
+        source: wait::TimedOut,
+        /// The log.
+        log: PathBuf,
+    },
+    /// A request failed.
+    #[error("asking Prometheus {what}: {source}")]
+    Request {
+        /// What was asked.
+        what: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// A request was refused.
+    #[error("asking Prometheus {what}: {answer}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// What it said.
+        answer: String,
+    },
+}
+
+/// A running Prometheus; killed when dropped.
+pub struct Prometheus {
+    child: Child,
+    client: Client,
+    config: PathBuf,
+    interval: Duration,
+}
+
+/// Asks a Prometheus; cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+/// One series of an instant query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Labels, the name among them as `__name__`.
+    pub labels: BTreeMap<String, String>,
+    /// Value.
+    pub value: f64,
+}
+
+impl Prometheus {
+    /// Starts it in `dir` on `listen`, with scrape jobs to follow by [`Prometheus::set_jobs`].
+    ///
+    /// # Errors
+    /// When it cannot be started or does not become ready.
+    pub async fn start(program: &Path, dir: &Path, listen: SocketAddr, interval: Duration) -> Result<Self, Error> {
+        let config = dir.join("prometheus.yml");
+        let log = dir.join("prometheus.log");
+        let write = |path: &Path, source| Error::Write { path: path.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(|e| write(dir, e))?;
+        std::fs::write(&config, crate::scrape::config(interval, &[])).map_err(|e| write(&config, e))?;
+        let output = File::create(&log).map_err(|e| write(&log, e))?;
+        let errors = output.try_clone().map_err(|e| write(&log, e))?;
+        let child = Command::new(program)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
+            .arg(format!("--web.listen-address={listen}"))
+            .arg("--web.enable-lifecycle")
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            // A Ctrl-C on the terminal is for us; we stop our children in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| Error::Start { program: program.to_owned(), source })?;
+        let client = Client::new(format!("http://{listen}"));
+        let prometheus = Self { child, client, config, interval };
+        wait::until("Prometheus to be ready", PATIENCE, || async {
+            match prometheus.client.get("/-/ready").await {
+                Ok(_) => Look::Done(()),
+                Err(error) => Look::NotYet(error.to_string()),
+            }
+        })
+        .await
+        .map_err(|source| Error::NotReady { source, log })?;
+        Ok(prometheus)
+    }
+
+    /// A client for it.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Replaces all scrape jobs. New targets are scraped within about 5 s: Prometheus throttles target changes.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written or Prometheus refuses it.
+    pub async fn set_jobs(&self, jobs: &[Job]) -> Result<(), Error> {
+        std::fs::write(&self.config, crate::scrape::config(self.interval, jobs))
+            .map_err(|source| Error::Write { path: self.config.clone(), source })?;
+        self.client.post("/-/reload").await
+    }
+
+    /// Stops it and waits for its end.
+    pub async fn stop(mut self) {
+        // The data directory is thrown away, so there is nothing to save by stopping it gently.
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(%error, "Stopping Prometheus");
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    result: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    metric: BTreeMap<String, String>,
+    value: (f64, String),
+}
+
+impl Client {
+    /// A client for the server at `url`.
+    pub fn new(url: String) -> Self {
+        Self { http: reqwest::Client::new(), url }
+    }
+
+    /// Where it asks.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The series an instant query gives now.
+    ///
+    /// # Errors
+    /// When Prometheus does not answer, or refuses the query.
+    pub async fn query(&self, promql: &str) -> Result<Vec<Series>, Error> {
+        let what = || format!("for {promql}");
+        let response = self
+            .http
+            .post(format!("{}/api/v1/query", self.url))
+            .form(&[("query", promql)])
+            .send()
+            .await
+            .map_err(|source| Error::Request { what: what(), source })?;
+        if !response.status().is_success() {
+            let answer = response.text().await.unwrap_or_default();
+            return Err(Error::Refused { what: what(), answer });
+        }
+        let answer: Answer = response.json().await.map_err(|source| Error::Request { what: what(), source })?;
+        let series = |item: Item| Some(Series { labels: item.metric, value: item.value.1.parse().ok()? });
+        Ok(answer.data.result.into_iter().filter_map(series).collect())
+    }
+
+    async fn get(&self, path: &str) -> Result<(), Error> {
+        self.check(path, self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    async fn post(&self, path: &str) -> Result<(), Error> {
+        self.check(path, self.http.post(format!("{}{path}", self.url))).await
+    }
+
+    async fn check(&self, path: &str, request: reqwest::RequestBuilder) -> Result<(), Error> {
+        let what = || path.to_owned();
+        let response = request.send().await.map_err(|source| Error::Request { what: what(), source })?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        let answer = format!("{} {}", response.status(), response.text().await.unwrap_or_default());
+        Err(Error::Refused { what: what(), answer })
+    }
+}

@@ -1,0 +1,231 @@
+//! `up` and `down`: an environment that outlives the command that started it.
+//!
+//! `up` starts this program again in the background (`serve`) and waits until it is ready; the folder of the session
+//! holds its process id, its log and the kubeconfig. `down` stops that process, which stops everything it started.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::environment::{self, Environment, Settings};
+use crate::instance::{self, Controller};
+use crate::kubectl;
+use crate::wait::{self, Look};
+
+/// Namespace and release of the controller in a session, as the users' guides have it.
+pub const CONTROLLER_NAMESPACE: &str = "workload-variant-autoscaler-system";
+/// See [`CONTROLLER_NAMESPACE`].
+pub const CONTROLLER_RELEASE: &str = "workload-variant-autoscaler";
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(90);
+/// How long a stop may take.
+const STOP: Duration = Duration::from_secs(30);
+
+/// A session could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One is running already.
+    #[error("an environment is already up in {} (process {pid}); take it down first: wva-e2e down", dir.display())]
+    AlreadyUp {
+        /// The session's folder.
+        dir: PathBuf,
+        /// Its process.
+        pid: i32,
+    },
+    /// None is running.
+    #[error("no environment is up in {}", dir.display())]
+    NotUp {
+        /// The session's folder.
+        dir: PathBuf,
+    },
+    /// The background process ended early.
+    #[error("the environment ended while starting; its log ({}) ends with:\n{tail}", log.display())]
+    Ended {
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of it.
+        tail: String,
+    },
+    /// It took too long.
+    #[error(transparent)]
+    TimedOut(#[from] wait::TimedOut),
+    /// A file of the session.
+    #[error("{what} {}: {source}", path.display())]
+    File {
+        /// What was done.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A signal could not be sent.
+    #[error("stopping process {pid}: {source}")]
+    Signal {
+        /// The process.
+        pid: i32,
+        /// Why.
+        source: nix::Error,
+    },
+    /// The environment.
+    #[error(transparent)]
+    Environment(#[from] environment::Error),
+    /// The controller.
+    #[error(transparent)]
+    Instance(#[from] instance::Error),
+    /// kubectl.
+    #[error(transparent)]
+    Kubectl(#[from] kubectl::Error),
+}
+
+/// A session's folder and what is in it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    dir: PathBuf,
+}
+
+impl Session {
+    /// The session kept in `dir`.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Starts an environment in the background and waits until it is ready. Gives its kubeconfig.
+    ///
+    /// # Errors
+    /// When one is up already, or the new one does not become ready; then it is stopped again.
+    pub async fn up(&self, bare: bool) -> Result<PathBuf, Error> {
+        if let Some(pid) = self.running() {
+            return Err(Error::AlreadyUp { dir: self.dir.clone(), pid });
+        }
+        let _ = fs::remove_dir_all(&self.dir);
+        fs::create_dir_all(&self.dir).map_err(self.failed("making", &self.dir))?;
+        let log = self.file("log");
+        let output = File::create(&log).map_err(self.failed("creating", &log))?;
+        let errors = output.try_clone().map_err(self.failed("creating", &log))?;
+        let program = std::env::current_exe().map_err(self.failed("finding", Path::new("wva-e2e")))?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--dir").arg(&self.dir).args(bare.then_some("--bare"));
+        // A process group of its own: Ctrl-C on this terminal later is not meant for it.
+        command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+        let mut child = command.spawn().map_err(self.failed("starting", Path::new("wva-e2e serve")))?;
+        let pid_file = self.file("pid");
+        fs::write(&pid_file, child.id().to_string()).map_err(self.failed("writing", &pid_file))?;
+
+        let ready = self.file("ready");
+        let outcome = wait::until("the environment to be ready", START, || {
+            let look = match (fs::read_to_string(&ready), child.try_wait()) {
+                (Ok(kubeconfig), _) => Look::Done(Some(PathBuf::from(kubeconfig.trim()))),
+                (Err(_), Ok(Some(_))) => Look::Done(None),
+                (Err(_), _) => Look::NotYet(tail(&log)),
+            };
+            std::future::ready(look)
+        })
+        .await;
+        match outcome {
+            Ok(Some(kubeconfig)) => Ok(kubeconfig),
+            Ok(None) => Err(Error::Ended { tail: tail(&log), log }),
+            Err(timed_out) => {
+                let _ = self.down().await;
+                Err(timed_out.into())
+            }
+        }
+    }
+
+    /// Stops the environment and waits for its end.
+    ///
+    /// # Errors
+    /// When none is up, or it does not end.
+    pub async fn down(&self) -> Result<(), Error> {
+        let Some(pid) = self.running() else { return Err(Error::NotUp { dir: self.dir.clone() }) };
+        kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|source| Error::Signal { pid, source })?;
+        wait::until("the environment to end", STOP, || {
+            let look = if self.running().is_none() { Look::Done(()) } else { Look::NotYet(format!("process {pid}")) };
+            std::future::ready(look)
+        })
+        .await?;
+        fs::remove_dir_all(&self.dir).map_err(self.failed("removing", &self.dir))
+    }
+
+    /// The background half: starts everything, says so in the session's folder, and runs until `stop`.
+    ///
+    /// # Errors
+    /// When something cannot be started; what was started is stopped.
+    pub async fn serve(&self, bare: bool, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let environment = Environment::start(&Settings::quick(&self.dir), |step| tracing::info!("{step}")).await?;
+        let installed = if bare { Ok(()) } else { install_controller(&environment).await };
+        if installed.is_ok() {
+            let ready = self.file("ready");
+            fs::write(&ready, environment.kubeconfig().display().to_string())
+                .map_err(self.failed("writing", &ready))?;
+            stop.await;
+        }
+        environment.stop().await;
+        installed
+    }
+
+    /// Process id of the session's environment, if it is alive and is ours.
+    fn running(&self) -> Option<i32> {
+        let pid: i32 = fs::read_to_string(self.file("pid")).ok()?.trim().parse().ok()?;
+        let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        // A process id is used again some day, and an ended child stays as a zombie until its parent asks for it.
+        let ours = command.windows(5).any(|window| window == b"serve");
+        let zombie = status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+        (ours && !zombie).then_some(pid)
+    }
+
+    fn failed<'a>(&self, what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + use<'a> {
+        let path = path.to_owned();
+        move |source| Error::File { what, path, source }
+    }
+}
+
+async fn install_controller(environment: &Environment) -> Result<(), Error> {
+    let prometheus = environment.prometheus();
+    Controller::quick(CONTROLLER_RELEASE, CONTROLLER_NAMESPACE, "", prometheus.url())
+        .install(environment.kubectl())
+        .await?;
+    let deployment = format!("deployment/{CONTROLLER_RELEASE}-controller-manager");
+    environment
+        .kubectl()
+        .run(&["wait", "--namespace", CONTROLLER_NAMESPACE, "--for=condition=Available", "--timeout=60s", &deployment])
+        .await?;
+    Ok(())
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(5)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn taking_down_what_is_not_up_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Session::new(dir.path()).down().await.unwrap_err();
+        assert!(error.to_string().starts_with("no environment is up in "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_process_id_that_belongs_to_somebody_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("pid"), std::process::id().to_string()).unwrap();
+        assert!(matches!(Session::new(dir.path()).down().await, Err(Error::NotUp { .. })));
+    }
+}
