@@ -65,6 +65,22 @@ fn an_iteration_takes_what_its_tokens_cost(
 }
 
 #[rstest]
+#[case::h100(crate::gpu::Gpu::H100, 0.71)]
+#[case::a100(crate::gpu::Gpu::A100, 1.17)]
+#[case::l40s(crate::gpu::Gpu::L40s, 2.73)]
+fn a_lone_answer_of_100_tokens_takes_what_the_docs_say(#[case] gpu: crate::gpu::Gpu, #[case] seconds: f64) {
+    let mut engine = Engine::new(Settings {
+        max_model_len: 200,
+        num_gpu_blocks: 100,
+        iteration_time: gpu.iteration_time(1),
+        ..settings()
+    });
+    engine.submit(request(100, 100), Duration::ZERO).unwrap();
+    let (end, _) = run_out(&mut engine).pop().unwrap();
+    assert!((end.as_secs_f64() - seconds).abs() < 0.005, "{end:?}");
+}
+
+#[rstest]
 #[case::alone(1, 1.0)]
 #[case::half_way(3, 1.5)]
 #[case::full(5, 2.0)]

@@ -4,6 +4,7 @@
 
 mod admin;
 mod api;
+mod docs;
 mod load;
 mod metrics;
 mod process;
