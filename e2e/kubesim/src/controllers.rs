@@ -4,18 +4,24 @@
 //! difference; whatever it missed, the next change or retry brings back. Nothing here knows which server it talks
 //! to, so the same controllers run against a real API server that has none of its own.
 
+mod catalog;
 mod claim;
 pub(crate) mod deployment;
 mod endpoints;
+mod garbage;
+mod hpa;
+mod namespace;
 pub(crate) mod pods;
 mod replica_set;
 mod scheduler;
+mod service_account;
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
-    core::v1::{Endpoints, Node, Pod, Service},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
 };
 use kube::{Api, Client, runtime::watcher};
@@ -48,6 +54,9 @@ pub(crate) struct Context {
     endpoints: Cache<Endpoints>,
     slices: Cache<EndpointSlice>,
     nodes: Cache<Node>,
+    hpas: Cache<HorizontalPodAutoscaler>,
+    namespaces: Cache<Namespace>,
+    accounts: Cache<ServiceAccount>,
 }
 
 /// The running controllers; they stop when this is dropped.
@@ -59,7 +68,7 @@ pub struct Controllers {
 impl Controllers {
     /// Starts all controllers. They begin to act once their caches are filled, which this does not wait for.
     pub fn start(client: Client, options: &Options) -> Self {
-        let _ = options;
+        let Options { hpa_sync_period } = *options;
         let mut tasks = JoinSet::new();
         let all = watcher::Config::default;
         let ctx = Arc::new(Context {
@@ -71,12 +80,19 @@ impl Controllers {
             endpoints: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             slices: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             nodes: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            hpas: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            namespaces: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            accounts: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             client,
         });
         ctx.spawn(&mut tasks, "deployment", deployment::run);
         ctx.spawn(&mut tasks, "replicaset", replica_set::run);
         ctx.spawn(&mut tasks, "endpoints", endpoints::run);
         ctx.spawn(&mut tasks, "scheduler", scheduler::run);
+        ctx.spawn(&mut tasks, "hpa", move |ctx| hpa::run(ctx, hpa_sync_period));
+        ctx.spawn(&mut tasks, "namespace", namespace::run);
+        ctx.spawn(&mut tasks, "serviceaccount", service_account::run);
+        ctx.spawn(&mut tasks, "garbage", garbage::run);
         Self { _tasks: tasks }
     }
 }
@@ -100,7 +116,20 @@ impl Context {
     }
 
     async fn synced(&self) {
-        let Self { client: _, recorder: _, deployments, replica_sets, pods, services, endpoints, slices, nodes } = self;
+        let Self {
+            client: _,
+            recorder: _,
+            deployments,
+            replica_sets,
+            pods,
+            services,
+            endpoints,
+            slices,
+            nodes,
+            hpas,
+            namespaces,
+            accounts,
+        } = self;
         tokio::join!(
             deployments.synced(),
             replica_sets.synced(),
@@ -109,6 +138,9 @@ impl Context {
             endpoints.synced(),
             slices.synced(),
             nodes.synced(),
+            hpas.synced(),
+            namespaces.synced(),
+            accounts.synced(),
         );
     }
 }

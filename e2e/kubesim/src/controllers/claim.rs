@@ -106,14 +106,14 @@ mod tests {
         serde_json::from_value(json!({"metadata": meta})).unwrap()
     }
 
-    fn owner(uid: &str) -> Value {
+    fn owned_by(uid: &str) -> Value {
         json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": uid, "controller": true}])
     }
 
     #[rstest]
-    #[case::mine_and_matching(json!({}), json!({"labels": {"app": "web"}, "ownerReferences": owner("u1")}), Verdict::Keep)]
-    #[case::mine_but_relabelled(json!({}), json!({"labels": {"app": "debug"}, "ownerReferences": owner("u1")}), Verdict::Release)]
-    #[case::somebody_elses(json!({}), json!({"labels": {"app": "web"}, "ownerReferences": owner("u2")}), Verdict::Ignore)]
+    #[case::mine_and_matching(json!({}), json!({"labels": {"app": "web"}, "ownerReferences": owned_by("u1")}), Verdict::Keep)]
+    #[case::mine_but_relabelled(json!({}), json!({"labels": {"app": "debug"}, "ownerReferences": owned_by("u1")}), Verdict::Release)]
+    #[case::somebody_elses(json!({}), json!({"labels": {"app": "web"}, "ownerReferences": owned_by("u2")}), Verdict::Ignore)]
     #[case::matching_orphan(json!({}), json!({"labels": {"app": "web"}}), Verdict::Adopt)]
     #[case::leaving_orphan(json!({}), json!({"labels": {"app": "web"}, "deletionTimestamp": "2026-01-01T00:00:00Z"}), Verdict::Ignore)]
     #[case::owner_leaves(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), json!({"labels": {"app": "web"}}), Verdict::Ignore)]

@@ -149,8 +149,6 @@ fn endpoint_port(port: &Port) -> EndpointPort {
 }
 
 fn slices(service: &Service, groups: Groups) -> Vec<EndpointSlice> {
-    // A Service without pods still has a slice that says so.
-    let groups = if groups.is_empty() { Groups::from([(Vec::new(), Vec::new())]) } else { groups };
     groups.into_iter().map(|(ports, backends)| slice(service, &ports, &backends)).collect()
 }
 

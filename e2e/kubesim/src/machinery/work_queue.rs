@@ -119,7 +119,8 @@ async fn sleep_until(at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use futures::stream;
+    use tokio::sync::watch;
 
     use super::*;
 
@@ -130,29 +131,33 @@ mod tests {
         assert_eq!(retry_delay(40), LONGEST_RETRY);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_failed_key_is_tried_again_and_a_busy_key_runs_once_more() {
-        let runs = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&runs);
-        let triggers = futures::stream::iter([Key::new("a", "fails"), Key::new("a", "busy"), Key::new("a", "busy")])
-            .chain(futures::stream::pending())
+        let (runs, mut seen) = watch::channel(BTreeMap::<String, u32>::new());
+        let triggers = stream::iter([Key::new("a", "fails"), Key::new("a", "busy"), Key::new("a", "busy")])
+            .chain(stream::pending())
             .boxed();
-        let queue = run("test", vec![triggers], move |key| {
-            let seen = Arc::clone(&seen);
+        let queue = run("test", vec![triggers], |key| {
+            let mut run = 0;
+            runs.send_modify(|runs| {
+                let count = runs.entry(key.name.clone()).or_default();
+                *count += 1;
+                run = *count;
+            });
             async move {
-                let earlier = seen.lock().unwrap().iter().filter(|name: &&String| **name == key.name).count();
-                seen.lock().unwrap().push(key.name.clone());
+                // Lets the second trigger arrive while the first run is under way.
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                if key.name == "fails" && earlier == 0 {
+                if key.name == "fails" && run == 1 {
                     let status = kube::core::Status::failure("gone wrong", "InternalError").with_code(500);
                     return Err(kube::Error::Api(status.boxed()));
                 }
                 Ok(Next::OnChange)
             }
         });
-        let _ = tokio::time::timeout(Duration::from_secs(1), queue).await;
-        let runs = runs.lock().unwrap();
-        assert_eq!(runs.iter().filter(|name| *name == "fails").count(), 2);
-        assert_eq!(runs.iter().filter(|name| *name == "busy").count(), 2);
+        let twice = |runs: &BTreeMap<String, u32>| ["fails", "busy"].iter().all(|name| runs.get(*name) == Some(&2));
+        tokio::select! {
+            () = queue => {}
+            reached = tokio::time::timeout(Duration::from_secs(5), seen.wait_for(twice)) => assert!(reached.is_ok()),
+        }
     }
 }

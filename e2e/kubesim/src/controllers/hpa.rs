@@ -1,0 +1,283 @@
+//! Horizontal pod autoscalers (`autoscaling/v2`) on external metrics.
+//!
+//! One evaluation reads as: find the target, ask the metrics, let the behaviour rules limit what they want, scale,
+//! report. Metrics of types other than External need a metrics server, which this cluster does not have; they are
+//! reported as such in the conditions.
+
+mod behavior;
+mod conditions;
+mod metrics;
+mod target;
+mod tolerance;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt, future::join_all};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::autoscaling::v2::{
+        HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, HorizontalPodAutoscalerStatus, MetricStatus,
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{Api, ResourceExt, api::PostParams};
+
+use self::{
+    behavior::{Behavior, Bounds, Memory},
+    conditions::{Conditions, Kind},
+    metrics::{Population, Proposal},
+    target::{Target, Targets},
+};
+use super::{Context, pods};
+use crate::machinery::{
+    events::Recorder,
+    key::Key,
+    work_queue::{self, Failure, Next},
+};
+
+/// The source of its events.
+const COMPONENT: &str = "horizontal-pod-autoscaler";
+
+/// Why an autoscaler's state could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("writing the status of HorizontalPodAutoscaler {0}: {1}")]
+    Status(Key, #[source] kube::Error),
+}
+
+impl Failure for Error {
+    fn is_conflict(&self) -> bool {
+        let Self::Status(_, source) = self;
+        source.is_conflict()
+    }
+}
+
+/// All autoscalers and what they remember.
+struct Autoscalers {
+    ctx: Arc<Context>,
+    period: Duration,
+    recorder: Recorder,
+    targets: Targets,
+    memories: Mutex<HashMap<Key, (Option<String>, Memory)>>,
+}
+
+/// Runs until dropped; each autoscaler is evaluated every `period`, and at once when its spec changes.
+pub(super) async fn run(ctx: Arc<Context>, period: Duration) {
+    let changed_specs = ctx.hpas.changes().filter_map(|change| async move {
+        let spec = |side: &Option<Arc<HorizontalPodAutoscaler>>| side.as_ref().map(|hpa| (hpa.uid(), hpa.spec.clone()));
+        (spec(&change.old) != spec(&change.new)).then(|| change.sides().next().map(Key::of)).flatten()
+    });
+    let triggers = vec![changed_specs.boxed()];
+    let recorder = ctx.recorder.named(COMPONENT);
+    let all = Autoscalers { ctx, period, recorder, targets: Targets::default(), memories: Mutex::default() };
+    work_queue::run("hpa", triggers, |key| all.reconcile(key)).await;
+}
+
+/// What one evaluation leads to.
+struct Outcome {
+    conditions: Conditions,
+    current: i32,
+    desired: i32,
+    metrics: Option<Vec<MetricStatus>>,
+    scaled: bool,
+}
+
+impl Autoscalers {
+    async fn reconcile(&self, key: Key) -> Result<Next, Error> {
+        let Some(hpa) = self.ctx.hpas.get(&key) else {
+            self.memories().remove(&key);
+            return Ok(Next::OnChange);
+        };
+        let Some(spec) = hpa.spec.as_ref() else { return Ok(Next::OnChange) };
+        let now = Timestamp::now();
+        let outcome = self.evaluate(&key, &hpa, spec, now).await;
+        self.report(&key, &hpa, outcome, now).await?;
+        Ok(Next::After(self.period))
+    }
+
+    fn memories(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (Option<String>, Memory)>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on what is remembered of this very object; one of the same name before it does not count.
+    fn with_memory<T>(&self, key: &Key, hpa: &HorizontalPodAutoscaler, work: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memories = self.memories();
+        let (uid, memory) = memories.entry(key.clone()).or_default();
+        if *uid != hpa.uid() {
+            (*uid, *memory) = (hpa.uid(), Memory::default());
+        }
+        work(memory)
+    }
+
+    async fn evaluate(
+        &self,
+        key: &Key,
+        hpa: &HorizontalPodAutoscaler,
+        spec: &HorizontalPodAutoscalerSpec,
+        now: Timestamp,
+    ) -> Outcome {
+        let known = hpa.status.as_ref();
+        let mut conditions = Conditions::new(known.and_then(|status| status.conditions.as_ref()), now);
+        let last_desired = known.map(|status| status.desired_replicas).unwrap_or_default();
+        let target = match self.targets.find(&self.ctx.client, &key.namespace, &spec.scale_target_ref).await {
+            Ok(target) => target,
+            Err(error) => {
+                self.recorder.warning(hpa, "FailedGetScale", error.to_string());
+                let message = format!("the HPA controller was unable to get the target's current scale: {error}");
+                conditions.set(Kind::AbleToScale, false, "FailedGetScale", message);
+                let current = known.and_then(|status| status.current_replicas).unwrap_or_default();
+                return Outcome { conditions, current, desired: last_desired, metrics: None, scaled: false };
+            }
+        };
+        conditions.set(
+            Kind::AbleToScale,
+            true,
+            "SucceededGetScale",
+            "the HPA controller was able to get the target's current scale",
+        );
+        let bounds = Bounds { min: spec.min_replicas.unwrap_or(1), max: spec.max_replicas };
+        let current = target.replicas();
+        let reported = target.reported();
+        if current == 0 && bounds.min != 0 {
+            let message = "scaling is disabled since the replica count of the target is zero";
+            conditions.set(Kind::ScalingActive, false, "ScalingDisabled", message);
+            return Outcome { conditions, current: reported, desired: 0, metrics: None, scaled: false };
+        }
+        let mut metrics = None;
+        let (desired, reason) = if current > bounds.max {
+            (bounds.max, "Current number of replicas above Spec.MaxReplicas".to_owned())
+        } else if current < bounds.min {
+            (bounds.min, "Current number of replicas below Spec.MinReplicas".to_owned())
+        } else {
+            let (proposals, failure) = self.ask_metrics(hpa, spec, &target, key).await;
+            metrics = Some(proposals.iter().map(|proposal| proposal.status.clone()).collect());
+            let largest = proposals.into_iter().max_by_key(|proposal| proposal.replicas);
+            // A metric that fails may want more replicas than those that answer: without it there is no way down.
+            let best = largest.filter(|best| failure.is_none() || best.replicas > current);
+            let Some(best) = best else {
+                if let Some(error) = failure {
+                    let message = format!("the HPA was unable to compute the replica count: {error}");
+                    conditions.set(Kind::ScalingActive, false, error.reason(), message);
+                    self.recorder.warning(hpa, error.reason(), error.to_string());
+                    self.recorder.warning(hpa, "FailedComputeMetricsReplicas", format!("invalid metrics: {error}"));
+                }
+                return Outcome { conditions, current: reported, desired: last_desired, metrics, scaled: false };
+            };
+            let message = format!("the HPA was able to successfully calculate a replica count from {}", best.name);
+            conditions.set(Kind::ScalingActive, true, "ValidMetricFound", message);
+            let behavior = Behavior::of(spec.behavior.as_ref());
+            let decision =
+                self.with_memory(key, hpa, |memory| behavior.apply(memory, current, best.replicas, bounds, now));
+            conditions.stability(decision.stability);
+            conditions.limit(decision.limit);
+            let reason = if decision.replicas > current {
+                format!("{} above target", best.name)
+            } else {
+                "All metrics below target".to_owned()
+            };
+            (decision.replicas, reason)
+        };
+        if desired == current {
+            return Outcome { conditions, current: reported, desired, metrics, scaled: false };
+        }
+        let scaled = self.scale(hpa, &target, desired, &reason, &mut conditions).await;
+        if scaled {
+            self.with_memory(key, hpa, |memory| memory.scaled(current, desired, now));
+        }
+        Outcome { conditions, current: reported, desired: if scaled { desired } else { current }, metrics, scaled }
+    }
+
+    /// What the metrics propose, and the first failure.
+    async fn ask_metrics(
+        &self,
+        hpa: &HorizontalPodAutoscaler,
+        spec: &HorizontalPodAutoscalerSpec,
+        target: &Target,
+        key: &Key,
+    ) -> (Vec<Proposal>, Option<metrics::Error>) {
+        let in_namespace = self.ctx.pods.in_namespace(&key.namespace);
+        let ready = in_namespace.iter().filter(|pod| pods::is_ready(pod) && target.selects(pod)).count();
+        let population = Population {
+            spec: target.replicas(),
+            status: target.reported(),
+            ready: i32::try_from(ready).unwrap_or(i32::MAX),
+        };
+        let listed = spec.metrics.as_deref().unwrap_or_default();
+        let answers =
+            join_all(listed.iter().map(|metric| metrics::propose(&self.ctx.client, hpa, metric, population))).await;
+        let mut proposals = Vec::new();
+        let mut failure = None;
+        for answer in answers {
+            match answer {
+                Ok(proposal) => proposals.push(proposal),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        (proposals, failure)
+    }
+
+    async fn scale(
+        &self,
+        hpa: &HorizontalPodAutoscaler,
+        target: &Target,
+        desired: i32,
+        reason: &str,
+        conditions: &mut Conditions,
+    ) -> bool {
+        match target.set(desired).await {
+            Ok(()) => {
+                self.recorder.normal(hpa, "SuccessfulRescale", format!("New size: {desired}; reason: {reason}"));
+                let message = format!("the HPA controller was able to update the target scale to {desired}");
+                conditions.set(Kind::AbleToScale, true, "SucceededRescale", message);
+                true
+            }
+            Err(error) => {
+                self.recorder.warning(
+                    hpa,
+                    "FailedRescale",
+                    format!("New size: {desired}; reason: {reason}; error: {error}"),
+                );
+                let message = format!("the HPA controller was unable to update the target scale: {error}");
+                conditions.set(Kind::AbleToScale, false, "FailedUpdateScale", message);
+                false
+            }
+        }
+    }
+
+    async fn report(
+        &self,
+        key: &Key,
+        hpa: &HorizontalPodAutoscaler,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Outcome { conditions, current, desired, metrics, scaled } = outcome;
+        let known = hpa.status.clone().unwrap_or_default();
+        let status = HorizontalPodAutoscalerStatus {
+            conditions: Some(conditions.into_list()),
+            current_metrics: metrics.or(known.current_metrics),
+            current_replicas: Some(current),
+            desired_replicas: desired,
+            last_scale_time: if scaled { Some(Time(now)) } else { known.last_scale_time },
+            observed_generation: hpa.metadata.generation,
+        };
+        if hpa.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
+        let mut updated = hpa.clone();
+        updated.status = Some(status);
+        match api.replace_status(&key.name, &PostParams::default(), &updated).await {
+            Ok(written) => {
+                self.ctx.hpas.wait_for(&written, Some(hpa)).await;
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(Error::Status(key.clone(), error)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! From a metric to a number of replicas: `wanted = ceil(current × value / target)`, unless that is within the
+//! tolerance.
+
+use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscalerBehavior};
+
+use crate::machinery::quantity;
+
+/// How far the ratio of a metric to its target may be from 1 before anything happens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Tolerance {
+    down: f64,
+    up: f64,
+}
+
+/// 10 %, as Kubernetes has it.
+const DEFAULT: f64 = 0.1;
+
+impl Tolerance {
+    pub(super) fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Self {
+        let rule = |rules: Option<&HPAScalingRules>| {
+            let milli = rules?.tolerance.as_ref().and_then(|tolerance| quantity::milli(tolerance).ok())?;
+            #[expect(clippy::cast_precision_loss, reason = "tolerances are small numbers")]
+            Some(milli as f64 / 1000.0)
+        };
+        Self {
+            down: rule(behavior.and_then(|behavior| behavior.scale_down.as_ref())).unwrap_or(DEFAULT),
+            up: rule(behavior.and_then(|behavior| behavior.scale_up.as_ref())).unwrap_or(DEFAULT),
+        }
+    }
+
+    fn covers(self, ratio: f64) -> bool {
+        (1.0 - self.down..=1.0 + self.up).contains(&ratio)
+    }
+}
+
+/// A metric of type Value. The ratio applies to the ready pods: a metric of 6 for a target of 2 with 2 ready pods asks
+/// for 6. From zero the ratio itself is the answer.
+pub(super) fn by_value(current: i32, ready: i32, value_milli: i64, target_milli: i64, tolerance: Tolerance) -> i32 {
+    let ratio = ratio(value_milli, target_milli);
+    if current == 0 {
+        return ceil(ratio);
+    }
+    if tolerance.covers(ratio) { current } else { ceil(ratio * f64::from(ready)) }
+}
+
+/// A metric of type `AverageValue`: as many replicas as bring the share of each to the target. 10 for a target of 3 asks
+/// for 4.
+pub(super) fn by_average(current: i32, value_milli: i64, target_milli: i64, tolerance: Tolerance) -> i32 {
+    let per_replica = ratio(value_milli, target_milli.saturating_mul(i64::from(current)));
+    if tolerance.covers(per_replica) { current } else { ceil(ratio(value_milli, target_milli)) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "metric values stay far below 2^53 thousandths")]
+fn ratio(value: i64, target: i64) -> f64 {
+    value as f64 / target as f64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate, and NaN (0 of 0) becomes 0")]
+fn ceil(value: f64) -> i32 {
+    value.ceil() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    const TEN_PERCENT: Tolerance = Tolerance { down: 0.1, up: 0.1 };
+
+    #[rstest]
+    #[case::on_target(3, 3, 3_000, 3_000, 3)]
+    #[case::twice_the_target(2, 2, 6_000, 3_000, 4)]
+    #[case::half_the_target(4, 4, 1_500, 3_000, 2)]
+    #[case::at_the_upper_edge(10, 10, 3_300, 3_000, 10)]
+    #[case::just_above_the_edge(10, 10, 3_301, 3_000, 12)]
+    #[case::at_the_lower_edge(10, 10, 2_700, 3_000, 10)]
+    #[case::only_ready_pods_count(4, 2, 6_000, 3_000, 4)]
+    #[case::from_zero(0, 0, 5_000, 2_000, 3)]
+    #[case::stays_at_zero(0, 0, 0, 2_000, 0)]
+    fn value_metrics_scale_by_their_ratio(
+        #[case] current: i32,
+        #[case] ready: i32,
+        #[case] value: i64,
+        #[case] target: i64,
+        #[case] expected: i32,
+    ) {
+        assert_eq!(by_value(current, ready, value, target, TEN_PERCENT), expected);
+    }
+
+    #[rstest]
+    #[case::target_one_means_the_value_itself(1, 3_000, 1_000, 3)]
+    #[case::down_to_the_value(5, 2_000, 1_000, 2)]
+    #[case::rounded_up(1, 10_000, 3_000, 4)]
+    #[case::within_tolerance(10, 10_900, 1_000, 10)]
+    #[case::beyond_tolerance(10, 11_100, 1_000, 12)]
+    #[case::from_zero(0, 2_000, 1_000, 2)]
+    #[case::nothing_of_nothing(0, 0, 1_000, 0)]
+    #[case::down_to_zero(2, 0, 1_000, 0)]
+    fn average_metrics_ask_for_as_many_as_share_the_value(
+        #[case] current: i32,
+        #[case] value: i64,
+        #[case] target: i64,
+        #[case] expected: i32,
+    ) {
+        assert_eq!(by_average(current, value, target, TEN_PERCENT), expected);
+    }
+
+    #[test]
+    fn an_autoscaler_may_set_its_own_tolerances() {
+        let behavior =
+            serde_json::from_value(json!({"scaleUp": {"tolerance": "0"}, "scaleDown": {"tolerance": "50m"}})).unwrap();
+        let tolerance = Tolerance::of(Some(&behavior));
+        assert_eq!(tolerance, Tolerance { down: 0.05, up: 0.0 });
+        assert_eq!(by_average(10, 10_900, 1_000, tolerance), 11);
+        assert_eq!(Tolerance::of(None), TEN_PERCENT);
+    }
+}
