@@ -86,7 +86,10 @@ impl Driver {
         let (sender, updates) = mpsc::unbounded_channel();
         let (mut state, now) = self.lock();
         let id = state.engine.submit(request, now)?;
-        state.listeners.insert(id, Listener { updates: sender, wants_tokens: stream });
+        // Without a listener the ticket yields nothing, like those that the closing cut off.
+        if !state.closed {
+            state.listeners.insert(id, Listener { updates: sender, wants_tokens: stream });
+        }
         drop(state);
         self.shared.bell.notify_one();
         Ok(Ticket { id, updates, driver: self.clone(), ended: false })

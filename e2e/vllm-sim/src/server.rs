@@ -4,6 +4,7 @@ mod control;
 mod generate;
 mod scrape;
 mod state;
+mod stream;
 
 use std::net::SocketAddr;
 use std::time::Instant;

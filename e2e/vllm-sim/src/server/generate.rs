@@ -1,20 +1,16 @@
 //! The endpoints under `/v1`.
 
-use std::convert::Infallible;
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::sse::{Event as SseEvent, Sse};
+use axum::response::sse::Sse;
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
-use futures::stream;
 use serde_json::{Value, json};
 
 use super::state::AppState;
+use super::stream::Streaming;
 use crate::config::OutputLength;
-use crate::driver::{Ticket, Update};
 use crate::engine::{FinishReason, NewRequest};
 use crate::openai::{Answer, ApiError, Endpoint, GenerateRequest, Usage};
 
@@ -125,74 +121,4 @@ fn to_engine(state: &AppState, endpoint: Endpoint, request: &GenerateRequest) ->
     let block_hashes =
         if config.engine.prefix_caching { request.prompt.block_hashes(config.engine.block_size) } else { Vec::new() };
     (NewRequest { prompt_tokens, block_hashes, output_tokens, finish_reason }, control.rng.next_u64())
-}
-
-/// A stream in progress.
-struct Streaming {
-    ticket: Ticket,
-    answer: Answer,
-    prompt_tokens: u32,
-    reason: FinishReason,
-    include_usage: bool,
-}
-
-impl Streaming {
-    /// Server-sent events: one chunk per token, the usage if asked for, `[DONE]`. A server that stops before the end
-    /// ends the stream without `[DONE]`, as a dying one would.
-    fn into_events(self) -> impl Stream<Item = Result<SseEvent, Infallible>> {
-        let opening = self.answer.opening_chunk();
-        let first = stream::iter(opening.map(|chunk| Ok(event(&chunk))));
-        let rest = stream::unfold(Progress { streaming: self, sent: 0, next: Next::Token }, Progress::step);
-        futures::StreamExt::chain(first, rest)
-    }
-}
-
-struct Progress {
-    streaming: Streaming,
-    sent: u32,
-    next: Next,
-}
-
-enum Next {
-    Token,
-    Done,
-    Nothing,
-}
-
-impl Progress {
-    async fn step(mut self) -> Option<(Result<SseEvent, Infallible>, Self)> {
-        let event = match self.next {
-            Next::Token => self.next_token().await?,
-            Next::Done => {
-                self.next = Next::Nothing;
-                SseEvent::default().data("[DONE]")
-            }
-            Next::Nothing => return None,
-        };
-        Some((Ok(event), self))
-    }
-
-    async fn next_token(&mut self) -> Option<SseEvent> {
-        let Streaming { ticket, answer, prompt_tokens, reason, include_usage } = &mut self.streaming;
-        match ticket.next().await? {
-            Update::Token { last } => {
-                let index = self.sent;
-                self.sent += 1;
-                Some(event(&answer.token_chunk(index, last.then_some(*reason))))
-            }
-            Update::Finished(finished) if *include_usage => {
-                self.next = Next::Done;
-                let usage = Usage { prompt_tokens: *prompt_tokens, completion_tokens: finished.generated_tokens };
-                Some(event(&answer.usage_chunk(usage)))
-            }
-            Update::Finished(_) => {
-                self.next = Next::Nothing;
-                Some(SseEvent::default().data("[DONE]"))
-            }
-        }
-    }
-}
-
-fn event(chunk: &Value) -> SseEvent {
-    SseEvent::default().data(chunk.to_string())
 }
