@@ -100,8 +100,8 @@ fn decide_model(
 fn view<'a>(model: &ModelKey, variant: &'a Variant, memory: &Memory, settings: &Settings, now: Timestamp) -> View<'a> {
     let key = VariantKey { namespace: model.namespace.clone(), name: variant.name.clone() };
     let readings = Readings::of(variant, &model.model_id, settings, now);
-    let published_for = |target| memory.unreached_for(&key, target, variant.current, now);
-    let timed_out = |target| published_for(target).is_some_and(|unreached| unreached >= settings.transition_timeout);
+    let unchanged_for = |target| memory.unchanged_for(&key, target, variant.current, now);
+    let timed_out = |target| unchanged_for(target).is_some_and(|time| time >= settings.transition_timeout);
     let standing = Standing::of(variant, &readings, timed_out);
     View { variant, key, readings, standing }
 }

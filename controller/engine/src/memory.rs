@@ -22,16 +22,16 @@ pub struct Memory {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VariantMemory {
     /// Replicas published last.
-    pub(crate) target: u32,
-    /// Since when target and current replicas have differed without either of them moving.
-    pub(crate) unreached_since: Option<Timestamp>,
-    /// Current replicas when this was written.
-    pub(crate) current: u32,
+    target: u32,
+    /// Replicas it had then.
+    current: u32,
+    /// Since when both have been what they are.
+    since: Timestamp,
 }
 
 impl Memory {
-    /// How long `target` has been published without the `current` replicas moving towards it.
-    pub(crate) fn unreached_for(
+    /// How long `target` has been published without the `current` replicas moving.
+    pub(crate) fn unchanged_for(
         &self,
         variant: &VariantKey,
         target: u32,
@@ -39,7 +39,7 @@ impl Memory {
         now: Timestamp,
     ) -> Option<SignedDuration> {
         let memory = self.variants.get(variant).filter(|it| it.target == target && it.current == current)?;
-        Some(now.duration_since(memory.unreached_since?))
+        Some(now.duration_since(memory.since))
     }
 
     /// Starts the variant's clock again.
@@ -49,18 +49,14 @@ impl Memory {
 
     /// Remembers the targets and forgets every variant that has none.
     pub(crate) fn remember(&mut self, targets: &[Target], now: Timestamp) {
-        let earlier = std::mem::take(&mut self.variants);
         let remember = |target: &Target| {
             let Target { variant, current, replicas, model_id: _, accelerator: _, reason: _, evidence: _ } = target;
-            let since = earlier
-                .get(variant)
-                .filter(|it| it.target == *replicas && it.current == *current)
-                .and_then(|it| it.unreached_since)
-                .unwrap_or(now);
-            let unreached_since = (replicas != current).then_some(since);
-            (variant.clone(), VariantMemory { target: *replicas, unreached_since, current: *current })
+            let unchanged = self.unchanged_for(variant, *replicas, *current, now).is_some();
+            let since = self.variants.get(variant).filter(|_| unchanged).map_or(now, |it| it.since);
+            (variant.clone(), VariantMemory { target: *replicas, current: *current, since })
         };
-        self.variants = targets.iter().map(remember).collect();
+        let variants = targets.iter().map(remember).collect();
+        self.variants = variants;
     }
 }
 

@@ -58,6 +58,12 @@ fn the_dearest_variant_of_an_idle_model_shrinks() {
 #[case::not_a_number(one_odd_pod(reading(f64::NAN), reading(0.0)), Evidence::Partial { pods: vec!["a-001".into()] })]
 #[case::infinite(one_odd_pod(reading(0.0), reading(f64::INFINITY)), Evidence::Partial { pods: vec!["a-001".into()] })]
 #[case::negative(one_odd_pod(reading(-0.5), reading(0.0)), Evidence::Partial { pods: vec!["a-001".into()] })]
+#[case::no_queue_series_at_all(
+    variant("a").pods(1, Readiness::Ready { since: EARLIER }, Some(&Sample {
+        model_id: MODEL.into(), kv_usage: Some(reading(0.0)), queue_length: None
+    })),
+    Evidence::Partial { pods: vec!["a-000".into()] }
+)]
 #[case::no_readings(variant("a").silent(2), Evidence::Missing)]
 #[case::readings_too_old(variant("a").read_ago(2, IDLE, minutes(3)), Evidence::Stale { age: minutes(3) })]
 #[case::some_readings_too_old(

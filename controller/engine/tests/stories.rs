@@ -93,7 +93,12 @@ fn a_paused_rolling_update_does_not_stop_decisions() {
 
     assert_eq!(script.cycle(only(paused().desired(2)))["a"], 2);
     assert_eq!(script.pass(minutes(9)).cycle(only(paused()))["a"], 2);
+    let mut balanced = script.clone();
     assert_eq!(script.pass(minutes(1)).cycle(only(paused()))["a"], 3);
+
+    // The number was followed: there is nothing to give up.
+    let plan = balanced.pass(minutes(1)).cycle(only(variant("a").ready(3, BALANCED).replicas(2, 3)));
+    assert_eq!((plan["a"], &plan.target("a").reason), (2, &Reason::Steady));
 }
 
 #[test]
@@ -139,6 +144,29 @@ fn a_number_that_is_still_right_after_the_time_out_does_not_waver(#[case] load: 
 }
 
 #[test]
+fn a_number_that_is_published_once_more_gets_its_full_time_again() {
+    let mut script = Script::new();
+    let alone = |load| variant("a").ready(2, load);
+    script.cycle(only(alone(BUSY)));
+    assert_eq!(script.pass(minutes(10)).cycle(only(alone(BUSY)))["a"], 3);
+
+    assert_eq!(script.pass(minutes(9)).cycle(only(alone(IDLE)))["a"], 3);
+    assert_eq!(script.pass(minutes(1)).cycle(only(alone(IDLE)))["a"], 1);
+}
+
+/// A quota, for example, lets the workload ask for 5 pods and have 3.
+#[test]
+fn replicas_that_cannot_be_created_are_given_up_after_the_time_out() {
+    let mut script = Script::new();
+    let short = || variant("a").ready(3, BALANCED).replicas(5, 3);
+    assert_eq!(script.cycle(only(short().desired(5)))["a"], 5);
+
+    let plan = script.pass(minutes(10)).cycle(only(short()));
+
+    assert_eq!((plan["a"], &plan.target("a").reason), (3, &Reason::Rebased { unreached: 5 }));
+}
+
+#[test]
 fn a_number_that_nobody_follows_gives_way_to_the_models_other_variants() {
     let mut script = Script::new();
     let models =
@@ -156,7 +184,7 @@ fn the_time_out_starts_again_whenever_the_workload_moves() {
     let mut script = Script::new();
     script.cycle(only(variant("a").ready(1, BALANCED).desired(4)));
     for replicas in [2, 3] {
-        assert_eq!(script.pass(minutes(9)).cycle(only(variant("a").ready(replicas, BALANCED)))["a"], 4);
+        assert_eq!(script.pass(minutes(10)).cycle(only(variant("a").ready(replicas, BALANCED)))["a"], 4);
     }
     assert_eq!(script.pass(minutes(9)).cycle(only(variant("a").ready(3, BALANCED)))["a"], 4);
     assert_eq!(script.pass(minutes(1)).cycle(only(variant("a").ready(3, BALANCED)))["a"], 3);
