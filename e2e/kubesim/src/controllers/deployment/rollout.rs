@@ -190,7 +190,7 @@ mod tests {
 
     #[rstest]
     #[case::doubling_keeps_the_ratio(&[6, 3], 18, vec![12, 6])]
-    #[case::the_largest_takes_the_rest(&[5, 5], 13, vec![6, 7])]
+    #[case::the_first_takes_the_half(&[5, 5], 13, vec![7, 6])]
     #[case::shrinking_keeps_the_ratio(&[6, 3], 3, vec![2, 1])]
     #[case::to_zero(&[2, 1], 0, vec![0, 0])]
     fn a_change_of_size_is_spread_in_proportion(
