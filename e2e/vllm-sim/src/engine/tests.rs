@@ -196,6 +196,19 @@ fn short_of_blocks_the_youngest_is_preempted_and_computed_again() {
 }
 
 #[test]
+fn what_a_preemption_freed_is_not_given_away_in_the_same_iteration() {
+    // A small token budget: a chunk of the preempted request would fit into the blocks it has just lost.
+    let settings = Settings { num_gpu_blocks: 5, max_model_len: 80, max_num_batched_tokens: 17, ..settings() };
+    let mut engine = Engine::new(settings);
+    engine.submit(request(32, 8), Duration::ZERO).unwrap();
+    engine.submit(request(32, 8), ms(1.0)).unwrap();
+    let is_preemption = |event: &Event| matches!(event, Event::Preempted { .. });
+    while !engine.advance(engine.next_event().unwrap()).iter().any(is_preemption) {}
+    let load = engine.load();
+    assert_eq!((load.running, load.waiting, load.used_blocks), (1, 1, 3));
+}
+
+#[test]
 fn a_request_without_blocks_waits_although_slots_are_free() {
     let mut engine = Engine::new(settings());
     engine.submit(request(96, 2), Duration::ZERO).unwrap();
