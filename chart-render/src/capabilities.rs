@@ -93,14 +93,14 @@ impl FromStr for KubeVersion {
         let invalid = || InvalidKubeVersion(text.to_owned());
         let bare = text.strip_prefix('v').unwrap_or(text);
         let end = bare.find(['-', '+']).unwrap_or(bare.len());
-        let (core, suffix) = bare.split_at(end);
-        let mut parts = core.split('.').map(str::parse::<u64>).collect::<Result<Vec<_>, _>>().map_err(|_| invalid())?;
+        let mut parts =
+            bare[..end].split('.').map(str::parse::<u64>).collect::<Result<Vec<_>, _>>().map_err(|_| invalid())?;
         if parts.len() > 3 {
             return Err(invalid());
         }
         parts.resize(3, 0);
-        let version = format!("v{}.{}.{}{suffix}", parts[0], parts[1], parts[2]);
-        Ok(Self { version, major: parts[0].to_string(), minor: parts[1].to_string() })
+        // Helm shows the version as it was given: `1.30` is `v1.30`.
+        Ok(Self { version: format!("v{bare}"), major: parts[0].to_string(), minor: parts[1].to_string() })
     }
 }
 

@@ -55,8 +55,9 @@ impl Engine {
     /// Parses one file; its defines replace earlier ones of the same name, as in Go.
     pub(crate) fn add(&mut self, name: &str, text: &str) -> Result<(), Fault> {
         let source = Rc::new(Source { name: name.to_owned(), text: text.to_owned() });
-        let parsed =
-            Parser::new(text, "{{", "}}").and_then(Parser::parse).map_err(|error| parse_fault(&source, error))?;
+        let parsed = Parser::new(&quirks::untangle_comments(text), "{{", "}}")
+            .and_then(Parser::parse)
+            .map_err(|error| parse_fault(&source, error))?;
         let (body, defines) = parsed;
         check_functions(&body, &source)?;
         for define in defines {

@@ -105,6 +105,10 @@ impl<'e> Frame<'e> {
                 (0_i64..).zip(items.iter()).map(|(index, item)| (Value::Int(index), item.clone())).collect()
             }
             Value::Map(map) => map.borrow().iter().map(|(key, item)| (Value::str(key), item.clone())).collect(),
+            Value::Object(Object::Files(files)) => {
+                let text = |data: &Vec<u8>| Value::str(String::from_utf8_lossy(data));
+                files.iter().map(|(path, data)| (Value::str(path), text(data))).collect()
+            }
             Value::Int(count) | Value::Int64(count) => {
                 if branch.pipe.decl.len() > 1 {
                     let message = format!("can't use {count} to iterate over more than one variable");
@@ -312,6 +316,12 @@ fn field(receiver: &Value, name: &str, lenient: bool, arguments: &[Value]) -> Re
             };
             Ok(Value::Bool(versions.iter().any(|version| **version == **wanted)))
         }
+        Value::Object(Object::KubeVersion(kube)) => match name {
+            "Version" | "GitVersion" | "String" => Ok(Value::str(&kube.version)),
+            "Major" => Ok(Value::str(&kube.major)),
+            "Minor" => Ok(Value::str(&kube.minor)),
+            _ => Err(Fault::new(format!("can't evaluate field {name} in type {}", receiver.go_type()))),
+        },
         Value::Object(Object::Files(files)) => funcs::files::method(files, name, arguments),
         other => Err(Fault::new(format!("can't evaluate field {name} in type {}", other.go_type()))),
     }

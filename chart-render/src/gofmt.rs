@@ -2,6 +2,7 @@
 //!
 //! Go never fails here: a verb that does not fit prints `%!d(string=x)`, and charts with such a mistake render that.
 
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -18,6 +19,7 @@ pub(crate) fn display(value: &Value) -> String {
         Value::Str(text) => text.to_string(),
         Value::List(items) => bracket("", items.iter().map(display)),
         Value::Map(map) => bracket("map", map.borrow().iter().map(|(key, value)| format!("{key}:{}", display(value)))),
+        Value::Object(Object::KubeVersion(kube)) => kube.version.clone(),
         Value::Object(Object::ApiVersions(versions)) => bracket("", versions.iter().cloned()),
         Value::Object(Object::Files(files)) => bracket(
             "map",
@@ -67,11 +69,12 @@ pub(crate) fn quote(text: &str) -> String {
             other if other == ' ' || is_go_printable(other) => out.push(other),
             other => {
                 let code = u32::from(other);
-                out.push_str(&match code {
-                    0..=0x7f => format!("\\x{code:02x}"),
-                    0x80..=0xffff => format!("\\u{code:04x}"),
-                    _ => format!("\\U{code:08x}"),
-                });
+                // Writing to a String does not fail.
+                let _ = match code {
+                    0..=0x7f => write!(out, "\\x{code:02x}"),
+                    0x80..=0xffff => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
             }
         }
     }
@@ -90,6 +93,7 @@ fn is_go_printable(character: char) -> bool {
 
 /// Flags, width and precision of one verb.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "Go's five flags")]
 struct Spec {
     minus: bool,
     plus: bool,
@@ -120,7 +124,7 @@ pub(crate) fn sprintf(format: &str, values: &[Value]) -> String {
             continue;
         }
         let Some(value) = values.get(next) else {
-            out.push_str(&format!("%!{verb}(MISSING)"));
+            out.extend(["%!", verb.encode_utf8(&mut [0; 4]), "(MISSING)"]);
             continue;
         };
         next += 1;
@@ -134,7 +138,7 @@ pub(crate) fn sprintf(format: &str, values: &[Value]) -> String {
                 other => format!("{}={}", other.go_type(), display(other)),
             })
             .collect();
-        out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
+        out.extend(["%!(EXTRA ", &extra.join(", "), ")"]);
     }
     out
 }
@@ -174,7 +178,8 @@ impl Spec {
             ('v' | 's', Value::Str(text)) => self.pad(&self.cut(text)),
             ('q', Value::Str(text)) => self.pad(&quote(&self.cut(text))),
             ('x' | 'X', Value::Str(text)) => {
-                let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+                let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+                let hex: String = text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
                 self.pad(&if verb == 'X' { hex.to_uppercase() } else { hex })
             }
             (_, Value::Int(integer) | Value::Int64(integer)) => self.integer(verb, *integer, value),
@@ -260,9 +265,9 @@ fn general(value: f64, precision: usize) -> String {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let significant = i32::try_from(precision).unwrap_or(i32::MAX);
-    let trim = |digits: &str| match digits.contains('.') {
-        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => digits.to_owned(),
+    let trim = |digits: &str| {
+        let without_zeros = if digits.contains('.') { digits.trim_end_matches('0') } else { digits };
+        without_zeros.trim_end_matches('.').to_owned()
     };
     if exponent < -4 || exponent >= significant {
         return numbers::with_exponent(&trim(mantissa), exponent);

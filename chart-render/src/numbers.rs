@@ -34,15 +34,16 @@ pub(crate) fn format_json(value: f64) -> String {
     format!("{value}")
 }
 
-/// JSON for a float as it looks after Go has written and read it again: whole numbers that fit are integers.
+/// JSON for a float as it looks after Go has written and read it again: whole numbers that fit are integers, made of
+/// the shortest digits and zeros (`12345678901234567000`).
 pub(crate) fn to_json(value: f64) -> Json {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range, checked first")]
-    if value.fract() == 0.0 {
-        if (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&value) {
-            return Json::from(value as i64);
+    if value.fract() == 0.0 && value.abs() < 2e19 {
+        let digits = format!("{value}");
+        if let Ok(integer) = digits.parse::<i64>() {
+            return Json::from(integer);
         }
-        if (0.0..1.844_674_407_370_955_2e19).contains(&value) {
-            return Json::from(value as u64);
+        if let Ok(integer) = digits.parse::<u64>() {
+            return Json::from(integer);
         }
     }
     Number::from_f64(value).map_or(Json::Null, Json::Number)

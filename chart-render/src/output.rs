@@ -60,7 +60,7 @@ fn only(text: &str, wanted: &[String]) -> Result<String, NotFound> {
         for document in &documents {
             let path = document.split_once("# Source: ").and_then(|(_, rest)| rest.lines().next()?.split_once('/'));
             if path.is_some_and(|(_, path)| matcher.is_match(path)) {
-                shown.push_str(&format!("---\n{document}\n"));
+                shown.extend(["---\n", document, "\n"]);
             }
         }
         if shown.len() == before {

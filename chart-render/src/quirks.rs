@@ -4,6 +4,7 @@
 //! on mixed kinds (`funcs::compare`), `fromYaml` never fails (`funcs::encoding`), a broken index at the end of `--set`
 //! is dropped (`values::set`), keys of `toYaml` sort naturally (`yaml::emit`).
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 /// Nothing prints as nothing: Go writes `<no value>` for a missing value and Helm deletes those words from the output,
@@ -28,6 +29,36 @@ pub(crate) fn is_partial(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|file| file.starts_with('_'))
 }
 
+/// `{{- /* comment */}}` trims the text before it only, but gotmpl 0.6 trims both sides. Such a comment is replaced by
+/// an action of the same length that prints nothing, so that the places of failures stay right.
+pub(crate) fn untangle_comments(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut done = 0;
+    while let Some(start) = text[done..].find("{{- ").map(|at| done + at) {
+        let inside = &text[start + 4..];
+        let comment = inside.trim_start().strip_prefix("/*").and_then(|comment| comment.split_once("*/"));
+        let Some((_, rest)) = comment else {
+            out.push_str(&text[done..start + 4]);
+            done = start + 4;
+            continue;
+        };
+        let end = text.len() - rest.len();
+        out.push_str(&text[done..start]);
+        if rest.starts_with("}}") {
+            out.push_str("{{- \"\"");
+            out.extend(text[start + 6..end].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+        } else {
+            out.push_str(&text[start..end]);
+        }
+        done = end;
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +79,19 @@ mod tests {
     fn only_the_file_name_makes_a_partial() {
         assert!(is_partial("c/templates/_helpers.tpl"));
         assert!(!is_partial("c/templates/_x/a.yaml"));
+    }
+
+    #[test]
+    fn a_comment_that_trims_to_the_left_keeps_its_length_and_lines() {
+        let text = "a {{- /* é\n x */}}\nb {{- /* kept */ -}} c {{- .d }}";
+        let untangled = untangle_comments(text);
+        assert_eq!(untangled, "a {{- \"\"      \n     }}\nb {{- /* kept */ -}} c {{- .d }}");
+        assert_eq!(untangled.len(), text.len());
+    }
+
+    #[test]
+    fn text_without_comments_is_left_alone() {
+        assert!(matches!(untangle_comments("{{ /* a */ }} {{-b}}"), Cow::Borrowed(_)));
     }
 
     #[test]

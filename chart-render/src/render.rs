@@ -190,15 +190,12 @@ fn root(chart: &Chart, values: Map<String, Json>, release: &Release, options: &O
             "IsInstall": !release.is_upgrade, "Revision": 1, "Service": "Helm",
         }),
     );
-    let KubeVersion { version, major, minor } = &options.kube_version;
-    let capabilities = Value::from_json(&json!({
-        "KubeVersion": {"Version": version, "GitVersion": version, "Major": major, "Minor": minor},
-        "HelmVersion": {"Version": HELM_VERSION},
-    }));
     let versions = API_VERSIONS.iter().map(ToString::to_string).chain(options.api_versions.iter().cloned()).collect();
-    if let Value::Map(map) = &capabilities {
-        map.borrow_mut().insert("APIVersions".to_owned(), Value::Object(Object::ApiVersions(Rc::new(versions))));
-    }
+    let capabilities = Value::map([
+        ("KubeVersion".to_owned(), Value::Object(Object::KubeVersion(Rc::new(options.kube_version.clone())))),
+        ("APIVersions".to_owned(), Value::Object(Object::ApiVersions(Rc::new(versions)))),
+        ("HelmVersion".to_owned(), Value::from_json(&json!({"Version": HELM_VERSION}))),
+    ]);
     let files = Value::Object(Object::Files(Rc::new(chart.files().clone())));
     root.0.borrow_mut().extend([("Capabilities".to_owned(), capabilities), ("Files".to_owned(), files)]);
     root

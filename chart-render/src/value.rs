@@ -8,8 +8,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_json::Value as Json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value as Json, json};
 
+use crate::capabilities::KubeVersion;
 use crate::numbers;
 
 /// A dict that every holder sees change.
@@ -38,6 +41,8 @@ pub(crate) enum Object {
     Files(Rc<BTreeMap<String, Vec<u8>>>),
     /// `.Capabilities.APIVersions`.
     ApiVersions(Rc<Vec<String>>),
+    /// `.Capabilities.KubeVersion`, which prints as its version.
+    KubeVersion(Rc<KubeVersion>),
 }
 
 impl Value {
@@ -65,6 +70,7 @@ impl Value {
             Self::Map(map) => !map.borrow().is_empty(),
             Self::Object(Object::Files(files)) => !files.is_empty(),
             Self::Object(Object::ApiVersions(versions)) => !versions.is_empty(),
+            Self::Object(Object::KubeVersion(_)) => true,
         }
     }
 
@@ -81,6 +87,7 @@ impl Value {
             Self::Map(_) => "map[string]interface {}",
             Self::Object(Object::Files(_)) => "engine.files",
             Self::Object(Object::ApiVersions(_)) => "common.VersionSet",
+            Self::Object(Object::KubeVersion(_)) => "*common.KubeVersion",
         }
     }
 
@@ -90,6 +97,7 @@ impl Value {
             Self::Nil => "invalid",
             Self::List(_) | Self::Object(Object::ApiVersions(_)) => "slice",
             Self::Map(_) | Self::Object(Object::Files(_)) => "map",
+            Self::Object(Object::KubeVersion(_)) => "ptr",
             scalar => scalar.go_type(),
         }
     }
@@ -124,7 +132,13 @@ impl Value {
             Self::Object(Object::ApiVersions(versions)) => {
                 Json::Array(versions.iter().map(|version| Json::from(version.as_str())).collect())
             }
-            Self::Object(Object::Files(_)) => Json::Null,
+            Self::Object(Object::KubeVersion(kube)) => {
+                json!({"Version": kube.version, "Major": kube.major, "Minor": kube.minor})
+            }
+            Self::Object(Object::Files(files)) => {
+                let encoded = |data: &Vec<u8>| Json::String(STANDARD.encode(data));
+                Json::Object(files.iter().map(|(path, data)| (path.clone(), encoded(data))).collect())
+            }
         }
     }
 
@@ -134,7 +148,7 @@ impl Value {
             (Self::Nil, Self::Nil) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Int(a), Self::Int(b)) | (Self::Int64(a), Self::Int64(b)) => a == b,
-            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits() || (*a == 0.0 && *b == 0.0),
+            (Self::Float(a), Self::Float(b)) => a.total_cmp(b).is_eq() || (*a == 0.0 && *b == 0.0),
             (Self::Str(a), Self::Str(b)) => a == b,
             (Self::List(a), Self::List(b)) => {
                 a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.deep_equal(b))

@@ -53,6 +53,7 @@ fn dicts(call: &Call<'_>) -> Result<Vec<Dict>, Fault> {
     (0..call.arguments.len()).map(|index| call.dict(index)).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape every function returns")]
 fn dict(call: &Call<'_>) -> Result<Value, Fault> {
     Ok(Value::map(
         call.arguments

@@ -30,14 +30,10 @@ pub(super) const TABLE: &[Entry] = &[
         // Sprig hands back the message where the text should be.
         Err(error) => text(error.to_string()),
     }),
-    ("sha256sum", 1, Some(1), |call| text(hex(&Sha256::digest(call.str(0)?.as_bytes())))),
-    ("sha512sum", 1, Some(1), |call| text(hex(&Sha512::digest(call.str(0)?.as_bytes())))),
+    ("sha256sum", 1, Some(1), |call| text(format!("{:x}", Sha256::digest(call.str(0)?.as_bytes())))),
+    ("sha512sum", 1, Some(1), |call| text(format!("{:x}", Sha512::digest(call.str(0)?.as_bytes())))),
     ("adler32sum", 1, Some(1), |call| text(adler32(call.str(0)?.as_bytes()).to_string())),
 ];
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn adler32(bytes: &[u8]) -> u32 {
     const MODULUS: u32 = 65_521;

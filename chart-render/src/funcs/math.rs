@@ -34,6 +34,7 @@ fn divide(call: &Call<'_>, operation: fn(i64, i64) -> Option<i64>) -> Result<Val
         .ok_or_else(|| Fault::new("runtime error: integer divide by zero"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape every function returns")]
 fn fold_float(call: &Call<'_>, operation: fn(f64, f64) -> f64) -> Result<Value, Fault> {
     let mut values = call.arguments.iter().map(to_float64);
     let first = values.next().unwrap_or(0.0);
@@ -50,12 +51,12 @@ fn round(call: &Call<'_>) -> Result<Value, Fault> {
     Ok(Value::Float(rounded / scale))
 }
 
-fn steps(start: i64, stop: i64, step: i64) -> Value {
+fn steps(start: i64, end: i64, by: i64) -> Value {
     let mut items = Vec::new();
     let mut at = start;
-    while (step > 0 && at < stop) || (step < 0 && at > stop) {
+    while (by > 0 && at < end) || (by < 0 && at > end) {
         items.push(Value::Int(at));
-        at += step;
+        at += by;
     }
     Value::list(items)
 }

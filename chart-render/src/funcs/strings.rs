@@ -69,17 +69,20 @@ fn joined(call: &Call<'_>, each: impl Fn(&str) -> String) -> String {
     present.map(|value| each(&to_string(value))).collect::<Vec<_>>().join(" ")
 }
 
-/// Upper case after anything that is not a letter, a digit, an underscore or a quote, as Go's `strings.Title`.
+/// Upper case behind everything but letters, digits and underscores, as Go's `strings.Title`: `it's` is `It'S`.
 fn title(value: &str) -> String {
     let mut after_separator = true;
     let mut out = String::new();
     for character in value.chars() {
         if after_separator {
-            out.extend(character.to_uppercase())
+            out.extend(character.to_uppercase());
         } else {
-            out.push(character)
+            out.push(character);
         }
-        after_separator = !(character.is_alphanumeric() || character == '_' || (character.is_ascii_graphic()));
+        after_separator = match character {
+            ascii if ascii.is_ascii() => !(ascii.is_ascii_alphanumeric() || ascii == '_'),
+            other => other.is_whitespace(),
+        };
     }
     out
 }

@@ -230,6 +230,7 @@ impl Emitter {
 }
 
 /// What the text contains, and so which styles can carry it.
+#[expect(clippy::struct_excessive_bools, reason = "the four answers of one look at the text")]
 struct Shape {
     multiline: bool,
     plain_allowed: bool,

@@ -7,13 +7,18 @@ of the whole: two releases never meet in one name.
 {{- default .Chart.Name .Values.nameOverride | toString | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* The release's name if it says what it is, else the release's name with the chart's. */}}
+{{/*
+The release's name if it says what it is, else the release's name with the chart's. A release that is itself called
+"x-<chart>" gets a hash, because that is what release "x" is called here.
+*/}}
 {{- define "wva.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else -}}
 {{- $name := include "wva.name" . -}}
-{{- if contains $name .Release.Name -}}
+{{- if hasSuffix (printf "-%s" $name) .Release.Name -}}
+{{- printf "%s-%s" .Release.Name (sha256sum .Release.Name | trunc 8) -}}
+{{- else if contains $name .Release.Name -}}
 {{- .Release.Name -}}
 {{- else -}}
 {{- printf "%s-%s" .Release.Name $name -}}

@@ -1,0 +1,326 @@
+//! What the chart promises to its users.
+
+use std::collections::BTreeMap;
+
+use chart_render::{Chart, Manifest, Options, Release, Rendered, Values, render};
+use rstest::rstest;
+use serde_json::{Value as Json, json};
+
+use crate::helm::chart;
+
+const INSTANCE: &str = "wva.llmd.ai/controller-instance";
+
+fn rendered(set: &[&str]) -> Rendered {
+    let mut values = Values::new();
+    for input in set {
+        values.set(input).expect("settings");
+    }
+    let chart = Chart::load(chart()).expect("chart");
+    render(&chart, values, &Release::new("wva", "wva-system"), &Options::default()).expect("render")
+}
+
+fn one<'a>(rendered: &'a Rendered, kind: &str, suffix: &str) -> &'a Manifest {
+    let mut found =
+        rendered.manifests.iter().filter(|manifest| manifest.kind() == kind && manifest.name().ends_with(suffix));
+    let first = found.next().unwrap_or_else(|| panic!("no {kind} *{suffix}"));
+    assert!(found.next().is_none(), "several {kind} *{suffix}");
+    first
+}
+
+fn container(rendered: &Rendered) -> Json {
+    one(rendered, "Deployment", "-controller-manager").object["spec"]["template"]["spec"]["containers"][0].clone()
+}
+
+#[rstest]
+fn without_a_controller_only_the_model_and_the_user_roles_remain(
+    #[values(true, false)] va: bool,
+    #[values(true, false)] hpa: bool,
+    #[values(true, false)] service: bool,
+) {
+    let set = format!("controller.enabled=false,va.enabled={va},hpa.enabled={hpa},vllmService.enabled={service}");
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for manifest in rendered(&[&set]).manifests {
+        *kinds.entry(manifest.kind().to_owned()).or_default() += 1;
+    }
+    let expected = [
+        ("ClusterRole", 3),
+        ("VariantAutoscaling", usize::from(va)),
+        ("HorizontalPodAutoscaler", usize::from(hpa)),
+        ("Service", usize::from(service)),
+        ("ServiceMonitor", usize::from(service)),
+    ];
+    let expected: BTreeMap<String, usize> =
+        expected.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| (kind.to_owned(), count)).collect();
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn each_user_role_has_its_switch() {
+    for role in ["admin", "editor", "viewer"] {
+        let rendered = rendered(&["controller.enabled=false", &format!("wva.rbac.userRoles.{role}=false")]);
+        let roles: Vec<&str> =
+            rendered.manifests.iter().filter(|manifest| manifest.kind() == "ClusterRole").map(Manifest::name).collect();
+        assert_eq!(roles.len(), 2, "{roles:?}");
+        assert!(roles.iter().all(|name| !name.ends_with(role)), "{roles:?}");
+    }
+}
+
+#[rstest]
+#[case::cluster_wide("wva.namespaceScoped=false")]
+#[case::scoped("wva.namespaceScoped=true,wva.limitedMode=true")]
+#[case::everything_on(
+    "wva.openshift.enabled=true,wva.prometheus.caCert=x,wva.prometheus.copyCaCert=true,wva.scaleToZeroModels.m.model_id=m"
+)]
+fn the_instance_id_labels_every_object_and_no_selector(#[case] set: &str) {
+    for manifest in rendered(&[set, "wva.controllerInstance=team-a"]).manifests {
+        let object = &manifest.object;
+        assert_eq!(object["metadata"]["labels"][INSTANCE], "team-a", "{} {}", manifest.kind(), manifest.name());
+        assert!(!object["spec"]["selector"].to_string().contains(INSTANCE), "{}", manifest.name());
+        if manifest.kind() == "Deployment" {
+            assert_eq!(object["spec"]["template"]["metadata"]["labels"][INSTANCE], "team-a");
+        }
+    }
+    for manifest in rendered(&[set]).manifests {
+        assert!(!manifest.text.contains(INSTANCE), "{} {}", manifest.kind(), manifest.name());
+    }
+}
+
+#[test]
+fn the_hpa_reads_this_variants_series_of_this_instance() {
+    let with = rendered(&["wva.controllerInstance=team-a,llmd.namespace=m"]);
+    let selector = |rendered: &Rendered| {
+        let metric =
+            one(rendered, "HorizontalPodAutoscaler", "-hpa").object["spec"]["metrics"][0]["external"]["metric"].clone();
+        assert_eq!(metric["name"], "wva_desired_replicas");
+        metric["selector"]["matchLabels"].clone()
+    };
+    let variant = one(&with, "VariantAutoscaling", "-va").name().to_owned();
+    assert_eq!(
+        selector(&with),
+        json!({"variant_name": variant, "exported_namespace": "m", "controller_instance": "team-a"})
+    );
+    let without = rendered(&["llmd.namespace=m"]);
+    assert_eq!(selector(&without), json!({"variant_name": variant, "exported_namespace": "m"}));
+}
+
+#[rstest]
+#[case::by_model("llmd.modelName=llama", "llama-decode")]
+#[case::by_name("llmd.modelName=llama,llmd.deploymentName=other", "other")]
+fn variant_and_hpa_have_one_target(#[case] set: &str, #[case] target: &str) {
+    let rendered = rendered(&[set]);
+    let expected = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": target});
+    assert_eq!(one(&rendered, "VariantAutoscaling", "-va").object["spec"]["scaleTargetRef"], expected);
+    assert_eq!(one(&rendered, "HorizontalPodAutoscaler", "-hpa").object["spec"]["scaleTargetRef"], expected);
+}
+
+#[test]
+fn the_models_monitor_selects_only_its_own_service() {
+    let rendered = rendered(&["llmd.namespace=m"]);
+    let monitor = &one(&rendered, "ServiceMonitor", "-vllm-monitor").object;
+    assert_eq!(monitor["spec"]["namespaceSelector"], json!({"matchNames": ["m"]}));
+    let wanted = monitor["spec"]["selector"]["matchLabels"].as_object().expect("labels").clone();
+    assert_eq!(wanted["app.kubernetes.io/instance"], "wva");
+    let labels = &one(&rendered, "Service", "-vllm").object["metadata"]["labels"];
+    assert!(wanted.iter().all(|(key, value)| labels[key] == *value), "{labels}");
+    let metrics = &one(&rendered, "Service", "-metrics").object["metadata"]["labels"];
+    assert!(!wanted.iter().all(|(key, value)| metrics[key] == *value), "the controller's Service is selected too");
+}
+
+#[test]
+fn nothing_goes_to_a_namespace_that_was_not_named() {
+    for manifest in rendered(&["llmd.namespace=m"]).manifests {
+        let namespace = manifest.namespace();
+        let cluster_wide = manifest.kind().starts_with("Cluster");
+        assert!(cluster_wide == namespace.is_none(), "{} {}", manifest.kind(), manifest.name());
+        assert!(cluster_wide || matches!(namespace, Some("wva-system" | "m")), "{} {namespace:?}", manifest.kind());
+    }
+}
+
+#[test]
+fn a_scoped_controller_has_roles_where_it_watches_and_no_more() {
+    let rendered = rendered(&["wva.namespaceScoped=true,llmd.namespace=m"]);
+    let arguments = container(&rendered)["args"].clone();
+    assert!(arguments.to_string().contains("\"--watch-namespace=wva-system,m\""), "{arguments}");
+    let roles: Vec<_> = rendered
+        .manifests
+        .iter()
+        .filter(|manifest| manifest.kind() == "Role" && manifest.name().ends_with("-manager"))
+        .map(Manifest::namespace)
+        .collect();
+    assert_eq!(roles, [Some("wva-system"), Some("m")]);
+    assert!(
+        !rendered
+            .manifests
+            .iter()
+            .any(|manifest| manifest.kind() == "ClusterRole" && manifest.name().ends_with("-manager"))
+    );
+}
+
+#[test]
+fn by_default_the_controller_watches_the_cluster_with_little_power() {
+    let rendered = rendered(&[]);
+    assert!(!container(&rendered)["args"].to_string().contains("watch-namespace"));
+    let rules = one(&rendered, "ClusterRole", "-manager").object["rules"].clone();
+    for rule in rules.as_array().expect("rules") {
+        assert!(!rule["resources"].to_string().contains("secrets"), "{rule}");
+        let writes = rule["verbs"].to_string().contains("patch") || rule["verbs"].to_string().contains("update");
+        let resources = rule["resources"].to_string();
+        assert!(!writes || ["/status", "/scale", "events"].iter().any(|fine| resources.contains(fine)), "{rule}");
+    }
+}
+
+#[test]
+fn the_container_runs_without_privileges() {
+    let rendered = rendered(&[]);
+    let pod = &one(&rendered, "Deployment", "-controller-manager").object["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    let security = &container(&rendered)["securityContext"];
+    assert_eq!(security["readOnlyRootFilesystem"], true);
+    assert_eq!(security["allowPrivilegeEscalation"], false);
+    assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}));
+}
+
+#[test]
+fn settings_are_flat_keys_of_the_main_config_map() {
+    let rendered =
+        rendered(&["wva.reconcileInterval=30s,wva.prometheus.metricsWindow=2m,wva.configMap.immutable=true"]);
+    let config = &one(&rendered, "ConfigMap", "-variantautoscaling-config").object;
+    assert_eq!(config["immutable"], true);
+    assert_eq!(config["data"]["GLOBAL_OPT_INTERVAL"], "30s");
+    assert_eq!(config["data"]["METRICS_WINDOW"], "2m");
+    assert_eq!(config["data"]["PROMETHEUS_TLS_INSECURE_SKIP_VERIFY"], "false");
+    assert!(config["data"].as_object().expect("data").values().all(Json::is_string));
+    assert_eq!(one(&rendered, "ConfigMap", "-saturation-scaling-config").object["immutable"], Json::Null);
+    let names: Vec<Json> =
+        container(&rendered)["env"].as_array().expect("env").iter().map(|env| env["name"].clone()).collect();
+    for key in config["data"].as_object().expect("data").keys() {
+        assert!(names.contains(&json!(key)), "{key} is not handed to the controller");
+    }
+}
+
+#[test]
+fn a_token_is_sent_over_https_only() {
+    let token = |set: &str| {
+        one(&rendered(&[set]), "ConfigMap", "-variantautoscaling-config").object["data"]["PROMETHEUS_TOKEN_PATH"]
+            .clone()
+    };
+    assert_eq!(token("wva.prometheus.baseURL=https://p"), "/var/run/secrets/kubernetes.io/serviceaccount/token");
+    assert_eq!(token("wva.prometheus.baseURL=http://p"), Json::Null);
+    assert_eq!(token("wva.prometheus.baseURL=http://p,wva.prometheus.tokenPath=/t"), "/t");
+}
+
+#[test]
+fn the_metrics_port_goes_everywhere() {
+    let rendered = rendered(&["wva.metrics.port=9443"]);
+    assert!(container(&rendered)["args"].to_string().contains("--metrics-bind-address=:9443"));
+    assert_eq!(container(&rendered)["ports"][1]["containerPort"], 9443);
+    assert_eq!(one(&rendered, "Service", "-metrics").object["spec"]["ports"][0]["port"], 9443);
+}
+
+#[test]
+fn overrides_keep_zeros_and_inherit_the_rest() {
+    let set = "wva.capacityScaling.overrides.a.modelID=m/x,wva.capacityScaling.overrides.a.namespace=n,\
+               wva.capacityScaling.overrides.a.queueLengthThreshold=0";
+    let rendered = rendered(&[set]);
+    let data = one(&rendered, "ConfigMap", "-saturation-scaling-config").object["data"].clone();
+    assert_eq!(data["a"], "model_id: \"m/x\"\nnamespace: \"n\"\nqueueLengthThreshold: 0\n");
+    assert_eq!(
+        data["default"],
+        "kvCacheThreshold: 0.8\nkvSpareTrigger: 0.1\nqueueLengthThreshold: 5\nqueueSpareTrigger: 3\n"
+    );
+}
+
+#[test]
+fn an_hpa_may_reach_zero_only_with_scale_to_zero() {
+    let minimum =
+        |set: &str| one(&rendered(&[set]), "HorizontalPodAutoscaler", "-hpa").object["spec"]["minReplicas"].clone();
+    assert_eq!(minimum("wva.scaleToZero=false"), 1);
+    assert_eq!(minimum("wva.scaleToZero=true"), 0);
+    assert_eq!(minimum("wva.scaleToZero=true,hpa.minReplicas=2"), 2);
+}
+
+#[rstest]
+fn every_documented_value_has_an_effect(
+    #[values(
+        "hpa.behavior.scaleDown.policies[0].value=1",
+        "hpa.behavior.scaleDown.selectPolicy=Min",
+        "hpa.behavior.scaleDown.stabilizationWindowSeconds=30",
+        "hpa.behavior.scaleUp.policies[0].type=Percent",
+        "hpa.behavior.scaleUp.selectPolicy=Min",
+        "hpa.behavior.scaleUp.stabilizationWindowSeconds=30",
+        "hpa.enabled=false",
+        "hpa.minReplicas=2",
+        "hpa.maxReplicas=20",
+        "hpa.targetAverageValue=2",
+        "llmd.modelID=a/b",
+        "llmd.modelName=x",
+        "llmd.namespace=x",
+        "llmd.deploymentName=x",
+        "va.accelerator=A100",
+        "va.enabled=false",
+        "va.sloTpot=20",
+        "va.sloTtft=500",
+        "va.variantCost=40",
+        "vllmService.enabled=false",
+        "vllmService.interval=5s",
+        "vllmService.type=NodePort",
+        "vllmService.port=8000",
+        "vllmService.targetPort=8000",
+        "vllmService.scheme=https",
+        "vllmService.selector.app=x",
+        "wva.configMap.immutable=true",
+        "wva.controllerInstance=x",
+        "wva.enabled=false",
+        "wva.image.repository=x",
+        "wva.image.tag=latest",
+        "wva.imagePullPolicy=Never",
+        "wva.imagePullSecrets[0].name=x",
+        "wva.limitedMode=true",
+        "wva.logging.level=debug",
+        "wva.manageAllInstances=true",
+        "wva.metrics.enabled=false",
+        "wva.metrics.interval=1s",
+        "wva.metrics.port=9443",
+        "wva.metrics.secure=false",
+        "wva.metrics.serviceMonitor.enabled=false",
+        "wva.namespaceScoped=true",
+        "wva.nodeSelector=a=b",
+        "wva.prometheus.baseURL=http://p",
+        "wva.prometheus.caCert=x",
+        "wva.prometheus.metricsCache.ttl=5s",
+        "wva.prometheus.metricsWindow=5m",
+        "wva.prometheus.monitoringNamespace=x",
+        "wva.prometheus.serviceAccountName=x",
+        "wva.prometheus.tls.insecureSkipVerify=true",
+        "wva.reconcileInterval=5s",
+        "wva.replicaCount=2",
+        "wva.resources.limits.cpu=1",
+        "wva.scaleToZero=true",
+        "nameOverride=x",
+        "fullnameOverride=x"
+    )]
+    set: &str,
+) {
+    assert_ne!(texts(&rendered(&[set])), texts(&rendered(&[])));
+}
+
+#[test]
+fn values_that_depend_on_others_have_an_effect_with_them() {
+    let changes = |with: &str, value: &str| texts(&rendered(&[with])) != texts(&rendered(&[with, value]));
+    assert!(changes("vllmService.type=NodePort", "vllmService.nodePort=31000"));
+    assert!(changes("wva.prometheus.caCert=x", "wva.prometheus.tls.caCertPath=/x"));
+    assert!(!changes("vllmService.type=ClusterIP", "vllmService.nodePort=31000"));
+}
+
+fn texts(rendered: &Rendered) -> Vec<String> {
+    rendered.manifests.iter().map(|manifest| manifest.text.clone()).collect()
+}
+
+#[test]
+fn the_notes_tell_the_next_command() {
+    let notes = rendered(&["llmd.namespace=m"]).notes;
+    assert!(notes.contains(
+        "kubectl -n wva-system rollout status deployment/wva-workload-variant-autoscaler-controller-manager"
+    ));
+    assert!(notes.contains("kubectl -n m get va wva-workload-variant-autoscaler-va"));
+}

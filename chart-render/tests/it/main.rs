@@ -1,0 +1,8 @@
+//! chart-render and the project's chart, tested against real helm.
+
+mod chart_contract;
+mod chart_names;
+mod chart_readme;
+mod cli;
+mod helm;
+mod parity;
