@@ -3,6 +3,7 @@
 //! A cycle starts when the interval ends or something wakes it. What needs no metrics (a target is gone, a variant is no
 //! longer mine) is done at once by [`Cycle::sweep`], even while Prometheus is still being asked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ use crate::status_writer::{StatusSender, StatusUpdate};
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Least time between the starts of two cycles, however often something wakes them.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
+/// Pause between two questions of a standby to a Prometheus that does not answer.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
 
 type Reading = Fuse<BoxFuture<'static, Result<Readings, QueryError>>>;
 
@@ -48,6 +51,9 @@ pub struct Cycle {
     status: StatusSender,
     memory: Memory,
     safety_net: SafetyNet,
+    prometheus_failed: bool,
+    /// Variants of other instances that this controller takes, as far as they have been logged.
+    adopted: BTreeSet<ObjectKey>,
 }
 
 impl Cycle {
@@ -77,6 +83,8 @@ impl Cycle {
             status,
             memory: Memory::default(),
             safety_net: SafetyNet::default(),
+            prometheus_failed: false,
+            adopted: BTreeSet::new(),
         }
     }
 
@@ -90,8 +98,7 @@ impl Cycle {
     }
 
     async fn lead(mut self) {
-        tokio::join!(self.shared.lists.reached(), self.await_prometheus());
-        self.leadership.acquired().await;
+        self.stand_by().await;
         self.metrics.leader.set(1);
         self.sweep(Timestamp::now());
         let mut started = Instant::now();
@@ -122,12 +129,27 @@ impl Cycle {
         self.metrics.leader.set(0);
     }
 
-    /// Asks Prometheus once at the start, so that a standby too is ready only when it could take over. Decisions do not
-    /// wait for it: without an answer they hold, which publishes the last targets again.
-    async fn await_prometheus(&self) {
-        match self.prometheus.probe().await {
-            Ok(()) => self.prometheus_answers.open(),
-            Err(error) => tracing::warn!(%error, "Prometheus does not answer; holding targets and retrying"),
+    /// Waits until this process leads and knows its part of the cluster. Meanwhile it asks Prometheus until that answers,
+    /// because a standby too is ready only when it could take over. A leader does not wait for the answer: its decisions
+    /// hold without one, which publishes the last targets again.
+    async fn stand_by(&mut self) {
+        let Self { prometheus, prometheus_answers, shared, leadership, .. } = self;
+        let may_begin = async {
+            shared.lists.reached().await;
+            leadership.acquired().await;
+        };
+        let ask = async {
+            while let Err(error) = prometheus.probe().await {
+                tracing::warn!(%error, "Prometheus does not answer yet; retrying");
+                tokio::time::sleep(PROBE_AGAIN).await;
+            }
+            prometheus_answers.open();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            () = may_begin => {}
+            () = ask => {}
         }
     }
 
@@ -147,15 +169,23 @@ impl Cycle {
                 self.report(key, variant, standing, None, now);
             }
         }
-        self.count(&census);
+        let unreadable = index.unreadable.len();
+        drop(index);
+        self.note_adopted(&census);
+        self.count(&census, unreadable);
+    }
+
+    /// Logs variants of other instances once: taking them is allowed by configuration, and a common mistake.
+    fn note_adopted(&mut self, census: &Census) {
+        for key in census.adopted.difference(&self.adopted) {
+            tracing::warn!(variant = key.name, namespace = key.namespace, "Taking a variant labelled for an instance");
+        }
+        self.adopted.clone_from(&census.adopted);
     }
 
     /// Observe, decide, actuate, report. Nothing in between awaits, so that what is carried out is what was observed.
     fn decide(&mut self, readings: &Result<Readings, QueryError>, now: Timestamp) {
-        match readings {
-            Ok(_) => self.prometheus_answers.open(),
-            Err(error) => tracing::warn!(%error, "Prometheus does not answer; holding targets"),
-        }
+        self.note_answer(readings.as_ref().err());
         self.sweep(now);
         let (census, snapshot) = {
             let index = self.shared.index();
@@ -180,6 +210,23 @@ impl Cycle {
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
     }
 
+    /// Logs when Prometheus stops answering and when it answers again.
+    fn note_answer(&mut self, error: Option<&QueryError>) {
+        let failed = error.is_some();
+        match error {
+            Some(error) if !self.prometheus_failed => {
+                tracing::warn!(%error, "Prometheus does not answer; holding targets");
+            }
+            Some(error) => tracing::debug!(%error, "Prometheus still does not answer"),
+            None if self.prometheus_failed => tracing::info!("Prometheus answers again"),
+            None => {}
+        }
+        if !failed {
+            self.prometheus_answers.open();
+        }
+        self.prometheus_failed = failed;
+    }
+
     fn report(
         &self,
         key: &ObjectKey,
@@ -194,12 +241,14 @@ impl Cycle {
         }
     }
 
-    fn count(&self, census: &Census) {
+    fn count(&self, census: &Census, unreadable: usize) {
         let variants = &self.metrics.cycle.variants;
         let set = |claim, count: usize| {
             variants.get_or_create(&ClaimLabel { claim }).set(i64::try_from(count).unwrap_or(i64::MAX));
         };
         set("managed", census.standings.len());
+        set("managed_of_other_instance", census.adopted.len());
+        set("unreadable", unreadable);
         for reason in observe::Ignored::ALL {
             set(reason.class(), census.ignored.values().filter(|ignored| **ignored == reason).count());
         }
@@ -209,3 +258,6 @@ impl Cycle {
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
+
+#[cfg(test)]
+mod tests;

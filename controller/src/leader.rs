@@ -167,3 +167,6 @@ impl Election {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub mod actuate;
 pub mod config;
 pub mod cycle;
 pub mod entry;
+#[cfg(test)]
+mod fixtures;
 pub mod index;
 pub mod leader;
 pub mod metrics;

@@ -3,10 +3,9 @@
 //! [`Census`] needs no metrics: it says which variants are mine and which of them can be decided. [`snapshot`] adds
 //! the readings.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use wva_api::{Claim, Scope};
+use wva_api::{Claim, Instance, Scope};
 use wva_engine::snapshot::{Bounds, Model, Pod, Source, Variant as Observed};
 use wva_engine::{ModelKey, Snapshot};
 
@@ -18,6 +17,8 @@ use crate::prometheus::{QueryError, Readings};
 pub struct Census {
     /// Standing of each variant this controller decides for.
     pub standings: BTreeMap<ObjectKey, Standing>,
+    /// Of these, variants that are labelled for an instance this controller is not.
+    pub adopted: BTreeSet<ObjectKey>,
     /// Variants that were seen but belong to somebody else, by the reason.
     pub ignored: BTreeMap<ObjectKey, Ignored>,
 }
@@ -73,6 +74,9 @@ impl Census {
                 Claim::Mine => {
                     let target = (&*key.namespace, &*variant.target.kind, &*variant.target.name);
                     by_target.entry(target).or_default().push(key);
+                    if Instance::of_labels(&variant.labels) != scope.instance {
+                        census.adopted.insert(key.clone());
+                    }
                     continue;
                 }
                 Claim::OtherInstance(_) => Ignored::OtherInstance,

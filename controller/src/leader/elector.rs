@@ -179,7 +179,7 @@ mod tests {
     fn candidate(identity: &str) -> Elector {
         let election = config::Election {
             lease_name: "lease".to_owned(),
-            lease_duration: Duration::from_secs(60),
+            lease_duration: Duration::from_mins(1),
             renew_deadline: Duration::from_secs(50),
             retry_period: Duration::from_secs(10),
         };

@@ -190,7 +190,12 @@ mod tests {
     fn the_series_of_a_variant_as_others_read_them() {
         let metrics = Metrics::new(&Instance::parse("team-a").unwrap());
         metrics.published.publish(&ObjectKey::new("ns", "llama"), numbers("A100", 2, 5));
-        insta::assert_snapshot!(series(&metrics).join("\n"), @"");
+        insta::assert_snapshot!(series(&metrics).join("\n"), @r#"
+        wva_desired_replicas{controller_instance="team-a",variant_name="llama",namespace="ns",accelerator_type="A100"} 5
+        wva_current_replicas{controller_instance="team-a",variant_name="llama",namespace="ns",accelerator_type="A100"} 2
+        wva_desired_ratio{controller_instance="team-a",variant_name="llama",namespace="ns",accelerator_type="A100"} 2.5
+        wva_replica_scaling_total{controller_instance="team-a",variant_name="llama",namespace="ns",direction="up",reason="saturation"} 1
+        "#);
     }
 
     #[test]

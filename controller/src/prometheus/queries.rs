@@ -62,8 +62,20 @@ mod tests {
     #[test]
     fn the_texts_of_all_queries() {
         let Queries { kv_usage, queue_length, scraped_at, window: _ } =
-            Queries::new(Duration::from_secs(60), &BTreeSet::new());
-        insta::assert_snapshot!([kv_usage, queue_length, scraped_at].join("\n\n").replace(" or ", "\n  or "), @r"");
+            Queries::new(Duration::from_mins(1), &BTreeSet::new());
+        insta::assert_snapshot!([kv_usage, queue_length, scraped_at].join("\n\n").replace(" or ", "\n  or "), @r"
+        max by (namespace, pod, pod_name, model_name) (max_over_time(vllm:kv_cache_usage_perc[60s]))
+          or max by (namespace, pod, pod_name, model_name) (vllm:kv_cache_usage_perc)
+          or max by (namespace, pod, pod_name, model_name) (max_over_time(vllm:gpu_cache_usage_perc[60s]))
+          or max by (namespace, pod, pod_name, model_name) (vllm:gpu_cache_usage_perc)
+
+        max by (namespace, pod, pod_name, model_name) (max_over_time(vllm:num_requests_waiting[60s]))
+          or max by (namespace, pod, pod_name, model_name) (vllm:num_requests_waiting)
+
+        max by (namespace, pod, pod_name, model_name) (timestamp(vllm:kv_cache_usage_perc))
+          or max by (namespace, pod, pod_name, model_name) (timestamp(vllm:gpu_cache_usage_perc))
+          or max by (namespace, pod, pod_name, model_name) (timestamp(vllm:num_requests_waiting))
+        ");
     }
 
     #[test]

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     const NOW: f64 = 1_700_000_000.0;
-    const WINDOW: Duration = Duration::from_secs(60);
+    const WINDOW: Duration = Duration::from_mins(1);
 
     fn sample(labels: &[(&str, &str)], value: f64) -> response::Sample {
         let labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();

@@ -69,3 +69,6 @@ async fn check(State(authenticator): State<Arc<Authenticator>>, request: Request
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

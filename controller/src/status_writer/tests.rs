@@ -1,1 +1,151 @@
+use wva_api::{Actuation, Instance};
 
+use super::*;
+use crate::fixtures::{FakeApi, eventually, variant};
+use crate::metrics::Metrics;
+
+struct Scene {
+    api: FakeApi,
+    sender: StatusSender,
+    metrics: StatusMetrics,
+    shared: Arc<Shared>,
+    writer: Option<StatusWriter>,
+}
+
+/// A writer of instance `team-a` that knows the variants `a`, `b` and `c`, not running yet.
+fn scene(leadership: Leadership) -> Scene {
+    let (api, shared) = (FakeApi::default(), Arc::new(Shared::default()));
+    for name in ["a", "b", "c"] {
+        let _effect = shared.index().apply_variant(&variant(name));
+    }
+    let instance = Instance::parse("team-a").unwrap();
+    let metrics = Metrics::new(&instance).status;
+    let timeout = Duration::from_millis(200);
+    let (sender, writer) = StatusWriter::new(
+        api.client(),
+        instance.field_manager(),
+        timeout,
+        leadership,
+        Arc::clone(&shared),
+        metrics.clone(),
+    );
+    Scene { api, sender, metrics, shared, writer: Some(writer) }
+}
+
+fn update(variant: &str, applied: bool) -> StatusUpdate {
+    let status =
+        VariantAutoscalingStatus { actuation: Some(Actuation { applied }), ..VariantAutoscalingStatus::default() };
+    StatusUpdate { variant: ObjectKey::new("ns", variant), status }
+}
+
+impl Scene {
+    fn start(&mut self) {
+        tokio::spawn(self.writer.take().unwrap().run());
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.api.requests().into_iter().map(|request| request.line).collect()
+    }
+
+    async fn counted(&self, outcome: WriteOutcome, count: u64) {
+        eventually(&format!("{count} writes {outcome:?}"), || self.metrics.counted(outcome) == count).await;
+    }
+}
+
+#[tokio::test]
+async fn a_status_is_applied_by_its_own_field_manager() {
+    let mut scene = scene(Leadership::always());
+    scene.start();
+    scene.sender.send(update("a", true));
+    scene.counted(WriteOutcome::Ok, 1).await;
+    let request = scene.api.requests().remove(0);
+    let line = "PATCH /apis/llmd.ai/v1alpha1/namespaces/ns/variantautoscalings/a/status\
+                ?&force=true&fieldManager=wva-controller%2Fteam-a";
+    assert_eq!(request.line, line);
+    let body = json!({
+        "apiVersion": "llmd.ai/v1alpha1",
+        "kind": "VariantAutoscaling",
+        "metadata": {"name": "a", "namespace": "ns"},
+        "status": {"actuation": {"applied": true}},
+    });
+    assert_eq!(request.body, body);
+}
+
+#[tokio::test]
+async fn of_several_updates_of_one_variant_only_the_newest_is_written() {
+    let mut scene = scene(Leadership::always());
+    for applied in [true, false, true, false] {
+        scene.sender.send(update("a", applied));
+    }
+    scene.sender.send(update("b", true));
+    scene.start();
+    scene.counted(WriteOutcome::Ok, 2).await;
+    let a = scene.api.requests().into_iter().find(|request| request.line.contains("/a/")).unwrap();
+    assert_eq!(a.body["status"]["actuation"]["applied"], false);
+    assert_eq!(scene.lines().len(), 2);
+}
+
+#[tokio::test]
+async fn who_does_not_lead_writes_nothing() {
+    let lease = crate::leader::lease::LeaseApi::new(FakeApi::default().client(), "ns", "lease", String::new());
+    let election = crate::config::Election {
+        lease_name: "lease".to_owned(),
+        lease_duration: Duration::from_mins(1),
+        renew_deadline: Duration::from_secs(50),
+        retry_period: Duration::from_secs(10),
+    };
+    let elector = crate::leader::elector::Elector::new("me".to_owned(), &election);
+    let (leadership, _election) = crate::leader::Election::new(elector, lease);
+    let mut scene = scene(leadership);
+    scene.start();
+    scene.sender.send(update("a", true));
+    scene.counted(WriteOutcome::Dropped, 1).await;
+    assert_eq!(scene.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_variant_that_is_no_longer_mine_is_not_written() {
+    let mut scene = scene(Leadership::always());
+    let _effect = scene.shared.index().delete::<crate::index::Variant>(&ObjectKey::new("ns", "a"));
+    scene.start();
+    scene.sender.send(update("a", true));
+    scene.counted(WriteOutcome::Dropped, 1).await;
+    assert_eq!(scene.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_repeated_and_one_refused_for_good_is_not() {
+    let mut scene = scene(Leadership::always());
+    scene.api.refuse(&[500]);
+    scene.start();
+    scene.sender.send(update("a", true));
+    scene.counted(WriteOutcome::Failed, 1).await;
+    scene.counted(WriteOutcome::Ok, 1).await;
+
+    scene.api.refuse(&[422]);
+    scene.sender.send(update("b", true));
+    scene.counted(WriteOutcome::Failed, 2).await;
+    scene.sender.send(update("c", true));
+    scene.counted(WriteOutcome::Ok, 2).await;
+    assert_eq!(scene.lines().iter().filter(|line| line.contains("/b/")).count(), 1);
+}
+
+#[tokio::test]
+async fn an_api_server_that_hangs_is_given_up_on_and_asked_again() {
+    let mut scene = scene(Leadership::always());
+    scene.api.fall_silent(true);
+    scene.start();
+    scene.sender.send(update("a", true));
+    scene.counted(WriteOutcome::TimedOut, 1).await;
+    scene.api.fall_silent(false);
+    scene.counted(WriteOutcome::Ok, 1).await;
+}
+
+#[tokio::test]
+async fn updates_beyond_the_capacity_are_dropped_and_counted() {
+    let scene = scene(Leadership::always());
+    for _ in 0..CAPACITY + 3 {
+        scene.sender.send(update("a", true));
+    }
+    assert_eq!(scene.metrics.counted(WriteOutcome::Dropped), 3);
+}

@@ -1,0 +1,214 @@
+use wva_api::Instance;
+
+use super::*;
+use crate::fixtures::{FakeApi, FakePrometheus, eventually, variant, variant_on};
+use crate::index::{Deployment, Effect, Index};
+use crate::prometheus::{Queries, Transport};
+use crate::status_writer::StatusWriter;
+
+/// A running controller without watches: the test fills the index itself.
+struct Scene {
+    prometheus: FakePrometheus,
+    api: FakeApi,
+    shared: Arc<Shared>,
+    metrics: Metrics,
+    stop: CancellationToken,
+}
+
+impl Scene {
+    async fn start(index: Index, interval: Duration) -> Self {
+        Self::start_with(FakePrometheus::default(), index, interval).await
+    }
+
+    async fn start_with(prometheus: FakePrometheus, index: Index, interval: Duration) -> Self {
+        let (api, shared) = (FakeApi::default(), Arc::new(Shared::default()));
+        let metrics = Metrics::new(&Instance::default());
+        let config = Config { interval, prometheus: prometheus.start().await, ..any_config() };
+        *shared.index() = index;
+        let transport = Transport::new(&config.prometheus).unwrap();
+        let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
+        let (status, writer) = StatusWriter::new(
+            api.client(),
+            "wva-controller".to_owned(),
+            Duration::from_secs(1),
+            Leadership::always(),
+            Arc::clone(&shared),
+            metrics.status.clone(),
+        );
+        tokio::spawn(writer.run());
+        let asked = Prometheus::new(transport, queries, metrics.prometheus.clone());
+        let cycle = Cycle::new(&config, asked, Arc::clone(&shared), metrics.clone(), Leadership::always(), status);
+        let stop = CancellationToken::new();
+        tokio::spawn(cycle.run(stop.child_token()));
+        Self { prometheus, api, shared, metrics, stop }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Index) -> Effect) {
+        let _effect = change(&mut self.shared.index());
+        self.shared.wake.notify_one();
+    }
+
+    /// The value of a gauge of variant `a`; `None` when there is no such series.
+    fn gauge(&self, name: &str, variant: &str) -> Option<String> {
+        let text = self.metrics.encode().unwrap();
+        let line = text.lines().find(|l| l.starts_with(name) && l.contains(&format!("variant_name=\"{variant}\"")))?;
+        Some(line.rsplit(' ').next().unwrap().to_owned())
+    }
+
+    async fn desired(&self, variant: &str, expect: Option<&str>) {
+        let what = format!("wva_desired_replicas of {variant} is {expect:?}");
+        eventually(&what, || self.gauge("wva_desired_replicas", variant).as_deref() == expect).await;
+    }
+
+    /// Status and reason of a condition in the last status written for a variant.
+    fn condition(&self, variant: &str, type_: &str) -> Option<String> {
+        let path = format!("/variantautoscalings/{variant}/status");
+        let requests = self.api.requests();
+        let last = requests.iter().rev().find(|request| request.line.contains(&path))?;
+        let conditions = last.body["status"]["conditions"].as_array()?;
+        let found = conditions.iter().find(|condition| condition["type"] == type_)?;
+        Some(format!("{} {}", found["status"].as_str()?, found["reason"].as_str()?))
+    }
+
+    async fn reported(&self, variant: &str, type_: &str, expect: &str) {
+        let what = format!("{type_} of {variant} is {expect}");
+        eventually(&what, || self.condition(variant, type_).as_deref() == Some(expect)).await;
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn any_config() -> Config {
+    let environment = [("PROMETHEUS_BASE_URL".to_owned(), "http://replaced".to_owned())].into();
+    let sources = crate::config::sources::Sources { environment, ..Default::default() };
+    Config::resolve(&sources).unwrap()
+}
+
+fn one_variant() -> Index {
+    Index::default().with_variant(&variant("a")).with_deployment("a", 1).with_pod("a", "a-1")
+}
+
+const LONG: Duration = Duration::from_hours(1);
+
+#[tokio::test]
+async fn a_saturated_variant_gets_a_replica_and_a_status() {
+    let prometheus = FakePrometheus::default();
+    prometheus.set("a-1", 0.95, 9.0);
+    let scene = Scene::start_with(prometheus, one_variant(), LONG).await;
+    scene.desired("a", Some("2")).await;
+    assert_eq!(scene.gauge("wva_current_replicas", "a").as_deref(), Some("1"));
+    assert_eq!(scene.gauge("wva_replica_scaling_total", "a").as_deref(), Some("1"));
+    scene.reported("a", "Ready", "True DeploymentFound").await;
+    scene.reported("a", "OptimizationReady", "True SaturationOnlyMode").await;
+    let written = scene.api.requests().pop().unwrap().body;
+    assert_eq!(written["status"]["desiredOptimizedAlloc"]["numReplicas"], 2);
+    assert_eq!(written["status"]["actuation"]["applied"], false);
+}
+
+#[tokio::test]
+async fn a_lost_target_is_reported_while_prometheus_is_down_and_found_again_at_once() {
+    let scene = Scene::start(one_variant(), LONG).await;
+    scene.prometheus.set("a-1", 0.3, 0.0);
+    scene.desired("a", Some("1")).await;
+    scene.prometheus.break_down(true);
+    scene.change(|index| index.delete::<Deployment>(&ObjectKey::new("ns", "a")));
+    scene.reported("a", "Ready", "False DeploymentNotFound").await;
+    scene.reported("a", "TargetResolved", "False TargetNotFound").await;
+    scene.desired("a", None).await;
+    assert_eq!(scene.gauge("wva_current_replicas", "a"), None);
+    assert_eq!(scene.gauge("wva_desired_ratio", "a"), None);
+    scene.prometheus.break_down(false);
+    scene.change(|index| index.apply_deployment("a", 1));
+    scene.reported("a", "Ready", "True DeploymentFound").await;
+    scene.desired("a", Some("1")).await;
+}
+
+#[tokio::test]
+async fn a_variant_that_goes_takes_its_series_along() {
+    let scene = Scene::start(one_variant(), LONG).await;
+    scene.desired("a", Some("1")).await;
+    scene.change(|index| index.delete::<Variant>(&ObjectKey::new("ns", "a")));
+    scene.desired("a", None).await;
+}
+
+#[tokio::test]
+async fn a_failing_prometheus_holds_the_last_target_and_says_so() {
+    let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 3}}, spec: {");
+    let index = Index::default().with_variant(&stored).with_deployment("a", 1).with_pod("a", "a-1");
+    let prometheus = FakePrometheus::default();
+    prometheus.break_down(true);
+    let scene = Scene::start_with(prometheus, index, LONG).await;
+    scene.desired("a", Some("3")).await;
+    scene.reported("a", "MetricsAvailable", "False PrometheusError").await;
+    scene.reported("a", "OptimizationReady", "False MetricsUnavailable").await;
+    let text = scene.metrics.encode().unwrap();
+    assert!(text.contains("wva_safety_net_active 1"), "{text}");
+    assert_eq!(scene.shared.answers.waits_for(), ["first answer of Prometheus"]);
+}
+
+#[tokio::test]
+async fn two_variants_on_one_target_are_both_refused() {
+    let index = Index::default()
+        .with_variant(&variant("a"))
+        .with_variant(&variant_on("b", "a"))
+        .with_deployment("a", 1)
+        .with_pod("a", "a-1");
+    let scene = Scene::start(index, LONG).await;
+    scene.reported("a", "Ready", "False TargetConflict").await;
+    scene.reported("b", "Ready", "False TargetConflict").await;
+    assert_eq!(scene.gauge("wva_desired_replicas", "a"), None);
+}
+
+#[tokio::test]
+async fn prometheus_is_asked_as_often_for_a_hundred_models_as_for_one() {
+    let mut counts = Vec::new();
+    for models in [1, 100] {
+        let mut index = Index::default();
+        for model in 0..models {
+            let name = format!("v{model}");
+            let text = variant(&name).replace("modelID: llama", &format!("modelID: model-{model}"));
+            index = index.with_variant(&text).with_deployment(&name, 1).with_pod(&name, &format!("{name}-1"));
+        }
+        let scene = Scene::start(index, LONG).await;
+        scene.desired("v0", Some("1")).await;
+        assert_eq!(scene.shared.last_cycle().as_ref().unwrap().snapshot.models.len(), models);
+        let before = scene.prometheus.requests();
+        let first = scene.shared.last_cycle().as_ref().map(|cycle| cycle.at);
+        scene.shared.wake.notify_one();
+        let next = || scene.shared.last_cycle().as_ref().map(|cycle| cycle.at) != first;
+        eventually("another cycle", next).await;
+        counts.push(scene.prometheus.requests() - before);
+    }
+    assert_eq!(counts, [3, 3]);
+}
+
+#[tokio::test]
+async fn the_interval_is_honoured() {
+    let scene = Scene::start(one_variant(), Duration::from_millis(50)).await;
+    eventually("several cycles", || scene.prometheus.requests() > 10).await;
+    let idle = Scene::start(one_variant(), LONG).await;
+    idle.desired("a", Some("1")).await;
+    let asked = idle.prometheus.requests();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(idle.prometheus.requests(), asked);
+}
+
+#[tokio::test]
+async fn a_quiet_cycle_writes_nothing() {
+    let scene = Scene::start(one_variant(), Duration::from_millis(50)).await;
+    scene.prometheus.set("a-1", 0.3, 0.0);
+    scene.reported("a", "MetricsAvailable", "True MetricsFound").await;
+    // What the watch would bring back.
+    let status = serde_json::from_value(scene.api.requests().pop().unwrap().body["status"].clone()).unwrap();
+    scene.shared.index().variants.get_mut(&ObjectKey::new("ns", "a")).unwrap().status = status;
+    let asked = scene.prometheus.requests();
+    eventually("a cycle in between", || scene.prometheus.requests() > asked + 6).await;
+    let written = scene.api.requests().len();
+    let asked = scene.prometheus.requests();
+    eventually("ten more cycles", || scene.prometheus.requests() > asked + 30).await;
+    assert_eq!(scene.api.requests().len(), written);
+}

@@ -1,0 +1,240 @@
+//! Fakes of the two services the controller talks to, and objects as users write them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::Pod as ApiPod;
+use kube::core::PartialObjectMeta;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use wva_api::VariantAutoscaling;
+
+use crate::config;
+use crate::index::{Effect, Index, convert};
+
+pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+/// An index filled by sentences.
+impl Index {
+    pub(crate) fn with_variant(mut self, text: &str) -> Self {
+        let _effect = self.apply_variant(text);
+        self
+    }
+
+    pub(crate) fn apply_variant(&mut self, text: &str) -> Effect {
+        let object: VariantAutoscaling = yaml(text);
+        self.apply(convert::key(&object.metadata), convert::variant(object))
+    }
+
+    /// A Deployment with its one `ReplicaSet`.
+    pub(crate) fn with_deployment(mut self, name: &str, replicas: u32) -> Self {
+        let _effect = self.apply_deployment(name, replicas);
+        self
+    }
+
+    pub(crate) fn apply_deployment(&mut self, name: &str, replicas: u32) -> Effect {
+        let text = format!(
+            "{{metadata: {{namespace: ns, name: {name}, uid: uid-{name}}}, spec: {{replicas: {replicas}, selector: {{}}, \
+             template: {{spec: {{containers: []}}}}}}, status: {{replicas: {replicas}}}}}"
+        );
+        let set: PartialObjectMeta<ApiReplicaSet> = yaml(&format!(
+            "{{metadata: {{namespace: ns, name: {name}-1, uid: uid-{name}-1, \
+             ownerReferences: [{{apiVersion: apps/v1, kind: Deployment, name: {name}, uid: uid-{name}, controller: true}}]}}}}"
+        ));
+        let _effect = self.apply(convert::key(&set.metadata), convert::replica_set(set).unwrap());
+        let object: ApiDeployment = yaml(&text);
+        self.apply(convert::key(&object.metadata), convert::deployment(object))
+    }
+
+    /// A pod of that Deployment, ready since 2026-01-01.
+    pub(crate) fn with_pod(mut self, deployment: &str, name: &str) -> Self {
+        let object: ApiPod = yaml(&format!(
+            "{{metadata: {{namespace: ns, name: {name}, \
+             ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, name: {deployment}-1, uid: uid-{deployment}-1, controller: true}}]}}, \
+             status: {{phase: Running, conditions: [{{type: Ready, status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z'}}]}}}}"
+        ));
+        let _effect = self.apply(convert::key(&object.metadata), convert::pod(object).unwrap());
+        self
+    }
+
+    pub(crate) fn with_hpa(mut self, target: &str, min: u32, max: u32) -> Self {
+        let _effect = self.apply_hpa(target, min, max);
+        self
+    }
+
+    pub(crate) fn apply_hpa(&mut self, target: &str, min: u32, max: u32) -> Effect {
+        let object: HorizontalPodAutoscaler = yaml(&format!(
+            "{{metadata: {{namespace: ns, name: {target}-hpa}}, spec: {{scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, \
+             name: {target}}}, minReplicas: {min}, maxReplicas: {max}}}}}"
+        ));
+        self.apply(convert::key(&object.metadata), convert::hpa(object).unwrap())
+    }
+}
+
+/// A variant of model `llama` in namespace `ns`, with a target of its own name.
+pub(crate) fn variant(name: &str) -> String {
+    variant_on(name, name)
+}
+
+pub(crate) fn variant_on(name: &str, target: &str) -> String {
+    format!(
+        "{{apiVersion: llmd.ai/v1alpha1, kind: VariantAutoscaling, metadata: {{namespace: ns, name: {name}, generation: 1, \
+         labels: {{inference.optimization/acceleratorName: A100}}}}, \
+         spec: {{modelID: llama, scaleTargetRef: {{kind: Deployment, name: {target}}}}}}}"
+    )
+}
+
+/// Answers queries about pods of namespace `ns` and model `llama`.
+#[derive(Clone, Default)]
+pub(crate) struct FakePrometheus(Arc<FakeState>);
+
+#[derive(Default)]
+struct FakeState {
+    pods: Mutex<BTreeMap<String, (f64, f64)>>,
+    requests: AtomicUsize,
+    broken: Mutex<bool>,
+}
+
+impl FakePrometheus {
+    pub(crate) async fn start(&self) -> config::Prometheus {
+        let router = Router::new().route("/api/v1/query", post(answer)).with_state(self.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        crate::install_crypto();
+        config::Prometheus {
+            url: url.parse().unwrap(),
+            skip_verify: false,
+            ca_file: None,
+            client_pair: None,
+            server_name: None,
+            token: None,
+        }
+    }
+
+    pub(crate) fn set(&self, pod: &str, kv_usage: f64, queue_length: f64) {
+        self.0.pods.lock().unwrap().insert(pod.to_owned(), (kv_usage, queue_length));
+    }
+
+    pub(crate) fn break_down(&self, broken: bool) {
+        *self.0.broken.lock().unwrap() = broken;
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.0.requests.load(Ordering::SeqCst)
+    }
+}
+
+async fn answer(State(fake): State<FakePrometheus>, body: Bytes) -> Response {
+    fake.0.requests.fetch_add(1, Ordering::SeqCst);
+    if *fake.0.broken.lock().unwrap() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "starting up").into_response();
+    }
+    let form = format!("http://form/?{}", String::from_utf8(body.to_vec()).unwrap());
+    let form: reqwest::Url = form.parse().unwrap();
+    let (_, query) = form.query_pairs().find(|(name, _)| name == "query").unwrap();
+    let now = 1_800_000_000.0;
+    let series: Vec<Value> = fake
+        .0
+        .pods
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(pod, (kv_usage, queue_length))| {
+            let value = if query.contains("timestamp(") {
+                now - 3.0
+            } else if query.contains("num_requests_waiting") {
+                *queue_length
+            } else {
+                *kv_usage
+            };
+            let metric = json!({"namespace": "ns", "pod": pod, "model_name": "llama"});
+            json!({"metric": metric, "value": [now, value.to_string()]})
+        })
+        .collect();
+    Json(json!({"status": "success", "data": {"resultType": "vector", "result": series}})).into_response()
+}
+
+/// An API server that takes what is sent and keeps it for the test.
+#[derive(Clone, Default)]
+pub(crate) struct FakeApi(Arc<Mutex<FakeApiState>>);
+
+#[derive(Default)]
+struct FakeApiState {
+    requests: Vec<Recorded>,
+    /// Status codes to refuse the next requests with.
+    refusals: Vec<u16>,
+    /// Answers nothing at all.
+    silent: bool,
+}
+
+/// One request as it came in.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Recorded {
+    pub(crate) line: String,
+    pub(crate) body: Value,
+}
+
+impl FakeApi {
+    pub(crate) fn client(&self) -> kube::Client {
+        let router = Router::new().fallback(record).with_state(self.clone());
+        kube::Client::new(router, "default")
+    }
+
+    pub(crate) fn refuse(&self, codes: &[u16]) {
+        self.0.lock().unwrap().refusals = codes.to_vec();
+    }
+
+    pub(crate) fn fall_silent(&self, silent: bool) {
+        self.0.lock().unwrap().silent = silent;
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
+        self.0.lock().unwrap().requests.clone()
+    }
+}
+
+async fn record(State(fake): State<FakeApi>, request: Request) -> Response {
+    let line = format!("{} {}", request.method(), request.uri());
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let (refusal, silent) = {
+        let mut state = fake.0.lock().unwrap();
+        state.requests.push(Recorded { line, body: body.clone() });
+        let refusal = if state.refusals.is_empty() { None } else { Some(state.refusals.remove(0)) };
+        (refusal, state.silent)
+    };
+    if silent {
+        std::future::pending::<()>().await;
+    }
+    if let Some(code) = refusal {
+        let status = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": "Refused"});
+        return (StatusCode::from_u16(code).unwrap(), Json(status)).into_response();
+    }
+    let mut stored = body;
+    stored["spec"] = json!({"modelID": "llama", "scaleTargetRef": {"kind": "Deployment", "name": "a"}});
+    Json(stored).into_response()
+}
+
+/// Waits until a condition holds; fails the test when that takes longer than five seconds.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}: not within five seconds");
+}
