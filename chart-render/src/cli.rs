@@ -64,7 +64,7 @@ struct Template {
     api_versions: Vec<String>,
     /// Version of the cluster's Kubernetes.
     #[arg(long, value_name = "VERSION")]
-    kube_version: Option<KubeVersion>,
+    kube_version: Option<String>,
     /// Render as for an upgrade.
     #[arg(long)]
     is_upgrade: bool,
@@ -95,7 +95,8 @@ impl Template {
             None => Chart::embedded()?,
         };
         let release = Release { is_upgrade: self.is_upgrade, ..Release::new(self.release, self.namespace) };
-        let options = Options { kube_version: self.kube_version.unwrap_or_default(), api_versions: self.api_versions };
+        let kube_version = self.kube_version.as_deref().map(str::parse::<KubeVersion>).transpose()?.unwrap_or_default();
+        let options = Options { kube_version, api_versions: self.api_versions };
         let rendered = render(&chart, values, &release, &options)?;
         let selection = Selection {
             include_crds: self.include_crds,

@@ -1,11 +1,11 @@
 //! All templates of one chart with its dependencies, parsed by gotmpl, and their execution.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use gotmpl::TemplateError;
-use gotmpl::parse::{CommandNode, Expr, ListNode, Node, Parser, PipeNode, Pos};
+use gotmpl::parse::{CommandNode, DefineNode, Expr, ListNode, Node, Parser, PipeNode, Pos};
 
 use crate::eval::Frame;
 use crate::fault::{Fault, Site};
@@ -55,13 +55,16 @@ impl Engine {
     /// Parses one file; its defines replace earlier ones of the same name, as in Go.
     pub(crate) fn add(&mut self, name: &str, text: &str) -> Result<(), Fault> {
         let source = Rc::new(Source { name: name.to_owned(), text: text.to_owned() });
-        let parsed = Parser::new(&quirks::untangle_comments(text), "{{", "}}")
-            .and_then(Parser::parse)
-            .map_err(|error| parse_fault(&source, error))?;
-        let (body, defines) = parsed;
+        let (mut body, defines) = parse(&source)?;
+        close(&mut body, &source)?;
         check_functions(&body, &source)?;
+        let mut defined = BTreeSet::new();
         for define in defines {
             check_functions(&define.body, &source)?;
+            if !define.body.is_empty_tree() && !defined.insert(define.name.clone()) {
+                let message = format!("multiple definition of template {:?}", define.name);
+                return Err(Fault { sites: vec![source.site(define.pos)], ..Fault::new(message) });
+            }
             // Go keeps an earlier definition when the later one holds only blanks.
             if !(define.body.is_empty_tree() && self.trees.contains_key(define.name.as_str())) {
                 let tree = Tree { source: Rc::clone(&source), body: define.body };
@@ -114,6 +117,30 @@ impl Engine {
             .cloned()
             .ok_or_else(|| Fault::new(format!("no template {name:?} associated with template \"gotpl\"")))
     }
+}
+
+/// Stands behind the text while it is parsed. gotmpl takes an unclosed `{{ if }}` and a surplus `{{ end }}` without a
+/// word; either keeps this mark from being the last thing at the top level.
+const END_MARK: char = '\u{1}';
+
+fn parse(source: &Source) -> Result<(ListNode, Vec<DefineNode>), Fault> {
+    let text = format!("{}{END_MARK}", quirks::untangle_comments(&source.text));
+    Parser::new(&text, "{{", "}}").and_then(Parser::parse).map_err(|error| parse_fault(source, error))
+}
+
+/// Takes the end mark away.
+fn close(body: &mut ListNode, source: &Source) -> Result<(), Fault> {
+    if let Some(Node::Text(last)) = body.nodes.last_mut() {
+        if let Some(text) = last.text.strip_suffix(END_MARK) {
+            last.text = text.into();
+            return Ok(());
+        }
+    }
+    let end = Pos::new(source.text.trim_end().len(), 1);
+    Err(Fault {
+        sites: vec![source.site(end)],
+        ..Fault::new("parse error: a block is not closed, or an {{end}} is too many")
+    })
 }
 
 fn parse_fault(source: &Source, error: TemplateError) -> Fault {

@@ -242,10 +242,10 @@ fn an_hpa_may_reach_zero_only_with_scale_to_zero() {
 #[rstest]
 fn every_documented_value_has_an_effect(
     #[values(
-        "hpa.behavior.scaleDown.policies[0].value=1",
+        "hpa.behavior.scaleDown.policies[0].type=Pods,hpa.behavior.scaleDown.policies[0].value=1,hpa.behavior.scaleDown.policies[0].periodSeconds=150",
         "hpa.behavior.scaleDown.selectPolicy=Min",
         "hpa.behavior.scaleDown.stabilizationWindowSeconds=30",
-        "hpa.behavior.scaleUp.policies[0].type=Percent",
+        "hpa.behavior.scaleUp.policies=null",
         "hpa.behavior.scaleUp.selectPolicy=Min",
         "hpa.behavior.scaleUp.stabilizationWindowSeconds=30",
         "hpa.enabled=false",

@@ -32,9 +32,9 @@ fn an_error_shows_file_line_excerpt_and_caller() {
     assert!(!success);
     assert_eq!(
         stderr,
-        "Error: one/templates/_h.tpl:2:9: nil pointer evaluating interface {}.b\n\
+        "Error: one/templates/_h.tpl:2:10: nil pointer evaluating interface {}.b\n\
          \x20   2 | name: {{ .Values.a.b }}\n\
-         \x20     |         ^\n\
+         \x20     |          ^\n\
          \x20 called from one/templates/x.yaml:2:4\n"
     );
 }

@@ -75,8 +75,9 @@ fn assert_same(chart: &Path, values: &str, arguments: &str, succeeds: bool) {
 )]
 #[case::overrides(
     "wva",
-    "wva: {capacityScaling: {default: {analyzerName: saturation, scaleUpThreshold: 0.85}, overrides: {b: {modelID: 'a: \"b\"', namespace: n, queueLengthThreshold: 0}, a10: {modelID: x, namespace: n}, a2: {modelID: x, namespace: n}}}}"
+    "wva: {capacityScaling: {default: {analyzerName: saturation, scaleUpThreshold: 0.85}, overrides: {b: {modelID: 'a: \"b\"', namespace: ns, queueLengthThreshold: 0}, a10: {modelID: x, namespace: ns}, a2: {modelID: x, namespace: ns}}}}"
 )]
+#[case::last_of_two_keys("wva", "va: {accelerator: A}\nva: {accelerator: B}")]
 #[case::nulls_remove_defaults(
     "wva --set hpa.behavior=null,wva.prometheus.metricsCache.ttl=null",
     "wva: {resources: null}"
@@ -119,13 +120,12 @@ fn our_chart_renders_like_helm(#[case] arguments: &str, #[case] values: &str) {
 #[case::no_model_name("wva --set llmd.modelName=", "")]
 #[case::no_prometheus("wva --set wva.prometheus.baseURL=", "")]
 #[case::numeric_name("wva --set llmd.modelName=123", "")]
-#[case::override_without_model("wva", "wva: {capacityScaling: {overrides: {a: {namespace: n}}}}")]
+#[case::override_without_model("wva", "wva: {capacityScaling: {overrides: {a: {namespace: ns}}}}")]
 #[case::setting_without_value("wva --set wva", "")]
 #[case::setting_into_a_scalar("wva --set wva.reconcileInterval.x=1 --set wva.reconcileInterval=3", "")]
 #[case::unfinished_list("wva --set wva.extraArgs={a", "")]
 #[case::broken_values_file("wva", "a: [")]
 #[case::values_file_without_map("wva", "- a")]
-#[case::duplicate_keys("wva", "va: {}\nva: {}")]
 #[case::missing_file("wva --set-file wva.prometheus.caCert={dir}/none", "")]
 #[case::bad_release_name("Wva", "")]
 #[case::release_name_too_long("a123456789012345678901234567890123456789012345678901234", "")]
@@ -142,7 +142,7 @@ fn our_chart_fails_where_helm_fails(#[case] arguments: &str, #[case] values: &st
 #[case::without_tests("r --skip-tests", "")]
 #[case::another_cluster("r --kube-version 1.29 --api-versions apps/v1/Deployment,x/v1", "")]
 #[case::other_values(
-    "r --set words={x},nested.list[0]=5,nested.list[2].x=z,strings=null",
+    "r --set words={x,y,z},nested.list[0]=5,nested.list[2].x=z,strings=null",
     "small: 1.5e-9\nbig: 123456789.125"
 )]
 fn functions_answer_like_helms(#[case] arguments: &str, #[case] values: &str) {
@@ -163,7 +163,11 @@ fn assert_template_same(template: &str, succeeds: bool) {
     let dir = TempDir::new().expect("temporary directory");
     fs::create_dir(dir.path().join("templates")).expect("create templates");
     fs::write(dir.path().join("Chart.yaml"), "apiVersion: v2\nname: one\nversion: 0.1.0\n").expect("write Chart.yaml");
-    fs::write(dir.path().join("values.yaml"), "n: 5\ns: text\nm: {a: 1}\nl: [1, 2]\n").expect("write values.yaml");
+    fs::write(
+        dir.path().join("values.yaml"),
+        "num: 5\nkeys: {n: 1, yes: 2, 3: x, 1.5: y, \"off\": 4}\ns: text\nm: {a: 1}\nl: [1, 2]\n",
+    )
+    .expect("write values.yaml");
     fs::write(dir.path().join("templates/x.yaml"), template).expect("write template");
     assert_same(dir.path(), "", "r", succeeds);
 }
@@ -173,16 +177,19 @@ fn assert_template_same(template: &str, succeeds: bool) {
 #[case::field_of_a_string("a: {{ .Values.s.x }}")]
 #[case::unknown_function("a: {{ nope 1 }}")]
 #[case::unknown_function_in_a_dead_branch("{{ if false }}{{ nope 1 }}{{ end }}")]
-#[case::float_is_not_an_int("a: {{ trunc .Values.n .Values.s }}")]
+#[case::float_is_not_an_int("a: {{ trunc .Values.num .Values.s }}")]
 #[case::int64_is_not_an_int("a: {{ trunc (add 1 1) .Values.s }}")]
-#[case::float_is_not_a_string("a: {{ upper .Values.n }}")]
+#[case::float_is_not_a_string("a: {{ upper .Values.num }}")]
 #[case::nothing_is_not_a_string("a: {{ upper .Values.none }}")]
-#[case::number_kinds_do_not_compare("a: {{ eq .Values.n 5 }}")]
+#[case::number_kinds_do_not_compare("a: {{ eq .Values.num 5 }}")]
 #[case::too_few_arguments("a: {{ replace \"a\" \"b\" }}")]
 #[case::missing_template("a: {{ include \"none\" . }}")]
 #[case::endless_recursion("{{ define \"r\" }}{{ include \"r\" . }}{{ end }}a: {{ include \"r\" . }}")]
 #[case::unclosed_action("a: {{ .Values.s")]
 #[case::unclosed_block("{{ if true }}a: 1")]
+#[case::unclosed_define("{{ define \"x\" }}a: 1")]
+#[case::surplus_end("a: 1{{ end }}")]
+#[case::defined_twice("{{ define \"x\" }}1{{ end }}{{ define \"x\" }}2{{ end }}")]
 #[case::required_value("a: {{ required \"needed\" .Values.none }}")]
 #[case::index_out_of_range("a: {{ index .Values.l 9 }}")]
 #[case::range_over_a_string("{{ range .Values.s }}x{{ end }}")]
@@ -202,8 +209,9 @@ fn a_mistake_is_an_error_as_in_helm(#[case] template: &str) {
 #[case::fields_of_missing_data("{{ define \"d\" }}[{{ .x }}{{ .x.y }}{{ $.z }}]{{ end }}a: {{ include \"d\" nil }}")]
 #[case::set_changes_values_for_later_files("{{ $_ := set .Values \"s\" \"new\" }}a: {{ .Values.s }}")]
 #[case::literal_no_value("a: <no value>")]
-#[case::comment_trims_one_side("a: 1 {{- /* c */}}\nb: 2{{/* d */ -}}  \nc: 3")]
-#[case::later_define_wins("{{ define \"x\" }}1{{ end }}{{ define \"x\" }}2{{ end }}a: {{ template \"x\" }}")]
+#[case::comment_trims_one_side("a: 1 {{- /* c */}}\nb: 2 # {{/* d */ -}}  \nc: 3")]
+#[case::blank_define_gives_way("{{ define \"x\" }}1{{ end }}{{ define \"x\" }} {{ end }}a: {{ template \"x\" }}")]
+#[case::keys_become_strings("a: {{ toJson .Values.keys }}")]
 #[case::tpl_sees_its_defines("a: {{ tpl `{{ define \"in\" }}x{{ end }}{{ include \"in\" . }}` . }}")]
 #[case::windows_line_ends("a: 1\r\nb: |\r\n  x\r\n")]
 #[case::separators_of_many_kinds("---\na: 1\n---\n\n---   \nb: |\n  x\n\n--- # c\nc: 1\n---")]

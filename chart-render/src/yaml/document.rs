@@ -1,0 +1,96 @@
+//! Reads YAML into JSON by Helm's rules.
+//!
+//! Keys become strings after YAML has read them: `n:` is `"false"` and `1:` is `"1"`; only quotes keep them as they
+//! are. Of two equal keys the last one counts.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value as Json};
+use serde_saphyr::{DuplicateKeyPolicy, Options};
+
+use crate::numbers;
+
+/// Reads one document; an empty one is null.
+pub(crate) fn parse(text: &str) -> Result<Json, String> {
+    let mut options = Options::default();
+    options.legacy_octal_numbers = true;
+    options.duplicate_keys = DuplicateKeyPolicy::LastWins;
+    let document: Document = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
+    Ok(document.0)
+}
+
+struct Document(Json);
+
+struct DocumentVisitor;
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DocumentVisitor).map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Json;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::from(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom(format!("{value} is no JSON number")))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::from(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Document(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut map = Map::new();
+        while let Some((Document(key), Document(value))) = entries.next_entry()? {
+            let key = match key {
+                Json::String(text) => text,
+                Json::Bool(flag) => flag.to_string(),
+                Json::Number(number) => match number.as_f64() {
+                    Some(float) if number.is_f64() => numbers::format_g(float),
+                    _ => number.to_string(),
+                },
+                other => return Err(A::Error::custom(format!("unsupported map key: {other}"))),
+            };
+            map.insert(key, value);
+        }
+        Ok(Json::Object(map))
+    }
+}
