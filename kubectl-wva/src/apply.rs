@@ -190,14 +190,15 @@ impl Step {
     }
 }
 
-/// One request for all kinds, or on an API server without aggregated discovery one for each group.
+/// Two requests for all kinds. An API server without aggregated discovery answers them with what reads as "no kinds at
+/// all", so a kind that seems missing is looked for once more, group by group.
 async fn discover(session: &Session, objects: &[DynamicObject]) -> Result<Discovery, Error> {
-    let groups: Vec<String> = objects.iter().map(gvk).map(|gvk| gvk.map(|gvk| gvk.group)).collect::<Result<_, _>>()?;
-    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let kinds = objects.iter().map(gvk).collect::<Result<Vec<_>, _>>()?;
+    let groups: Vec<&str> = kinds.iter().map(|gvk| gvk.group.as_str()).collect();
     let discovery = || Discovery::new(session.client.clone()).filter(&groups);
     match discovery().run_aggregated().await {
-        Ok(found) => Ok(found),
-        Err(_) => Ok(session.ask("look up the kinds the cluster knows", discovery().run()).await?),
+        Ok(found) if kinds.iter().all(|gvk| found.resolve_gvk(gvk).is_some()) => Ok(found),
+        _ => Ok(session.ask("look up the kinds the cluster knows", discovery().run()).await?),
     }
 }
 

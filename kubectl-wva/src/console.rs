@@ -28,6 +28,11 @@ impl Console<'_> {
         self.out.write_all(text.as_bytes()).map_err(Error::Output)
     }
 
+    /// Prints lines of the answer.
+    pub fn lines(&mut self, lines: impl IntoIterator<Item = String>) -> Result<(), Error> {
+        lines.into_iter().try_for_each(|line| writeln!(self.out, "{line}").map_err(Error::Output))
+    }
+
     /// Prints a line beside the answer.
     pub fn note(&mut self, line: &str) -> Result<(), Error> {
         writeln!(self.err, "{line}").map_err(Error::Output)

@@ -1,6 +1,6 @@
 //! The controllers in the cluster, read from their Deployments: who they are and what they take care of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
@@ -41,7 +41,7 @@ impl Controller {
         let setting = |key| container.and_then(|container| setting(container, key, &namespace));
         let instance = match setting(config_keys::CONTROLLER_INSTANCE) {
             Some(id) => Instance::parse(&id).ok()?,
-            None => Instance::of_labels(deployment.metadata.labels.as_ref().unwrap_or(&Default::default())),
+            None => Instance::of_labels(deployment.metadata.labels.as_ref().unwrap_or(&BTreeMap::new())),
         };
         let namespaces: BTreeSet<String> = setting(config_keys::WATCH_NAMESPACE)
             .iter()
@@ -118,4 +118,73 @@ fn variable(container: &Container, name: &str, namespace: &str) -> Option<String
     }
     let path = &variable.value_from.as_ref()?.field_ref.as_ref()?.field_path;
     (path == "metadata.namespace").then(|| namespace.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn controller(args: &Value, env: &Value, label: &str) -> Option<Controller> {
+        let object = json!({
+            "metadata": {
+                "namespace": "wva-system", "name": "wva-controller-manager",
+                "labels": {"wva.llmd.ai/controller-instance": label},
+            },
+            "spec": {"selector": {}, "template": {"spec": {"containers": [
+                {"name": "sidecar", "args": ["--watch-namespace=none"]},
+                {"name": "manager", "args": args, "env": env},
+            ]}}},
+        });
+        Controller::of(&serde_json::from_value(object).unwrap())
+    }
+
+    #[rstest]
+    #[case::label(json!([]), json!([]), "a", "a")]
+    #[case::variable_beats_label(json!([]), json!([{"name": "CONTROLLER_INSTANCE", "value": "b"}]), "a", "b")]
+    #[case::flag_beats_variable(json!(["--controller-instance=c"]), json!([{"name": "CONTROLLER_INSTANCE", "value": "b"}]), "a", "c")]
+    #[case::flag_in_two_words(json!(["--controller-instance", "c"]), json!([]), "", "c")]
+    #[case::none(json!([]), json!([]), "", "")]
+    fn the_instance_is_what_the_process_would_take(
+        #[case] args: Value,
+        #[case] env: Value,
+        #[case] label: &str,
+        #[case] expect: &str,
+    ) {
+        let found = controller(&args, &env, label).unwrap();
+        assert_eq!(found.scope.instance.id().unwrap_or_default(), expect);
+    }
+
+    #[rstest]
+    #[case::all(json!([]), json!([]), &[])]
+    #[case::list(json!(["--watch-namespace=x, y"]), json!([]), &["x", "y"])]
+    #[case::own(
+        json!(["--watch-namespace=$(POD_NAMESPACE),y"]),
+        json!([{"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}]),
+        &["wva-system", "y"]
+    )]
+    #[case::variable(json!([]), json!([{"name": "WATCH_NAMESPACE", "value": "z"}]), &["z"])]
+    fn the_namespaces_are_those_the_process_would_watch(
+        #[case] args: Value,
+        #[case] env: Value,
+        #[case] expect: &[&str],
+    ) {
+        let found = controller(&args, &env, "").unwrap();
+        assert_eq!(found.scope.namespaces.iter().map(String::as_str).collect::<Vec<_>>(), expect);
+    }
+
+    #[test]
+    fn a_bare_switch_is_on() {
+        assert!(
+            controller(&json!(["--manage-all-instances", "--leader-elect"]), &json!([]), "").unwrap().scope.manage_all
+        );
+        assert!(!controller(&json!(["--manage-all-instances=false"]), &json!([]), "").unwrap().scope.manage_all);
+    }
+
+    #[test]
+    fn a_process_that_cannot_start_is_no_controller() {
+        assert_eq!(controller(&json!(["--controller-instance=a b"]), &json!([]), ""), None);
+    }
 }

@@ -13,7 +13,7 @@ use wva_api::Instance;
 
 pub use gather::{Gathered, Part};
 pub use problem::{Problem, ProblemKind};
-pub use text::{instances_text, table};
+pub use text::{table, verdicts};
 pub use view::{
     ConditionView, ControllerView, Filter, HpaView, InstanceView, ReplicasView, StatusView, TargetView, Unread,
     VariantView,
@@ -98,11 +98,10 @@ pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'
         Format::Json => console.json(view),
         Format::Yaml => console.yaml(view),
         Format::Name => {
-            let names = view.variants.iter().map(|variant| format!("variantautoscaling.llmd.ai/{}\n", variant.name));
-            console.data(&names.collect::<String>())
+            console.lines(view.variants.iter().map(|variant| format!("variantautoscaling.llmd.ai/{}", variant.name)))
         }
         Format::Table | Format::Wide => {
-            console.data(&instances_text(view))?;
+            console.lines(verdicts(view))?;
             if view.variants.is_empty() {
                 let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
                 return console.note(&format!("no variants in {place}"));

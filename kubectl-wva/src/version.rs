@@ -65,7 +65,7 @@ pub async fn run(flags: &Connection, args: &VersionArgs, console: &mut Console<'
     match console.format {
         Format::Json => console.json(&view)?,
         Format::Yaml => console.yaml(&view)?,
-        Format::Table | Format::Wide | Format::Name => console.data(&text(&view))?,
+        Format::Table | Format::Wide | Format::Name => console.lines(text(&view))?,
     }
     Ok(verdict)
 }
@@ -76,11 +76,10 @@ async fn ask(flags: &Connection) -> Result<Vec<ControllerVersion>, session::Erro
     Ok(controllers::list(&session).await?.into_iter().map(version).collect())
 }
 
-fn text(view: &VersionView) -> String {
-    let mut text = format!("client: {}\nchart: {}\n", view.client, view.chart);
-    for controller in view.controllers.iter().flatten() {
-        let image = controller.image.as_deref().unwrap_or("unknown image");
-        text += &format!("controller {}/{}: {image}\n", controller.namespace, controller.name);
-    }
-    text
+fn text(view: &VersionView) -> Vec<String> {
+    let mut lines = vec![format!("client: {}", view.client), format!("chart: {}", view.chart)];
+    lines.extend(view.controllers.iter().flatten().map(|ControllerVersion { namespace, name, image }| {
+        format!("controller {namespace}/{name}: {}", image.as_deref().unwrap_or("unknown image"))
+    }));
+    lines
 }

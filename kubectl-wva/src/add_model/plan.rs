@@ -93,7 +93,8 @@ pub fn check_rendered(plan: &Plan, objects: &[&Value], facts: &Facts) -> Result<
             refuse_foreign(plan, name, variant)?;
         } else if names_target(variant, &plan.target) {
             let variant = variant.metadata.name.clone().unwrap_or_default();
-            return Err(Refusal::TargetTaken { target: plan.target.clone(), variant });
+            let (target, namespace) = (plan.target.clone(), plan.namespace.clone());
+            return Err(Refusal::TargetTaken { target, variant, namespace });
         }
     }
     Ok(name.to_owned())

@@ -63,6 +63,8 @@ pub enum Refusal {
         target: String,
         /// The other variant.
         variant: String,
+        /// Namespace of both.
+        namespace: String,
     },
     /// The variant's name belongs to another install.
     #[error("the variant {variant:?} exists already and belongs to the install {owner:?}")]
@@ -117,9 +119,9 @@ impl Refusal {
             Self::TargetMissing { existing, .. } => {
                 format!("name another one with --deployment ({}), or add --create-before-target", some(existing))
             }
-            Self::TargetTaken { variant, .. } => {
-                format!("choose another --deployment, or remove the other first: kubectl delete va {variant}")
-            }
+            Self::TargetTaken { variant, namespace, .. } => format!(
+                "choose another --deployment, or remove the other first: kubectl delete va {variant} -n {namespace}"
+            ),
             Self::VariantTaken { owner, .. } => {
                 format!("choose another NAME, or change that install: add-model {owner}")
             }

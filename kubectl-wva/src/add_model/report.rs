@@ -22,20 +22,16 @@ pub(super) fn print(
         Some(DryRun::Client) => " (dry run)",
         Some(DryRun::Server) => " (server dry run)",
     };
-    let outcomes = applied.iter().map(|one| format!("{}/{} {}{run}\n", one.kind, one.name, one.outcome.word()));
-    let outcomes = outcomes.collect::<String>();
+    let mut outcomes = applied.iter().map(|one| format!("{}/{} {}{run}", one.kind, one.name, one.outcome.word()));
     match console.format {
-        Format::Table | Format::Wide => console.data(&outcomes),
-        Format::Name => {
-            let names: String = applied.iter().map(|one| format!("{}/{}\n", one.kind, one.name)).collect();
-            console.data(&names)
-        }
+        Format::Table | Format::Wide => console.lines(outcomes),
+        Format::Name => console.lines(applied.iter().map(|one| format!("{}/{}", one.kind, one.name))),
         Format::Yaml => {
-            console.note(outcomes.trim_end())?;
+            outcomes.try_for_each(|outcome| console.note(&outcome))?;
             console.data(&install::text(rendered))
         }
         Format::Json => {
-            console.note(outcomes.trim_end())?;
+            outcomes.try_for_each(|outcome| console.note(&outcome))?;
             let items: Vec<&Value> = rendered.manifests.iter().map(|manifest| &manifest.object).collect();
             console.json(&json!({"apiVersion": "v1", "kind": "List", "items": items}))
         }

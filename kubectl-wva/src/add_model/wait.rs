@@ -74,3 +74,34 @@ fn pending(variant: &VariantAutoscaling) -> Option<String> {
         Some(ready) => Some(format!("{}: {}", ready.reason, ready.message)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ready(status: &str, observed: &Value) -> Value {
+        json!({"conditions": [{
+            "type": "Ready", "status": status, "reason": "DeploymentNotFound", "message": "gone",
+            "observedGeneration": observed, "lastTransitionTime": "2026-01-02T03:04:05Z",
+        }]})
+    }
+
+    #[rstest]
+    #[case::no_status(json!(null), Some("the controller has not looked at it yet"))]
+    #[case::ready(ready("True", &json!(2)), None)]
+    #[case::ready_without_generation(ready("True", &json!(null)), None)]
+    #[case::ready_before_the_change(ready("True", &json!(1)), Some("the controller has not looked at the change yet"))]
+    #[case::refused(ready("False", &json!(2)), Some("DeploymentNotFound: gone"))]
+    fn only_a_verdict_on_the_present_generation_ends_the_wait(#[case] status: Value, #[case] expect: Option<&str>) {
+        let object = json!({
+            "metadata": {"name": "llama-va", "generation": 2},
+            "spec": {"scaleTargetRef": {"name": "llama-decode"}, "modelID": "meta/llama"},
+            "status": status,
+        });
+        let variant: VariantAutoscaling = serde_json::from_value(object).unwrap();
+        assert_eq!(pending(&variant).as_deref(), expect);
+    }
+}

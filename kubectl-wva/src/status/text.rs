@@ -3,6 +3,7 @@
 use anstyle::AnsiColor;
 use comfy_table::{Cell, Color};
 
+use super::Problem;
 use super::view::{ControllerView, HpaView, InstanceView, ReplicasView, StatusView, VariantView};
 use crate::{duration, table as columns};
 
@@ -10,37 +11,37 @@ use crate::{duration, table as columns};
 const UNKNOWN: &str = "-";
 
 /// The verdicts, one line for each instance, and one for each of its problems.
-pub fn instances_text(view: &StatusView) -> String {
-    view.instances.iter().map(|instance| instance_text(instance, view)).collect()
+pub fn verdicts(view: &StatusView) -> Vec<String> {
+    view.instances.iter().flat_map(|instance| instance_lines(instance, view)).collect()
 }
 
-fn instance_text(instance: &InstanceView, view: &StatusView) -> String {
+fn instance_lines(instance: &InstanceView, view: &StatusView) -> Vec<String> {
     let InstanceView { instance: id, healthy, variants, ready, controllers, problems } = instance;
     let name = id.as_ref().map_or("no instance id".to_owned(), |id| format!("instance {id}"));
     let members: Vec<&VariantView> = view.variants.iter().filter(|variant| variant.instance == *id).collect();
-    let verdict = if *healthy {
-        let green = AnsiColor::Green.on_default();
-        format!("{green}healthy{green:#}")
+    let (colour, verdict) = if *healthy && view.unread.is_empty() {
+        (AnsiColor::Green, "healthy".to_owned())
+    } else if *healthy {
+        (AnsiColor::Yellow, "no problem in what could be read".to_owned())
     } else {
-        let red = AnsiColor::Red.on_default();
         let count = problems.len() + members.iter().map(|variant| variant.problems.len()).sum::<usize>();
-        format!("{red}{}{red:#}", counted(count, "problem"))
+        (AnsiColor::Red, counted(count, "problem"))
     };
+    let style = colour.on_default();
+    let verdict = format!("{style}{verdict}{style:#}");
     let controllers = match controllers.as_deref() {
         None => "controller unknown".to_owned(),
         Some([]) => "no controller".to_owned(),
         Some(all) => all.iter().map(controller_text).collect::<Vec<_>>().join(", "),
     };
-    let mut text = format!("{name}: {verdict}; {ready} of {} Ready; {controllers}\n", counted(*variants, "variant"));
-    for problem in problems {
-        text += &format!("  {}\n", problem.message);
-    }
+    let mut lines =
+        vec![format!("{name}: {verdict}; {ready} of {} Ready; {controllers}", counted(*variants, "variant"))];
+    lines.extend(problems.iter().map(|problem| format!("  {}", problem.message)));
     for variant in members {
-        for problem in &variant.problems {
-            text += &format!("  {}/{}: {}\n", variant.namespace, variant.name, problem.message);
-        }
+        let line = |problem: &Problem| format!("  {}/{}: {}", variant.namespace, variant.name, problem.message);
+        lines.extend(variant.problems.iter().map(line));
     }
-    text
+    lines
 }
 
 fn controller_text(controller: &ControllerView) -> String {
@@ -67,7 +68,7 @@ pub fn table(view: &StatusView, namespaces: bool, wide: bool, headers: bool, wid
 fn row(variant: &VariantView, view: &StatusView, namespaces: bool, wide: bool) -> Vec<Cell> {
     let mut cells = if namespaces { vec![Cell::new(&variant.namespace)] } else { Vec::new() };
     cells.extend([
-        Cell::new(&variant.name),
+        name_cell(variant),
         Cell::new(target_text(variant)),
         known(variant.model.as_deref()),
         known(variant.accelerator.as_deref()),
@@ -84,6 +85,11 @@ fn row(variant: &VariantView, view: &StatusView, namespaces: bool, wide: bool) -
     }
     cells.push(reason_cell(variant));
     cells
+}
+
+fn name_cell(variant: &VariantView) -> Cell {
+    let cell = Cell::new(&variant.name);
+    if variant.problems.is_empty() { cell } else { cell.fg(Color::Red) }
 }
 
 fn known(text: Option<&str>) -> Cell {
@@ -130,7 +136,7 @@ fn metrics_cell(variant: &VariantView) -> Cell {
 /// Why the replicas are as they are: what keeps the variant from being Ready, else the last decision.
 fn reason_cell(variant: &VariantView) -> Cell {
     match (&variant.ready, &variant.decision) {
-        (Some(ready), _) if ready.status != "True" => Cell::new(&ready.message).fg(Color::Red),
+        (Some(ready), _) if ready.status != "True" => Cell::new(&ready.message),
         (_, Some(decision)) => Cell::new(&decision.message),
         (_, None) => Cell::new(UNKNOWN),
     }

@@ -1,0 +1,9 @@
+//! The plugin seen from outside: plans and views made from objects of a cluster, and the binary as a shell sees it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod add_model;
+mod cli;
+mod fake_api;
+mod objects;
+mod status;

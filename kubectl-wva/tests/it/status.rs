@@ -1,0 +1,167 @@
+//! What `status` says about clusters in various states.
+
+use jiff::Timestamp;
+use kubectl_wva::Verdict;
+use kubectl_wva::cli::Format;
+use kubectl_wva::console::Console;
+use kubectl_wva::status::{Filter, Gathered, ProblemKind, StatusView, print, table};
+use rstest::rstest;
+use serde_json::{Value, json};
+use wva_api::Instance;
+
+use crate::objects::{
+    NOW, condition, controller, decided, deployment, deployments, hpa, hpas, typed, variant, variants,
+};
+
+/// Two variants of one model in one namespace, one growing; their controller is up.
+fn healthy() -> Gathered {
+    Gathered {
+        variants: variants(&[
+            decided(variant("models", "llama-a100", "llama-a100-decode", "team-a"), 3),
+            decided(variant("models", "llama-h100", "llama-h100-decode", "team-a"), 1),
+        ]),
+        deployments: Ok(deployments(&[
+            deployment("models", "llama-a100-decode", 2),
+            deployment("models", "llama-h100-decode", 1),
+        ])),
+        hpas: Ok(hpas(&[hpa("models", "llama-a100-decode", 2), hpa("models", "llama-h100-decode", 1)])),
+        controllers: Ok(vec![controller("wva-a", "team-a", &[])]),
+    }
+}
+
+/// Two instances, and on each of `team-b`'s variants something is wrong.
+fn troubled() -> Gathered {
+    let mut lost = variant("other", "lost", "gone", "team-b");
+    lost["status"] = json!({"conditions": [
+        condition("Ready", "False", "DeploymentNotFound", "Target deployment 'gone' no longer exists"),
+    ]});
+    let mut blind = decided(variant("other", "blind", "blind-decode", "team-b"), 1);
+    blind["status"]["conditions"][1] =
+        condition("MetricsAvailable", "False", "ModelNotServed", "pods report the model meta/other");
+    let mut unmeasured = hpa("other", "blind-decode", 1);
+    unmeasured["status"]["conditions"] = json!([{
+        "type": "ScalingActive", "status": "False", "reason": "FailedGetExternalMetric", "message": "no metrics returned",
+    }]);
+    let mut gathered = healthy();
+    gathered.variants.extend(variants(&[
+        lost,
+        blind,
+        variant("other", "unseen", "unseen-decode", "team-b"),
+        decided(variant("far", "far", "far-decode", "team-b"), 1),
+        json!({"metadata": {"namespace": "other", "name": "odd"}, "spec": {"scaleTargetRef": "x"}}),
+    ]));
+    gathered.deployments.as_mut().unwrap().extend(deployments(&[deployment("other", "blind-decode", 1)]));
+    gathered.hpas.as_mut().unwrap().extend(hpas(&[unmeasured]));
+    gathered.controllers.as_mut().unwrap().push(controller("wva-b", "team-b", &["other"]));
+    gathered
+}
+
+fn view(gathered: &Gathered, filter: &Filter) -> StatusView {
+    StatusView::build(gathered, filter, true, NOW.parse::<Timestamp>().unwrap())
+}
+
+fn printed(gathered: &Gathered, format: Format, width: Option<u16>) -> String {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut plain = anstream::StripStream::new(&mut out);
+    let mut console = Console { out: &mut plain, err: &mut err, format, headers: true, width };
+    print(&view(gathered, &Filter::default()), None, &mut console).unwrap();
+    [out, err].map(|text| String::from_utf8(text).unwrap()).concat()
+}
+
+#[rstest]
+#[case::table(Format::Table)]
+#[case::wide(Format::Wide)]
+#[case::json(Format::Json)]
+#[case::yaml(Format::Yaml)]
+#[case::name(Format::Name)]
+fn a_healthy_instance(#[case] format: Format) {
+    insta::assert_snapshot!(format!("healthy_{format:?}").to_lowercase(), printed(&healthy(), format, None));
+}
+
+#[rstest]
+#[case::table(Format::Table)]
+#[case::json(Format::Json)]
+fn every_kind_of_trouble_is_named(#[case] format: Format) {
+    insta::assert_snapshot!(format!("troubled_{format:?}").to_lowercase(), printed(&troubled(), format, None));
+}
+
+#[test]
+fn headers_can_be_left_out() {
+    let text = table(&view(&healthy(), &Filter::default()), true, false, false, None);
+    assert!(text.starts_with("models  llama-a100-va  "), "{text}");
+}
+
+#[test]
+fn a_table_fits_the_terminal() {
+    let text = printed(&healthy(), Format::Table, Some(100));
+    let table = text.split("\n\n").nth(1).unwrap();
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[test]
+fn an_unread_part_is_named_and_nothing_is_concluded_from_its_absence() {
+    let gathered = Gathered {
+        deployments: Err("could not list Deployments: forbidden".to_owned()),
+        hpas: Err("could not list HPAs: forbidden".to_owned()),
+        controllers: Err("could not look for controllers: forbidden".to_owned()),
+        ..healthy()
+    };
+    insta::assert_snapshot!("unread", printed(&gathered, Format::Table, None));
+    assert_eq!(view(&gathered, &Filter::default()).verdict(), Verdict::Unknown);
+}
+
+#[test]
+fn the_exit_code_tells_fine_from_found() {
+    assert_eq!(view(&healthy(), &Filter::default()).verdict(), Verdict::Fine);
+    assert_eq!(view(&troubled(), &Filter::default()).verdict(), Verdict::Found);
+    let team_a = Filter { instance: Some(Instance::parse("team-a").unwrap()), ..Filter::default() };
+    assert_eq!(view(&troubled(), &team_a).verdict(), Verdict::Fine);
+}
+
+#[rstest]
+#[case::by_variant(Filter { name: Some("llama-h100-va".to_owned()), ..Filter::default() }, &["llama-h100-va"])]
+#[case::by_release(Filter { name: Some("llama-h100".to_owned()), ..Filter::default() }, &["llama-h100-va"])]
+#[case::by_model(Filter { model: Some("meta/llama".to_owned()), ..Filter::default() }, &["llama-a100-va", "llama-h100-va"])]
+#[case::by_other_model(Filter { model: Some("meta".to_owned()), ..Filter::default() }, &[])]
+#[case::without_id(Filter { instance: Some(Instance::default()), ..Filter::default() }, &[])]
+fn filters_choose_variants(#[case] filter: Filter, #[case] expect: &[&str]) {
+    let view = view(&healthy(), &filter);
+    let names: Vec<&str> = view.variants.iter().map(|variant| variant.name.as_str()).collect();
+    assert_eq!(names, expect);
+}
+
+fn problems(variant: &Value, deployment: &Value, hpa: &Value) -> Vec<ProblemKind> {
+    let gathered = Gathered {
+        variants: vec![typed(variant)],
+        deployments: Ok(vec![typed(deployment)]),
+        hpas: Ok(vec![typed(hpa)]),
+        controllers: Ok(vec![controller("wva-a", "team-a", &[])]),
+    };
+    view(&gathered, &Filter::default()).variants[0].problems.iter().map(|problem| problem.kind).collect()
+}
+
+#[test]
+fn a_variant_at_zero_is_no_problem_for_want_of_metrics() {
+    let mut asleep = decided(variant("models", "llama", "llama-decode", "team-a"), 0);
+    asleep["status"]["conditions"][1] = condition("MetricsAvailable", "False", "MetricsMissing", "no pods");
+    let mut disabled = hpa("models", "llama-decode", 0);
+    disabled["status"]["conditions"] =
+        json!([{"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled"}]);
+    assert_eq!(problems(&asleep, &deployment("models", "llama-decode", 0), &disabled), []);
+    assert_eq!(problems(&asleep, &deployment("models", "llama-decode", 1), &disabled), [ProblemKind::NoMetrics]);
+}
+
+#[test]
+fn an_hpa_of_the_same_name_in_another_namespace_does_not_count() {
+    let variant = decided(variant("models", "llama", "llama-decode", "team-a"), 1);
+    let elsewhere = hpa("other", "llama-decode", 1);
+    assert_eq!(problems(&variant, &deployment("models", "llama-decode", 1), &elsewhere), [ProblemKind::NoHpa]);
+}
+
+#[test]
+fn a_controller_for_all_instances_takes_labelled_variants() {
+    let mut all = controller("wva", "", &[]);
+    all.scope.manage_all = true;
+    let view = view(&Gathered { controllers: Ok(vec![all]), ..healthy() }, &Filter::default());
+    assert_eq!(view.verdict(), Verdict::Fine);
+}
