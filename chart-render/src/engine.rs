@@ -58,10 +58,10 @@ impl Engine {
         let (mut body, defines) = parse(&source)?;
         close(&mut body, &source)?;
         check_functions(&body, &source)?;
-        let mut defined = BTreeSet::new();
+        let mut names = BTreeSet::new();
         for define in defines {
             check_functions(&define.body, &source)?;
-            if !define.body.is_empty_tree() && !defined.insert(define.name.clone()) {
+            if !define.body.is_empty_tree() && !names.insert(define.name.clone()) {
                 let message = format!("multiple definition of template {:?}", define.name);
                 return Err(Fault { sites: vec![source.site(define.pos)], ..Fault::new(message) });
             }
@@ -130,11 +130,11 @@ fn parse(source: &Source) -> Result<(ListNode, Vec<DefineNode>), Fault> {
 
 /// Takes the end mark away.
 fn close(body: &mut ListNode, source: &Source) -> Result<(), Fault> {
-    if let Some(Node::Text(last)) = body.nodes.last_mut() {
-        if let Some(text) = last.text.strip_suffix(END_MARK) {
-            last.text = text.into();
-            return Ok(());
-        }
+    if let Some(Node::Text(last)) = body.nodes.last_mut()
+        && let Some(text) = last.text.strip_suffix(END_MARK)
+    {
+        last.text = text.into();
+        return Ok(());
     }
     let end = Pos::new(source.text.trim_end().len(), 1);
     Err(Fault {

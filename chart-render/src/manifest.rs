@@ -115,7 +115,7 @@ pub(crate) fn sort(files: &[(String, String)]) -> Result<Sorted, Error> {
     let mut sorted = Sorted { manifests: Vec::new(), hooks: Vec::new() };
     for (source, text) in files {
         for document in split(text) {
-            let object = yaml::parse(&document).map_err(|message| Error {
+            let object = yaml::parse(&document).and_then(check_head).map_err(|message| Error {
                 source_path: source.clone(),
                 message,
                 excerpt: numbered(&document),
@@ -133,6 +133,19 @@ pub(crate) fn sort(files: &[(String, String)]) -> Result<Sorted, Error> {
     sorted.manifests.sort_by_key(rank);
     sorted.hooks.sort_by_key(rank);
     Ok(sorted)
+}
+
+/// A manifest is a map, and so are its metadata and annotations.
+fn check_head(object: Json) -> Result<Json, String> {
+    let heads = [
+        ("the document", &object),
+        ("metadata", &object["metadata"]),
+        ("metadata.annotations", &object["metadata"]["annotations"]),
+    ];
+    match heads.iter().find(|(_, head)| !(head.is_object() || head.is_null())) {
+        Some((name, _)) => Err(format!("{name} must be a map")),
+        None => Ok(object),
+    }
 }
 
 /// The documents of one file, trimmed, without empty ones.

@@ -176,10 +176,6 @@ impl Parser<'_> {
             if end.is_none() {
                 return Err(error("list must terminate with '}'".to_owned()));
             }
-            if end == Some('}') && text.is_empty() && items.is_empty() {
-                self.skip_comma();
-                return Ok(Listed::List(Json::Array(items)));
-            }
             items.push((self.read)(&text).map_err(error)?);
             if end == Some('}') {
                 self.skip_comma();

@@ -5,4 +5,6 @@ mod chart_names;
 mod chart_readme;
 mod cli;
 mod helm;
+mod numbers;
 mod parity;
+mod settings;

@@ -197,6 +197,9 @@ fn assert_template_same(template: &str, succeeds: bool) {
 #[case::undefined_variable("a: {{ $x }}")]
 #[case::arguments_for_a_value("a: {{ .Values.s 1 }}")]
 #[case::bad_yaml("a: b: c")]
+#[case::no_map("- a")]
+#[case::plain_text("hello")]
+#[case::metadata_no_map("metadata: [x]")]
 #[case::division_by_zero("a: {{ div 1 0 }}")]
 #[case::bad_pattern("a: {{ mustRegexMatch \"(\" \"a\" }}")]
 fn a_mistake_is_an_error_as_in_helm(#[case] template: &str) {
