@@ -91,7 +91,7 @@ fn announce(cluster: &Cluster, out: Option<&std::path::Path>) -> anyhow::Result<
     let mut path = cluster.kubeconfig_path().to_owned();
     if let Some(out) = out {
         std::fs::copy(&path, out).with_context(|| format!("writing the kubeconfig to {}", out.display()))?;
-        path = out.to_owned();
+        out.clone_into(&mut path);
     }
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "export KUBECONFIG={}", path.display()).context("printing the kubeconfig's path")?;

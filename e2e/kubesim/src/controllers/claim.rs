@@ -35,9 +35,8 @@ fn verdict<O: Resource, K: Resource>(owner: &O, selector: &Selector, candidate: 
                 Verdict::Release
             }
         }
-        Some(_) => Verdict::Ignore,
         None if matches && !owner_leaves && meta.deletion_timestamp.is_none() => Verdict::Adopt,
-        None => Verdict::Ignore,
+        Some(_) | None => Verdict::Ignore,
     }
 }
 
@@ -56,12 +55,12 @@ where
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let api: Api<K> = Api::namespaced(client.clone(), owner.meta().namespace.as_deref().unwrap_or_default());
-    let mut owned = Vec::new();
+    let mut members = Vec::new();
     for candidate in candidates {
         let uid = candidate.meta().uid.clone();
         let patch = match verdict(owner, selector, candidate.as_ref()) {
             Verdict::Keep => {
-                owned.push(candidate);
+                members.push(candidate);
                 continue;
             }
             Verdict::Ignore => continue,
@@ -82,14 +81,14 @@ where
                 if owner::is_controlled_by(written.meta(), owner.meta().uid.as_deref())
                     && let Some(fresh) = cache.get(&Key::of(&written))
                 {
-                    owned.push(fresh);
+                    members.push(fresh);
                 }
             }
             Err(kube::Error::Api(status)) if status.is_not_found() => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(owned)
+    Ok(members)
 }
 
 #[cfg(test)]
@@ -100,6 +99,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
     fn set(extra: Value) -> ReplicaSet {
         let mut meta = json!({"name": "web", "uid": "u1"});
         meta.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());

@@ -1,4 +1,4 @@
-//! Deployments: one ReplicaSet per pod template, moved to the current one by the chosen strategy.
+//! Deployments: one `ReplicaSet` per pod template, moved to the current one by the chosen strategy.
 
 pub(crate) mod revision;
 mod rollout;
@@ -34,7 +34,7 @@ use crate::machinery::{
     work_queue::{self, Failure, Next},
 };
 
-/// Annotations of a Deployment that say nothing about its ReplicaSets.
+/// Annotations of a Deployment that say nothing about its `ReplicaSets`.
 const NOT_COPIED: [&str; 6] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     REVISION,

@@ -1,4 +1,4 @@
-//! Endpoints and EndpointSlices of Services that have a selector.
+//! Endpoints and `EndpointSlices` of Services that have a selector.
 //!
 //! A Service gets one slice per set of ports: clusters of this size never reach the 1000 addresses a slice can hold.
 

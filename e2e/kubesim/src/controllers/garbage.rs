@@ -20,9 +20,10 @@ use k8s_openapi::{
 use kube::{
     Api, Resource,
     api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
+    core::PartialObjectMeta,
     runtime::{
         WatchStreamExt,
-        watcher::{self, Event, metadata_watcher},
+        watcher::{self, Event},
     },
 };
 use serde_json::json;
@@ -49,7 +50,7 @@ enum Error {
 
 /// What the watches tell.
 enum News {
-    Present(KindIndex, Uid, ObjectMeta),
+    Present(KindIndex, Uid, Box<ObjectMeta>),
     Gone(Uid),
     /// A complete list: objects of the kind that are not in it are gone.
     Listed(KindIndex, Vec<(Uid, ObjectMeta)>),
@@ -110,8 +111,8 @@ async fn sleep_until(at: Option<Instant>) {
 
 /// Ticks whenever a custom kind comes, changes or goes.
 fn definitions(ctx: &Context) -> BoxStream<'static, ()> {
-    let api: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
-    metadata_watcher(api, watcher::Config::default()).default_backoff().map(|_| ()).boxed()
+    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(ctx.client.clone());
+    watcher::watcher(api, watcher::Config::default()).default_backoff().map(|_| ()).boxed()
 }
 
 impl Collector {
@@ -300,8 +301,8 @@ fn same_group(a: &str, b: &str) -> bool {
 }
 
 async fn watch(client: kube::Client, resource: ApiResource, kind: KindIndex, news: mpsc::UnboundedSender<News>) {
-    let api: Api<DynamicObject> = Api::all_with(client, &resource);
-    let mut events = metadata_watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &resource);
+    let mut events = watcher::watcher(api, watcher::Config::default()).default_backoff().boxed();
     let mut listing = Vec::new();
     while let Some(event) = events.next().await {
         let told = match event {
@@ -315,7 +316,7 @@ async fn watch(client: kube::Client, resource: ApiResource, kind: KindIndex, new
             }
             Ok(Event::InitDone) => News::Listed(kind, std::mem::take(&mut listing)),
             Ok(Event::Apply(object)) => match object.metadata.uid.clone() {
-                Some(uid) => News::Present(kind, uid, object.metadata),
+                Some(uid) => News::Present(kind, uid, Box::new(object.metadata)),
                 None => continue,
             },
             Ok(Event::Delete(object)) => match object.metadata.uid {

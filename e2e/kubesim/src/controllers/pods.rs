@@ -30,7 +30,10 @@ pub(crate) fn is_available(pod: &Pod, min_ready: Duration, now: Timestamp) -> Re
     }
     let age = ready_since(pod)
         .map_or(Duration::ZERO, |since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
-    if age >= min_ready { Ok(true) } else { Err(min_ready - age) }
+    match min_ready.checked_sub(age) {
+        Some(remaining) if !remaining.is_zero() => Err(remaining),
+        _ => Ok(true),
+    }
 }
 
 pub(crate) fn phase(pod: &Pod) -> &str {

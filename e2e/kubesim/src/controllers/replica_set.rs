@@ -1,4 +1,4 @@
-//! ReplicaSets: keeps as many pods of a template as asked for.
+//! `ReplicaSets`: keeps as many pods of a template as asked for.
 
 mod status;
 mod victims;
@@ -27,7 +27,7 @@ use crate::machinery::{
 /// The source of its events.
 const COMPONENT: &str = "replicaset-controller";
 
-/// Why a ReplicaSet could not be brought to what it asks for.
+/// Why a `ReplicaSet` could not be brought to what it asks for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("reading the selector of ReplicaSet {0}: {1}; the selector cannot be changed, recreate the ReplicaSet")]
@@ -149,7 +149,7 @@ async fn delete_pod(ctx: &Context, key: &Key, set: &ReplicaSet, pod: &Pod) -> Re
     let params = DeleteParams::background().preconditions(Preconditions { uid: pod.uid(), resource_version: None });
     match api.delete(&pod.name_any(), &params).await {
         Ok(_) => {
-            ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()))
+            ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()));
         }
         Err(kube::Error::Api(status)) if status.is_not_found() => {}
         Err(error) => return Err(Error::DeletePod(key.clone(), error)),

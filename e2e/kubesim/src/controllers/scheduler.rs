@@ -61,7 +61,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
 }
 
 /// How long to wait for a change after everything was placed or explained, and after a write that failed.
-const FOREVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_hours(1);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// False if a write failed.

@@ -202,9 +202,6 @@ where
         if stale.is_some() && stale == written.meta().resource_version {
             return true;
         }
-        self.wait_until(&Key::of(written), |seen| {
-            seen.is_none() || seen.is_some_and(|o| o.meta().resource_version != stale)
-        })
-        .await
+        self.wait_until(&Key::of(written), |seen| seen.is_none_or(|seen| seen.meta().resource_version != stale)).await
     }
 }

@@ -21,12 +21,6 @@ pub(crate) fn milli(quantity: &Quantity) -> Result<i64, InvalidQuantity> {
     i64::try_from(rounded).map_err(|_| invalid())
 }
 
-/// The quantity in whole units, rounded up.
-pub(crate) fn units(quantity: &Quantity) -> Result<i64, InvalidQuantity> {
-    let milli = milli(quantity)?;
-    Ok(milli.div_euclid(1000) + i64::from(milli.rem_euclid(1000) != 0))
-}
-
 /// The canonical text of thousandths: 2000 is `2`, 1500 is `1500m`.
 pub(crate) fn from_milli(milli: i64) -> Quantity {
     Quantity(if milli % 1000 == 0 { (milli / 1000).to_string() } else { format!("{milli}m") })
@@ -102,6 +96,5 @@ mod tests {
     fn thousandths_are_written_in_canonical_form() {
         assert_eq!(from_milli(2000).0, "2");
         assert_eq!(from_milli(1500).0, "1500m");
-        assert_eq!(units(&Quantity("1500m".to_owned())), Ok(2));
     }
 }

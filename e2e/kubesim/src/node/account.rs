@@ -35,7 +35,7 @@ pub(super) enum Error {
 
 /// Lifetime asked for; the token is renewed after four fifths of it.
 const TOKEN_SECONDS: i64 = 3600;
-pub(super) const RENEW_AFTER: Duration = Duration::from_secs(2880);
+pub(super) const RENEW_AFTER: Duration = Duration::from_mins(48);
 
 /// Writes token, namespace, certificate and kubeconfig into `directory`.
 pub(super) async fn write(client: &Client, api: &ApiAddress, pod: &Pod, directory: &Path) -> Result<(), Error> {

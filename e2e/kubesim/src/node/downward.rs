@@ -80,7 +80,7 @@ fn subscript<'a>(path: &'a str, field: &str) -> Option<&'a str> {
 
 /// A map as a downward API file shows it: `key="value"` per line.
 fn lines(map: &BTreeMap<String, String>) -> String {
-    map.iter().map(|(key, value)| format!("{key}={value:?}\n")).collect()
+    map.iter().flat_map(|(key, value)| [key.clone(), "=".to_owned(), format!("{value:?}\n")]).collect()
 }
 
 #[cfg(test)]

@@ -12,13 +12,10 @@ pub(super) fn expand<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -
             out.push('$');
             rest = escaped;
         } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|after| after.split_once(')')) {
-            match lookup(name) {
-                Some(value) => out.push_str(value),
-                None => {
-                    out.push_str("$(");
-                    out.push_str(name);
-                    out.push(')');
-                }
+            if let Some(value) = lookup(name) {
+                out.push_str(value);
+            } else {
+                out.extend(["$(", name, ")"]);
             }
             rest = tail;
         } else {

@@ -166,17 +166,15 @@ impl Prober<'_> {
     }
 
     fn port(&self, port: &IntOrString) -> Option<u16> {
-        let number = match port {
-            IntOrString::Int(number) => *number,
-            IntOrString::String(name) => match name.parse() {
-                Ok(number) => number,
-                Err(_) => {
-                    let mut ports = self.container.ports.iter().flatten();
-                    ports.find(|port| port.name.as_deref() == Some(name))?.container_port
-                }
-            },
+        let named = |name: &str| {
+            let mut ports = self.container.ports.iter().flatten();
+            ports.find(|port| port.name.as_deref() == Some(name)).map(|port| port.container_port)
         };
-        u16::try_from(number).ok()
+        let number = match port {
+            IntOrString::Int(number) => Some(*number),
+            IntOrString::String(text) => text.parse().ok().or_else(|| named(text)),
+        };
+        u16::try_from(number?).ok()
     }
 
     async fn perform(&self, check: &Check, timeout: Duration) -> Result<(), String> {

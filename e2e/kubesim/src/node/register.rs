@@ -114,13 +114,12 @@ pub(super) async fn beat(client: Client, config: NodeConfig, server: SocketAddr,
     loop {
         ticks.tick().await;
         let renewed = async {
-            let known = match nodes.get_opt(&config.name).await? {
-                Some(known) => known,
-                None => {
-                    register(&client, &config, server, address).await?;
-                    nodes.get(&config.name).await?
-                }
-            };
+            let mut known = nodes.get_opt(&config.name).await?;
+            if known.is_none() {
+                register(&client, &config, server, address).await?;
+                known = nodes.get_opt(&config.name).await?;
+            }
+            let Some(known) = known else { return Ok(()) };
             renew_lease(&client, &config, &known).await
         };
         if let Err(error) = renewed.await {

@@ -57,13 +57,14 @@ fn phase(spec: &PodSpec, board: &Board) -> &'static str {
     if !board.main.values().all(created) || board.main.is_empty() {
         return "Pending";
     }
-    let all_ended = board.main.values().all(|view| view.ended().is_some());
-    match (all_ended && !restarts_always(spec), board.main.values().any(failed)) {
-        (false, _) => "Running",
-        (true, false) => "Succeeded",
-        (true, true) if never => "Failed",
-        // A failed container that is about to restart.
-        (true, true) => "Running",
+    // A container that failed restarts unless the policy says never, and so does every one if it says always.
+    let rests = |view: &View| view.ended().is_some_and(|ended| never || ended.exit.code == 0);
+    if restarts_always(spec) || !board.main.values().all(rests) {
+        "Running"
+    } else if board.main.values().any(failed) {
+        "Failed"
+    } else {
+        "Succeeded"
     }
 }
 
@@ -84,7 +85,7 @@ fn statuses(containers: &[Container], views: &BTreeMap<String, View>) -> Vec<Con
             image,
             container_id: id,
             state: Some(container_state(&view.state)),
-            last_state: Some(view.last.as_ref().map(|ended| terminated(ended)).unwrap_or_default()),
+            last_state: Some(view.last.as_ref().map(terminated).unwrap_or_default()),
             ready: view.ready,
             started: Some(view.started),
             restart_count: view.restarts,

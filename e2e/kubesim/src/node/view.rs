@@ -54,10 +54,6 @@ impl View {
         Self { state, last: None, restarts: 0, started: false, ready: false }
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        matches!(self.state, State::Running { .. })
-    }
-
     pub(super) fn ended(&self) -> Option<&Ended> {
         match &self.state {
             State::Ended(ended) => Some(ended),

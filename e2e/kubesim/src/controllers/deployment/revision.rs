@@ -1,4 +1,4 @@
-//! Which ReplicaSet belongs to the template of today, and the numbering of those before it.
+//! Which `ReplicaSet` belongs to the template of today, and the numbering of those before it.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use kube::ResourceExt;
 
 /// Label that keeps the pods of one template apart from those of the next.
 pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
-/// Annotation on Deployment and ReplicaSet; `kubectl rollout history` and `undo` read it.
+/// Annotation on Deployment and `ReplicaSet`; `kubectl rollout history` and `undo` read it.
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
-/// Annotation on a ReplicaSet that became current again: the numbers it had before.
+/// Annotation on a `ReplicaSet` that became current again: the numbers it had before.
 pub(super) const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
-/// Annotation on a ReplicaSet: the size of the Deployment when it was last scaled. A difference tells a change of
+/// Annotation on a `ReplicaSet`: the size of the Deployment when it was last scaled. A difference tells a change of
 /// size from a step of a rollout.
 pub(super) const DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
-/// Annotation on a ReplicaSet: the desired size plus surge.
+/// Annotation on a `ReplicaSet`: the desired size plus surge.
 pub(super) const MAX_REPLICAS: &str = "deployment.kubernetes.io/max-replicas";
 
 /// The set made from the current template; the oldest if there are several.

@@ -1,8 +1,8 @@
-//! The arithmetic of a rollout: how many pods the new and the old ReplicaSets should have next.
+//! The arithmetic of a rollout: how many pods the new and the old `ReplicaSets` should have next.
 
 use k8s_openapi::{api::apps::v1::DeploymentSpec, apimachinery::pkg::util::intstr::IntOrString};
 
-/// What a ReplicaSet asks for and what of it serves.
+/// What a `ReplicaSet` asks for and what of it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Size {
     pub(super) replicas: i32,
@@ -33,6 +33,7 @@ impl Margin {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Rounding {
     Up,
     Down,
@@ -53,7 +54,7 @@ fn resolve(value: &IntOrString, total: i32, rounding: Rounding) -> i32 {
     }
 }
 
-/// The size of the new ReplicaSet: as much as the surge leaves room for, never above the desired size.
+/// The size of the new `ReplicaSet`: as much as the surge leaves room for, never above the desired size.
 /// With 3 desired, surge 1 and 3 old pods the new one gets 1.
 pub(super) fn grow_new(desired: i32, margin: Margin, new: Size, old: &[Size]) -> i32 {
     if new.replicas >= desired {
@@ -64,7 +65,7 @@ pub(super) fn grow_new(desired: i32, margin: Margin, new: Size, old: &[Size]) ->
     new.replicas + room.min(desired - new.replicas)
 }
 
-/// The sizes of the old ReplicaSets (oldest first): first pods that do not serve go, then as many that do as the
+/// The sizes of the old `ReplicaSets` (oldest first): first pods that do not serve go, then as many that do as the
 /// available ones exceed the minimum.
 pub(super) fn shrink_old(desired: i32, margin: Margin, new: Size, old: &[Size]) -> Vec<i32> {
     let mut sizes: Vec<i32> = old.iter().map(|size| size.replicas).collect();
@@ -90,7 +91,7 @@ pub(super) fn shrink_old(desired: i32, margin: Margin, new: Size, old: &[Size]) 
     sizes
 }
 
-/// Spreads a change of the desired size over ReplicaSets in the middle of a rollout, in proportion to their sizes, so
+/// Spreads a change of the desired size over `ReplicaSets` in the middle of a rollout, in proportion to their sizes, so
 /// that the risk stays as it was. `sizes` are the current ones, largest first as the remainder goes to the first;
 /// `allowed` is the desired size plus surge, or 0 when the Deployment goes to 0.
 pub(super) fn spread(sizes: &[i32], allowed: i32) -> Vec<i32> {

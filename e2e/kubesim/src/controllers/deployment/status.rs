@@ -172,7 +172,7 @@ fn progress(
         set_condition(conditions, condition(KIND, false, "ProgressDeadlineExceeded", message), *now);
         return None;
     }
-    Some(deadline - waited)
+    Some(deadline.saturating_sub(waited))
 }
 
 fn replica_failure(sets: &[Arc<ReplicaSet>], conditions: &mut Vec<DeploymentCondition>, now: Timestamp) {

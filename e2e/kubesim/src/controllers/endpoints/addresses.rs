@@ -78,9 +78,8 @@ fn backend(pod: &Pod, ip: String, publish_all: bool) -> Backend {
 fn resolve(port: &ServicePort, pod: &Pod) -> Option<Port> {
     let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
     let number = match &port.target_port {
-        None => port.port,
         // An unset target port may be written as 0.
-        Some(IntOrString::Int(0)) => port.port,
+        None | Some(IntOrString::Int(0)) => port.port,
         Some(IntOrString::Int(number)) => *number,
         Some(IntOrString::String(text)) => match text.parse() {
             Ok(number) => number,
@@ -111,6 +110,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
     fn service(spec: Value) -> Service {
         serde_json::from_value(json!({"metadata": {"name": "web", "namespace": "ns"}, "spec": spec})).unwrap()
     }

@@ -110,11 +110,6 @@ impl Graph {
         self.nodes.iter().filter(|(_, node)| node.kind == kind).map(|(uid, _)| uid.clone()).collect()
     }
 
-    /// Everything, after the set of kinds has changed.
-    pub(super) fn all(&self) -> Vec<Uid> {
-        self.nodes.keys().cloned().collect()
-    }
-
     fn unlink(&mut self, owner: &str, dependant: &str) {
         if let Some(dependants) = self.dependants.get_mut(owner) {
             dependants.remove(dependant);

@@ -65,8 +65,8 @@ pub(super) enum Limit {
     WithinRange,
     TooFewReplicas,
     TooManyReplicas,
-    ScaleUpLimit,
-    ScaleDownLimit,
+    UpTooFast,
+    DownTooFast,
 }
 
 /// The count to set and what led to it.
@@ -136,14 +136,14 @@ impl Behavior {
         if desired > current {
             let fastest = self.up.highest(current, memory, now).max(current);
             let (allowed, limit) =
-                if max > fastest { (fastest, Limit::ScaleUpLimit) } else { (max, Limit::TooManyReplicas) };
+                if max > fastest { (fastest, Limit::UpTooFast) } else { (max, Limit::TooManyReplicas) };
             if desired > allowed {
                 return (allowed, limit);
             }
         } else if desired < current {
             let fastest = self.down.lowest(current, memory, now).min(current);
             let (allowed, limit) =
-                if min < fastest { (fastest, Limit::ScaleDownLimit) } else { (min, Limit::TooFewReplicas) };
+                if min < fastest { (fastest, Limit::DownTooFast) } else { (min, Limit::TooFewReplicas) };
             if desired < allowed {
                 return (allowed, limit);
             }
@@ -208,6 +208,7 @@ impl Rules {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Rounding {
     Up,
     Down,
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn by_default_up_is_immediate_and_doubles_or_adds_four_every_fifteen_seconds() {
         let mut script = Script::new(1, json!({}));
-        assert_eq!(script.at(0, 60), Decision { replicas: 5, stability: Stability::Ready, limit: Limit::ScaleUpLimit });
+        assert_eq!(script.at(0, 60), Decision { replicas: 5, stability: Stability::Ready, limit: Limit::UpTooFast });
         assert_eq!(script.at(5, 60).replicas, 5);
         assert_eq!(script.at(15, 60).replicas, 10);
         assert_eq!(script.at(30, 60).replicas, 20);
@@ -336,10 +337,7 @@ mod tests {
             "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}],
         }});
         let mut script = Script::new(5, rules);
-        assert_eq!(
-            script.at(0, 1),
-            Decision { replicas: 4, stability: Stability::Ready, limit: Limit::ScaleDownLimit }
-        );
+        assert_eq!(script.at(0, 1), Decision { replicas: 4, stability: Stability::Ready, limit: Limit::DownTooFast });
         assert_eq!(script.at(30, 1).replicas, 4);
         assert_eq!(script.at(60, 1).replicas, 3);
     }

@@ -79,10 +79,10 @@ impl Conditions {
             Limit::TooManyReplicas => {
                 ("TooManyReplicas", "the desired replica count is more than the maximum replica count")
             }
-            Limit::ScaleUpLimit => {
+            Limit::UpTooFast => {
                 ("ScaleUpLimit", "the desired replica count is increasing faster than the maximum scale rate")
             }
-            Limit::ScaleDownLimit => {
+            Limit::DownTooFast => {
                 ("ScaleDownLimit", "the desired replica count is decreasing faster than the maximum scale rate")
             }
         };
@@ -124,7 +124,7 @@ mod tests {
         let first = conditions.into_list();
         let mut conditions = Conditions::new(Some(&first), at(20));
         conditions.set(Kind::ScalingActive, true, "ValidMetricFound", "still fine");
-        conditions.limit(Limit::ScaleUpLimit);
+        conditions.limit(Limit::UpTooFast);
         let second = conditions.into_list();
         assert_eq!(second[0].last_transition_time, Some(Time(at(10))));
         assert_eq!(second[0].message.as_deref(), Some("still fine"));

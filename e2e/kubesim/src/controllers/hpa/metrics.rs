@@ -206,6 +206,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
     fn source(target: serde_json::Value) -> ExternalMetricSource {
         serde_json::from_value(json!({
             "metric": {"name": "wva_desired_replicas", "selector": {"matchLabels": {"variant_name": "a"}}},

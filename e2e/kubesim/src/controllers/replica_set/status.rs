@@ -1,4 +1,4 @@
-//! What a ReplicaSet reports about its pods.
+//! What a `ReplicaSet` reports about its pods.
 
 use std::time::Duration;
 

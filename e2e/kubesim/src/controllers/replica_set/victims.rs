@@ -1,7 +1,8 @@
-//! Which pods go first when a ReplicaSet shrinks.
+//! Which pods go first when a `ReplicaSet` shrinks.
 
 use std::{cmp::Ordering, collections::HashMap};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
@@ -48,7 +49,7 @@ fn deletion_cost(pod: &Pod) -> i32 {
     pod.annotations().get(DELETION_COST).and_then(|cost| cost.parse().ok()).unwrap_or_default()
 }
 
-fn later_first<T: Ord>(a: Option<T>, b: Option<T>) -> Ordering {
+fn later_first(a: Option<Timestamp>, b: Option<Timestamp>) -> Ordering {
     b.cmp(&a)
 }
 

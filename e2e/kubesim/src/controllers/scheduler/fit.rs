@@ -217,6 +217,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
     fn node(spec: Value) -> Node {
         serde_json::from_value(json!({
             "metadata": {"name": "a100-0", "labels": {"nvidia.com/gpu.product": "NVIDIA-A100-PCIE-80GB", "rank": "7"}},
@@ -229,6 +230,7 @@ mod tests {
         .unwrap()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
     fn pod(spec: Value) -> Pod {
         let mut value = json!({"containers": [{"name": "c"}]});
         value.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
