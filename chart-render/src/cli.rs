@@ -24,6 +24,7 @@ enum Command {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of helm's command")]
 struct Template {
     /// Name of the release.
     release: String,
