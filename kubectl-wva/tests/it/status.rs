@@ -91,11 +91,14 @@ fn headers_can_be_left_out() {
     assert!(text.starts_with("models  llama-a100-va  "), "{text}");
 }
 
-#[test]
-fn a_table_fits_the_terminal() {
-    let text = printed(&healthy(), Format::Table, Some(100));
+#[rstest]
+#[case::narrow(100, false)]
+#[case::wide_enough_for_names(140, true)]
+fn a_table_fits_the_terminal_and_names_stay_whole_where_they_can(#[case] width: u16, #[case] whole: bool) {
+    let text = printed(&healthy(), Format::Table, Some(width));
     let table = text.split("\n\n").nth(1).unwrap();
-    assert!(table.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(table.lines().all(|line| line.chars().count() <= width.into()), "{text}");
+    assert_eq!(table.contains("llama-a100-decode"), whole, "{text}");
 }
 
 #[test]
