@@ -20,11 +20,10 @@ fn rendered(set: &[&str]) -> Rendered {
 }
 
 fn one<'a>(rendered: &'a Rendered, kind: &str, suffix: &str) -> &'a Manifest {
-    let mut found =
-        rendered.manifests.iter().filter(|manifest| manifest.kind() == kind && manifest.name().ends_with(suffix));
-    let first = found.next().unwrap_or_else(|| panic!("no {kind} *{suffix}"));
-    assert!(found.next().is_none(), "several {kind} *{suffix}");
-    first
+    let matches = |manifest: &&Manifest| manifest.kind() == kind && manifest.name().ends_with(suffix);
+    let found: Vec<&Manifest> = rendered.manifests.iter().filter(matches).collect();
+    assert_eq!(found.len(), 1, "{kind} *{suffix}");
+    found[0]
 }
 
 fn container(rendered: &Rendered) -> Json {

@@ -17,10 +17,7 @@ pub(crate) fn test_chart(name: &str) -> PathBuf {
 /// Runs helm.
 pub(crate) fn helm(arguments: &[String]) -> Output {
     let program = env::var_os("HELM").unwrap_or_else(|| "helm".into());
-    Command::new(&program)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("run {}: {error}; `make test` provides helm, or set HELM", program.display()))
+    Command::new(program).args(arguments).output().expect("run helm: `make test` provides it, or set HELM to its path")
 }
 
 /// Runs this crate's program.
