@@ -26,6 +26,7 @@ mod log_file;
 mod log_reader;
 mod log_store;
 mod paths;
+mod pod_context;
 mod probe;
 mod process;
 mod reaper;

@@ -5,6 +5,7 @@
 //! because its owners are missing, the server is asked, since a kind may not be watched yet.
 
 mod graph;
+mod news;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,25 +13,20 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream::BoxStream};
-use k8s_openapi::{
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
-};
+use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Resource,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
-    core::PartialObjectMeta,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event},
-    },
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tracing::{debug, warn};
 
-use self::graph::{Action, Graph, KindIndex, Node, Uid};
+use self::{
+    graph::{Action, Graph, KindIndex, Node, Uid},
+    news::{News, definitions, watch},
+};
 use super::{
     Context,
     catalog::{self, Listed},
@@ -46,14 +42,6 @@ enum Error {
     Delete { kind: String, namespace: String, name: String, source: kube::Error },
     #[error("updating {kind} {namespace}/{name}: {source}")]
     Update { kind: String, namespace: String, name: String, source: kube::Error },
-}
-
-/// What the watches tell.
-enum News {
-    Present(KindIndex, Uid, Box<ObjectMeta>),
-    Gone(Uid),
-    /// A complete list: objects of the kind that are not in it are gone.
-    Listed(KindIndex, Vec<(Uid, ObjectMeta)>),
 }
 
 struct Collector {
@@ -75,7 +63,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
     let (news, mut incoming) = mpsc::unbounded_channel();
-    let mut definitions = definitions(&ctx);
+    let mut definitions = definitions(&ctx.client);
     let mut collector = Collector {
         ctx,
         kinds: Vec::new(),
@@ -107,12 +95,6 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// Ticks whenever a custom kind comes, changes or goes.
-fn definitions(ctx: &Context) -> BoxStream<'static, ()> {
-    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(ctx.client.clone());
-    watcher::watcher(api, watcher::Config::default()).default_backoff().map(|_| ()).boxed()
 }
 
 impl Collector {
@@ -298,38 +280,4 @@ impl Collector {
 fn same_group(a: &str, b: &str) -> bool {
     let group = |version: &str| version.rsplit_once('/').map(|(group, _)| group.to_owned()).unwrap_or_default();
     group(a) == group(b)
-}
-
-async fn watch(client: kube::Client, resource: ApiResource, kind: KindIndex, news: mpsc::UnboundedSender<News>) {
-    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &resource);
-    let mut events = watcher::watcher(api, watcher::Config::default()).default_backoff().boxed();
-    let mut listing = Vec::new();
-    while let Some(event) = events.next().await {
-        let told = match event {
-            Ok(Event::Init) => {
-                listing.clear();
-                continue;
-            }
-            Ok(Event::InitApply(object)) => {
-                listing.extend(object.metadata.uid.clone().map(|uid| (uid, object.metadata)));
-                continue;
-            }
-            Ok(Event::InitDone) => News::Listed(kind, std::mem::take(&mut listing)),
-            Ok(Event::Apply(object)) => match object.metadata.uid.clone() {
-                Some(uid) => News::Present(kind, uid, Box::new(object.metadata)),
-                None => continue,
-            },
-            Ok(Event::Delete(object)) => match object.metadata.uid {
-                Some(uid) => News::Gone(uid),
-                None => continue,
-            },
-            Err(error) => {
-                debug!(kind = resource.kind, %error, "Watch for garbage collection failed, trying again");
-                continue;
-            }
-        };
-        if news.send(told).is_err() {
-            return;
-        }
-    }
 }

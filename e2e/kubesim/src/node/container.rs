@@ -13,12 +13,12 @@ use super::{
     images::Program,
     log_file::LogWriter,
     log_store::LogKey,
+    pod_context::PodContext,
     probe::{Finding, Kind, Prober},
     process::{self, Exit, Invocation, Process},
     sources::{self, Sources},
     view::{Board, Ended, State, View},
     volumes,
-    worker::PodContext,
 };
 use crate::machinery::events::Severity;
 

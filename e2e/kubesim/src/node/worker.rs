@@ -1,18 +1,12 @@
 //! The life of one pod on a node: set up, run, report, stop, remove.
 
-use std::{
-    collections::BTreeMap,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, ResourceExt,
     api::{DeleteParams, PostParams, Preconditions},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -21,8 +15,7 @@ use tracing::{debug, warn};
 use super::{
     Agent, account,
     container::{Role, Supervisor},
-    downward,
-    ip_pool::PodIp,
+    pod_context::PodContext,
     sources::{self, Sources},
     status,
     view::{Board, View},
@@ -33,98 +26,8 @@ use crate::{
     machinery::{events::Severity, key::Key, work_queue::Failure},
 };
 
-/// What everything that works on a pod needs to know of it.
-pub(super) struct PodContext {
-    pod: Arc<Pod>,
-    ip: PodIp,
-    directory: PathBuf,
-    /// Set once the volumes are in place.
-    places: OnceLock<BTreeMap<String, PathBuf>>,
-    /// The grace period, once the pod is told to stop.
-    stop: watch::Sender<Option<Duration>>,
-}
-
 /// How often what could not be set up or written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-impl PodContext {
-    pub(super) fn name(&self) -> String {
-        self.pod.name_any()
-    }
-
-    pub(super) fn namespace(&self) -> String {
-        self.pod.namespace().unwrap_or_default()
-    }
-
-    pub(super) fn uid(&self) -> String {
-        self.pod.uid().unwrap_or_default()
-    }
-
-    pub(super) fn reference(&self) -> ObjectReference {
-        self.pod.object_ref(&())
-    }
-
-    pub(super) fn ip(&self) -> Ipv4Addr {
-        self.ip.address()
-    }
-
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    pub(super) fn account_directory(&self) -> PathBuf {
-        self.directory.join("serviceaccount")
-    }
-
-    pub(super) fn places(&self) -> &BTreeMap<String, PathBuf> {
-        static NONE: BTreeMap<String, PathBuf> = BTreeMap::new();
-        self.places.get().unwrap_or(&NONE)
-    }
-
-    pub(super) fn facts<'a>(&'a self, agent: &'a Agent) -> downward::Facts<'a> {
-        downward::Facts { pod: &self.pod, pod_ip: self.ip(), host_ip: agent.address, allocatable: &agent.allocatable }
-    }
-
-    fn spec(&self) -> Option<&PodSpec> {
-        self.pod.spec.as_ref()
-    }
-
-    pub(super) fn restart_policy(&self) -> &str {
-        self.spec().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always")
-    }
-
-    /// The grace period of the manifest.
-    pub(super) fn grace(&self) -> Duration {
-        let seconds = self.spec().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(30);
-        Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
-    }
-
-    /// A name for one run of one container.
-    pub(super) fn instance_id(&self, container: &str, run: u32) -> String {
-        format!("{}/{container}/{run}", self.uid())
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop.borrow().is_some()
-    }
-
-    /// Waits until the pod is told to stop; returns the grace period.
-    pub(super) async fn stopped(&self) -> Duration {
-        let mut stop = self.stop.subscribe();
-        // The sender lives in `self`.
-        stop.wait_for(Option::is_some).await.ok().and_then(|grace| *grace).unwrap_or_default()
-    }
-
-    fn tell_to_stop(&self, grace: Duration) {
-        self.stop.send_if_modified(|known| {
-            let shorter = known.is_none_or(|known| grace < known);
-            if shorter {
-                *known = Some(grace);
-            }
-            shorter
-        });
-    }
-}
 
 /// Where the object of a pod stands.
 #[derive(Debug, Clone)]
@@ -142,7 +45,7 @@ pub(super) async fn run(agent: Arc<Agent>, pod: Arc<Pod>, mut wishes: watch::Rec
         return;
     };
     let directory = agent.work_dir.join("pods").join(pod.uid().unwrap_or_default());
-    let context = Arc::new(PodContext { pod, ip, directory, places: OnceLock::new(), stop: watch::Sender::new(None) });
+    let context = Arc::new(PodContext::new(pod, ip, directory));
     let board = watch::Sender::new(blank_board(&context));
     let mut seen = board.subscribe();
     let mut lifecycle = JoinSet::new();
@@ -214,7 +117,7 @@ fn blank_board(context: &PodContext) -> Board {
 async fn live(agent: Arc<Agent>, context: Arc<PodContext>, board: watch::Sender<Board>) {
     let Some(spec) = context.spec() else { return };
     // A pod that ran to its end before the agent started.
-    if pods::is_finished(&context.pod) || context.pod.metadata.deletion_timestamp.is_some() {
+    if pods::is_finished(context.pod()) || context.pod().metadata.deletion_timestamp.is_some() {
         return;
     }
     while let Err(message) = set_up(&agent, &context, spec).await {
@@ -244,28 +147,27 @@ async fn live(agent: Arc<Agent>, context: Arc<PodContext>, board: watch::Sender<
 /// Writes identity and volumes.
 async fn set_up(agent: &Agent, context: &PodContext, spec: &PodSpec) -> Result<(), String> {
     let account = context.account_directory();
-    let written = account::write(&agent.client, &agent.api, &context.pod, &account).await;
+    let written = account::write(&agent.client, &agent.api, context.pod(), &account).await;
     written.map_err(|error| error.to_string())?;
     let sources = Sources::read(&agent.client, &context.namespace(), sources::of_volumes(spec)).await;
     let sources = sources.map_err(|error| error.to_string())?;
-    let directory = context.directory.join("volumes");
+    let directory = context.directory().join("volumes");
     let places = volumes::materialise(spec, &context.facts(agent), &sources, &account, &directory);
-    // Set up only once.
-    let _ = context.places.set(places.map_err(|error| error.to_string())?);
+    context.set_places(places.map_err(|error| error.to_string())?);
     Ok(())
 }
 
 async fn renew(agent: &Agent, context: &PodContext) {
     let account = context.account_directory();
-    if let Err(error) = account::write(&agent.client, &agent.api, &context.pod, &account).await {
+    if let Err(error) = account::write(&agent.client, &agent.api, context.pod(), &account).await {
         warn!(pod = context.name(), %error, "Service account token not renewed");
     }
 }
 
 /// Writes the status if it differs from what the cache shows; false if that has to be tried again.
 async fn publish(agent: &Agent, context: &PodContext, board: &Board) -> bool {
-    let key = Key::of(context.pod.as_ref());
-    let Some(latest) = agent.pods.get(&key).filter(|latest| latest.uid() == context.pod.uid()) else { return true };
+    let key = Key::of(context.pod());
+    let Some(latest) = agent.pods.get(&key).filter(|latest| latest.uid() == context.pod().uid()) else { return true };
     if pods::is_finished(&latest) && !board.main.values().any(|view| view.ended().is_some()) {
         // Its end was reported by an earlier agent, and nothing ran since.
         return true;
@@ -293,10 +195,10 @@ async fn publish(agent: &Agent, context: &PodContext, board: &Board) -> bool {
 
 /// Frees what the pod had, then lets its object go.
 async fn remove(agent: &Agent, context: Arc<PodContext>, leaving: bool) {
-    let (namespace, name, uid) = (context.namespace(), context.name(), context.pod.uid());
+    let (namespace, name, uid) = (context.namespace(), context.name(), context.pod().uid());
     agent.logs.forget_pod(&namespace, &name);
-    if let Err(error) = std::fs::remove_dir_all(&context.directory) {
-        debug!(directory = %context.directory.display(), %error, "Pod directory not removed");
+    if let Err(error) = std::fs::remove_dir_all(context.directory()) {
+        debug!(directory = %context.directory().display(), %error, "Pod directory not removed");
     }
     drop(context);
     if leaving {

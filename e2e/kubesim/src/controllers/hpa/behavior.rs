@@ -43,7 +43,8 @@ enum Amount {
 /// What an autoscaler remembers from one evaluation to the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Memory {
-    recommendations: Vec<(Timestamp, i32)>,
+    /// `None` before the first evaluation.
+    recommendations: Option<Vec<(Timestamp, i32)>>,
     /// Replicas added and removed, by time.
     ups: Vec<(Timestamp, i32)>,
     downs: Vec<(Timestamp, i32)>,
@@ -116,12 +117,13 @@ impl Behavior {
     /// scale-down window; between the two the current count stays.
     fn stabilize(&self, memory: &mut Memory, current: i32, recommendation: i32, now: Timestamp) -> (i32, Stability) {
         let longest = self.up.window.max(self.down.window);
-        memory.recommendations.retain(|(at, _)| age(*at, now) < longest);
-        let within =
-            |window| memory.recommendations.iter().filter(move |(at, _)| age(*at, now) < window).map(|(_, n)| *n);
+        // A new autoscaler starts with the size it finds: it must not shrink what it knows nothing about at once.
+        let recommendations = memory.recommendations.get_or_insert_with(|| vec![(now, current)]);
+        recommendations.retain(|(at, _)| age(*at, now) < longest);
+        let within = |window| recommendations.iter().filter(move |(at, _)| age(*at, now) < window).map(|(_, n)| *n);
         let lowest = within(self.up.window).fold(recommendation, i32::min);
         let highest = within(self.down.window).fold(recommendation, i32::max);
-        memory.recommendations.push((now, recommendation));
+        recommendations.push((now, recommendation));
         let stabilized = current.max(lowest).min(highest);
         let stability = match stabilized.cmp(&recommendation) {
             std::cmp::Ordering::Less => Stability::ScaleUpStabilized,
@@ -314,6 +316,12 @@ mod tests {
         );
         assert_eq!(script.at(299, 2).replicas, 10);
         assert_eq!(script.at(300, 2).replicas, 2);
+    }
+
+    #[test]
+    fn a_new_autoscaler_does_not_shrink_at_once_but_grows_at_once() {
+        assert_eq!(Script::new(5, json!({})).at(0, 1).replicas, 5);
+        assert_eq!(Script::new(5, json!({})).at(0, 7).replicas, 7);
     }
 
     #[test]
