@@ -1,0 +1,17 @@
+//! A whole cluster with real processes: what a user of the embedded cluster sees of its workloads.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "cluster_suite/autoscaling.rs"]
+mod autoscaling;
+#[path = "cluster_suite/binary.rs"]
+mod binary;
+#[path = "cluster_suite/deletion.rs"]
+mod deletion;
+#[path = "cluster_suite/deployments.rs"]
+mod deployments;
+#[path = "cluster_suite/fixture.rs"]
+mod fixture;
+#[path = "cluster_suite/pods.rs"]
+mod pods;
+#[path = "cluster_suite/services.rs"]
+mod services;

@@ -1,0 +1,78 @@
+//! The `kubesim` program.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use assert_cmd::cargo::cargo_bin;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, Config,
+    api::PostParams,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use crate::fixture::{NAMESPACE, eventually, forever, marker, pod, processes, shell};
+
+/// The program with one pod running in it.
+async fn start(marker: &str, kubeconfig: &Path) -> Child {
+    let mut program = Command::new(cargo_bin!("kubesim"))
+        .args(["--node", "name=plain", "--image", "example/shell=/bin/sh", "--kubeconfig-out"])
+        .arg(kubeconfig)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.expect("it announces itself");
+    assert_eq!(line.unwrap().unwrap(), format!("export KUBECONFIG={}", kubeconfig.display()));
+    let file = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(Client::try_from(config).unwrap(), NAMESPACE);
+    let object = serde_json::from_value(pod("p", &shell(&forever(marker)))).unwrap();
+    pods.create(&PostParams::default(), &object).await.unwrap();
+    eventually("running", async || processes(marker) == 1).await;
+    program
+}
+
+fn send(program: &Child, signal: Signal) {
+    kill(Pid::from_raw(program.id().unwrap().try_into().unwrap()), signal).unwrap();
+}
+
+#[tokio::test]
+async fn an_interrupt_stops_everything_and_succeeds() {
+    let (marker, directory) = (marker(), tempfile::tempdir().unwrap());
+    let mut program = start(&marker, &directory.path().join("kubeconfig")).await;
+    send(&program, Signal::SIGINT);
+    let status = tokio::time::timeout(Duration::from_secs(10), program.wait()).await.expect("it stops").unwrap();
+    assert!(status.success());
+    assert_eq!(processes(&marker), 0);
+}
+
+#[tokio::test]
+async fn even_a_killed_cluster_leaves_no_process_behind() {
+    let (marker, directory) = (marker(), tempfile::tempdir().unwrap());
+    let mut program = start(&marker, &directory.path().join("kubeconfig")).await;
+    send(&program, Signal::SIGKILL);
+    program.wait().await.unwrap();
+    eventually("without processes", async || processes(&marker) == 0).await;
+}
+
+#[test]
+fn bad_flags_are_explained() {
+    let run = |args: &[&str]| {
+        let output = std::process::Command::new(cargo_bin!("kubesim")).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(run(&["--node", "gpus=4"]).contains("a node description needs a name"));
+    assert!(run(&["--image", "nginx"]).contains("write REPOSITORY=PROGRAM"));
+    assert!(run(&["--hpa-sync-period", "15"]).contains("examples: 500ms, 15s, 2m"));
+    assert!(run(&["--hpa-sync-period", "0s"]).contains("above zero"));
+}
