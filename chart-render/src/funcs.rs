@@ -32,8 +32,40 @@ type Run = fn(&Call<'_>) -> Result<Value, Fault>;
 /// Name, fewest and most arguments (`None`: any number), implementation.
 type Entry = (&'static str, usize, Option<usize>, Run);
 
+/// Second names. Sprig's `must` forms differ from the plain ones only where those would crash, which is an error here
+/// in either form.
+const ALIASES: &[(&str, &str)] = &[
+    ("atoi", "int"),
+    ("mustAppend", "append"),
+    ("mustCompact", "compact"),
+    ("mustDeepCopy", "deepCopy"),
+    ("mustFirst", "first"),
+    ("mustHas", "has"),
+    ("mustInitial", "initial"),
+    ("mustLast", "last"),
+    ("mustMerge", "merge"),
+    ("mustMergeOverwrite", "mergeOverwrite"),
+    ("mustPrepend", "prepend"),
+    ("mustPush", "append"),
+    ("mustRegexFind", "regexFind"),
+    ("mustRegexReplaceAll", "regexReplaceAll"),
+    ("mustRest", "rest"),
+    ("mustReverse", "reverse"),
+    ("mustSlice", "slice"),
+    ("mustToJson", "toJson"),
+    ("mustToPrettyJson", "toPrettyJson"),
+    ("mustToRawJson", "toRawJson"),
+    ("mustToYaml", "toYaml"),
+    ("mustUniq", "uniq"),
+    ("mustWithout", "without"),
+    ("push", "append"),
+    ("trimall", "trimAll"),
+    ("tuple", "list"),
+    ("biggest", "max"),
+];
+
 static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
-    [
+    let mut table: HashMap<&str, Entry> = [
         compare::TABLE,
         dicts::TABLE,
         encoding::TABLE,
@@ -48,7 +80,13 @@ static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
     .into_iter()
     .flatten()
     .map(|entry| (entry.0, *entry))
-    .collect()
+    .collect();
+    for (alias, name) in ALIASES {
+        if let Some(entry) = table.get(name).copied() {
+            table.insert(alias, entry);
+        }
+    }
+    table
 });
 
 /// Whether Helm knows the function, whether or not we can run it.

@@ -44,9 +44,7 @@ pub(super) const TABLE: &[Entry] = &[
     }),
     ("dig", 3, None, dig),
     ("merge", 1, None, |call| merge_all(call, false)),
-    ("mustMerge", 1, None, |call| merge_all(call, false)),
     ("mergeOverwrite", 1, None, |call| merge_all(call, true)),
-    ("mustMergeOverwrite", 1, None, |call| merge_all(call, true)),
 ];
 
 fn dicts(call: &Call<'_>) -> Result<Vec<Dict>, Fault> {

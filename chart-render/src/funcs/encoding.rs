@@ -12,15 +12,11 @@ use crate::{numbers, yaml};
 
 pub(super) const TABLE: &[Entry] = &[
     ("toYaml", 1, Some(1), |call| text(yaml::to_yaml(&call.any(0).to_json()))),
-    ("mustToYaml", 1, Some(1), |call| text(yaml::to_yaml(&call.any(0).to_json()))),
     ("fromYaml", 1, Some(1), |call| Ok(from(yaml::parse(&call.str(0)?), Json::is_object))),
     ("fromYamlArray", 1, Some(1), |call| Ok(from_array(yaml::parse(&call.str(0)?)))),
     ("toJson", 1, Some(1), to_json),
-    ("mustToJson", 1, Some(1), to_json),
     ("toRawJson", 1, Some(1), |call| text(json(&call.any(0), None))),
-    ("mustToRawJson", 1, Some(1), |call| text(json(&call.any(0), None))),
     ("toPrettyJson", 1, Some(1), |call| text(escape_html(&json(&call.any(0), Some(0))))),
-    ("mustToPrettyJson", 1, Some(1), |call| text(escape_html(&json(&call.any(0), Some(0))))),
     ("fromJson", 1, Some(1), |call| Ok(from(parse_json(call)?, Json::is_object))),
     ("mustFromJson", 1, Some(1), |call| parse_json(call)?.map(wide).map_err(Fault::new)),
     ("fromJsonArray", 1, Some(1), |call| Ok(from_array(parse_json(call)?))),

@@ -9,7 +9,6 @@ use crate::value::Value;
 
 pub(super) const TABLE: &[Entry] = &[
     ("list", 0, None, |call| Ok(Value::list(call.arguments.to_vec()))),
-    ("tuple", 0, None, |call| Ok(Value::list(call.arguments.to_vec()))),
     ("first", 1, Some(1), |call| Ok(call.list(0)?.first().cloned().unwrap_or(Value::Nil))),
     ("last", 1, Some(1), |call| Ok(call.list(0)?.last().cloned().unwrap_or(Value::Nil))),
     ("rest", 1, Some(1), |call| Ok(Value::list(call.list(0)?.iter().skip(1).cloned().collect()))),
@@ -18,8 +17,6 @@ pub(super) const TABLE: &[Entry] = &[
         Ok(Value::list(items[..items.len().saturating_sub(1)].to_vec()))
     }),
     ("append", 2, Some(2), append),
-    ("push", 2, Some(2), append),
-    ("mustAppend", 2, Some(2), append),
     ("prepend", 2, Some(2), |call| {
         Ok(Value::list(std::iter::once(call.any(1)).chain(call.list(0)?.iter().cloned()).collect()))
     }),

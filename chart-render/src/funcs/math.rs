@@ -13,7 +13,6 @@ pub(super) const TABLE: &[Entry] = &[
     ("div", 2, Some(2), |call| divide(call, i64::checked_div)),
     ("mod", 2, Some(2), |call| divide(call, i64::checked_rem)),
     ("max", 1, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).max().unwrap_or(0)))),
-    ("biggest", 1, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).max().unwrap_or(0)))),
     ("min", 1, None, |call| Ok(Value::Int64(call.arguments.iter().map(to_int64).min().unwrap_or(0)))),
     ("addf", 0, None, |call| Ok(Value::Float(call.arguments.iter().map(to_float64).sum()))),
     ("mulf", 1, None, |call| Ok(Value::Float(call.arguments.iter().map(to_float64).product()))),

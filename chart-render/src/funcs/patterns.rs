@@ -14,13 +14,11 @@ pub(super) const TABLE: &[Entry] = &[
     }),
     ("mustRegexMatch", 2, Some(2), |call| Ok(Value::Bool(pattern(call)?.is_match(&call.str(1)?)))),
     ("regexFind", 2, Some(2), find),
-    ("mustRegexFind", 2, Some(2), find),
     ("regexFindAll", 3, Some(3), |call| {
         let (value, limit) = (call.str(1)?, limit(call.int(2)?));
         Ok(Value::list(pattern(call)?.find_iter(&value).take(limit).map(|found| Value::str(found.as_str())).collect()))
     }),
     ("regexReplaceAll", 3, Some(3), |call| text(pattern(call)?.replace_all(&call.str(1)?, &*call.str(2)?))),
-    ("mustRegexReplaceAll", 3, Some(3), |call| text(pattern(call)?.replace_all(&call.str(1)?, &*call.str(2)?))),
     ("regexReplaceAllLiteral", 3, Some(3), |call| {
         let replacement = call.str(2)?;
         text(pattern(call)?.replace_all(&call.str(1)?, regex::NoExpand(&replacement)))

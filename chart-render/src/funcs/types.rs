@@ -15,7 +15,6 @@ pub(super) const TABLE: &[Entry] = &[
     }),
     ("deepEqual", 2, Some(2), |call| Ok(Value::Bool(call.any(0).deep_equal(&call.any(1))))),
     ("deepCopy", 1, Some(1), |call| Ok(call.any(0).deep_copy())),
-    ("mustDeepCopy", 1, Some(1), |call| Ok(call.any(0).deep_copy())),
     ("int", 1, Some(1), |call| Ok(Value::Int(to_int64(&call.any(0))))),
     ("int64", 1, Some(1), |call| Ok(Value::Int64(to_int64(&call.any(0))))),
     ("float64", 1, Some(1), |call| Ok(Value::Float(to_float64(&call.any(0))))),

@@ -5,7 +5,14 @@
 use crate::fault::Fault;
 
 pub(super) const NAMES: &[&str] = &[
+    "abbrevboth",
     "ago",
+    "b32dec",
+    "b32enc",
+    "mustRegexFindAll",
+    "mustRegexReplaceAllLiteral",
+    "mustRegexSplit",
+    "sha1sum",
     "bcrypt",
     "buildCustomCert",
     "call",
@@ -72,7 +79,6 @@ pub(super) const NAMES: &[&str] = &[
     "js",
     "toDecimal",
     "seq",
-    "typeIsLikeAny",
 ];
 
 pub(super) fn refuse(name: &str) -> Fault {
