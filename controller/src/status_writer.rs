@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use wva_api::{VariantAutoscaling, VariantAutoscalingStatus};
 
+use crate::api_error;
 use crate::index::ObjectKey;
 use crate::leader::Leadership;
 use crate::metrics::{StatusMetrics, WriteOutcome};
@@ -63,7 +64,7 @@ pub struct StatusWriter {
 enum Error {
     #[error("no answer within the time limit")]
     TimedOut,
-    #[error("{0}")]
+    #[error("{}", api_error::words(.0))]
     Api(#[source] Box<kube::Error>),
 }
 
@@ -169,7 +170,12 @@ impl StatusWriter {
                 // Refused for good: the same status would be refused again.
                 let refused = [400, 403, 422].iter().any(|code| is_code(&error, *code));
                 if !gone {
-                    tracing::warn!(variant = variant.name, namespace = variant.namespace, %error, "Cannot write status");
+                    tracing::warn!(
+                        variant = variant.name,
+                        namespace = variant.namespace,
+                        error = api_error::words(&error),
+                        "Cannot write status"
+                    );
                 }
                 !gone && !refused
             }

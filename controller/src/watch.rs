@@ -6,18 +6,18 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod as ApiPod};
 use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
-use kube::runtime::utils::Backoff;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use wva_api::{Scope, VariantAutoscaling};
 
+use crate::api_error;
 use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Variant, convert};
 use crate::readiness::Gate;
 use crate::shared::Shared;
@@ -119,21 +119,27 @@ impl Feed {
         R: Record + Send,
         S: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
     {
-        let mut stream = std::pin::pin!(stream.backoff(Patience::default()).map_err(|error| error.to_string()));
+        let mut stream = std::pin::pin!(stream);
         let mut listed = BTreeSet::new();
-        let mut failing = false;
+        let mut failures = 0;
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => {
-                    if std::mem::take(&mut failing) {
+                    // The announcement of a list is no answer yet.
+                    if !matches!(event, watcher::Event::Init) && std::mem::take(&mut failures) > 0 {
                         tracing::info!(kind = self.kind, "Watch works again");
                     }
                     self.take(event, &mut listed, &read);
                 }
-                Err(error) if failing => tracing::debug!(kind = self.kind, %error, "Watch still fails"),
                 Err(error) => {
-                    failing = true;
-                    tracing::warn!(kind = self.kind, %error, "Watch failed, what is known stays in force; retrying");
+                    let error = words(&error);
+                    if failures == 0 {
+                        tracing::warn!(kind = self.kind, error, "Watch failed, what is known stays in force; retrying");
+                    } else {
+                        tracing::debug!(kind = self.kind, error, failures, "Watch still fails");
+                    }
+                    tokio::time::sleep(pause_after(failures)).await;
+                    failures += 1;
                 }
             }
         }
@@ -201,24 +207,22 @@ impl Feed {
     }
 }
 
-/// Pauses between attempts at a watch: 0.25 s, doubling up to 5 s, so that a restarted API server is noticed soon.
-#[derive(Debug, Default)]
-struct Patience {
-    attempts: u32,
+/// Pause after a watch has failed this many times before: 0.25 s, doubling up to 5 s, so that a restarted API server is
+/// noticed soon.
+fn pause_after(failures: u32) -> Duration {
+    Duration::from_millis(250 << failures.min(5)).min(Duration::from_secs(5))
 }
 
-impl Iterator for Patience {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = Duration::from_millis(250 << self.attempts.min(5));
-        self.attempts += 1;
-        Some(pause.min(Duration::from_secs(5)))
+/// What went wrong, without the structures that its usual text spells out.
+fn words(error: &watcher::Error) -> String {
+    use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(source) => format!("cannot list: {}", api_error::words(source)),
+        WatchStartFailed(source) | WatchFailed(source) => format!("cannot watch: {}", api_error::words(source)),
+        WatchError(status) => format!("the watch ended: {} (HTTP {})", status.message, status.code),
+        NoResourceVersion => error.to_string(),
     }
 }
 
-impl Backoff for Patience {
-    fn reset(&mut self) {
-        self.attempts = 0;
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use kube::{Api, Client};
 
 /// The API server did not do as asked.
 #[derive(Debug, thiserror::Error)]
-#[error("lease {namespace}/{name}: {source}")]
+#[error("lease {namespace}/{name}: {}", crate::api_error::words(source))]
 pub struct Error {
     namespace: String,
     name: String,

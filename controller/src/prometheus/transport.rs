@@ -211,13 +211,4 @@ impl Resolve for StandIn {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_prefix_in_the_base_url_is_kept() {
-        let of = |url: &str| endpoint(&Url::parse(url).unwrap()).unwrap().to_string();
-        assert_eq!(of("https://p:9090"), "https://p:9090/api/v1/query");
-        assert_eq!(of("http://p/prom/"), "http://p/prom/api/v1/query");
-    }
-}
+mod tests;

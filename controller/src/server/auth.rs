@@ -58,7 +58,7 @@ impl Authenticator {
         }
         let verdict = match tokio::time::timeout(TIMEOUT, self.ask(token, verb, path)).await {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(error)) => return Verdict::Unknown { why: error.to_string() },
+            Ok(Err(error)) => return Verdict::Unknown { why: crate::api_error::words(&error) },
             Err(_) => return Verdict::Unknown { why: "the API server did not answer in time".to_owned() },
         };
         self.remember(question, verdict.clone(), Instant::now());

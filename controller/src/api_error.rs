@@ -1,0 +1,35 @@
+//! Errors of the API server, in words for a person.
+
+/// What went wrong: the API server's own message, or why it could not be reached.
+pub fn words(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        let message = if status.message.is_empty() { &status.reason } else { &status.message };
+        return format!("{message} (HTTP {})", status.code);
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some layers repeat the text of the cause they carry.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_by_its_message_and_code() {
+        let refused = |message, reason| kube::Error::Api(Box::new(Status::failure(message, reason).with_code(404)));
+        assert_eq!(words(&refused("namespaces \"x\" not found", "NotFound")), "namespaces \"x\" not found (HTTP 404)");
+        assert_eq!(words(&refused("", "NotFound")), "NotFound (HTTP 404)");
+    }
+}
