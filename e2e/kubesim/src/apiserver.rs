@@ -11,6 +11,7 @@
 
 mod addresses;
 mod admission;
+mod aggregation;
 mod apply;
 mod body;
 mod builtin;
@@ -30,6 +31,7 @@ mod jsonpath;
 mod negotiation;
 mod network;
 mod patch;
+mod pods;
 mod protobuf;
 mod read;
 mod request;

@@ -117,11 +117,17 @@ struct Mismatch {
     wanted: String,
 }
 
+/// Types of a `CustomResourceDefinition`'s schema that hold any value: `default: apps/v1`, `items: […]`.
+const ANY_JSON: &[&str] = &["JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"];
+
 fn mismatch(node: Node<'_>, value: &Value, path: &str, owner: &str) -> Option<Mismatch> {
     let schema = node.schema();
     let wrong = |wanted: &str| {
         Some(Mismatch { found: json_type(value), place: format!("{owner}.{path}"), wanted: wanted.to_owned() })
     };
+    if node.type_name().is_some_and(|name| ANY_JSON.contains(&name.rsplit('.').next().unwrap_or(name))) {
+        return None;
+    }
     if schema["x-kubernetes-int-or-string"] == true {
         return if value.is_string() || value.is_number() { None } else { wrong("intstr.IntOrString") };
     }

@@ -16,7 +16,7 @@ use super::request::{Query, Target};
 use super::state::{Call, Shared};
 use super::tokens::User;
 use super::update::Write;
-use super::{body, clock, discovery, scale, watch};
+use super::{aggregation, body, clock, discovery, pods, scale, watch};
 
 /// As large as etcd lets an object be, with some room for its envelope.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -25,6 +25,8 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 struct Incoming {
     method: Method,
     path: String,
+    /// Path and query as they came.
+    path_and_query: String,
     query: Query,
     headers: HeaderMap,
     body: Body,
@@ -53,6 +55,7 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
     let incoming = Incoming {
         method: parts.method,
         path: parts.uri.path().to_owned(),
+        path_and_query: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         query: Query::parse(&parts.uri),
         headers: parts.headers,
         body,
@@ -85,7 +88,13 @@ fn typed_response(code: StatusCode, content_type: &'static str, body: impl Into<
 async fn route(shared: &Arc<Shared>, incoming: Incoming) -> Result<Response, Failure> {
     let user = authenticate(shared, &incoming)?;
     let segments: Vec<&str> = incoming.path.split('/').filter(|segment| !segment.is_empty()).collect();
-    if let Some(answer) = document(shared, &segments, incoming.accept())? {
+    let aggregated = shared.lock().aggregated_at(&segments);
+    if let Some(aggregated) = aggregated {
+        let bytes = read_body(incoming.body).await?;
+        let Incoming { method, path_and_query, headers, .. } = incoming;
+        return aggregated.proxy(&shared.http, method, &path_and_query, &headers, bytes).await;
+    }
+    if let Some(answer) = document(shared, &segments, incoming.accept()).await? {
         return Ok(answer);
     }
     let target = Target::parse(&incoming.path).ok_or_else(Failure::no_such_resource)?;
@@ -126,16 +135,17 @@ fn authenticate(shared: &Shared, incoming: &Incoming) -> Result<User, Failure> {
 }
 
 /// Paths that are not about objects.
-fn document(shared: &Shared, segments: &[&str], accept: &str) -> Result<Option<Response>, Failure> {
+async fn document(shared: &Arc<Shared>, segments: &[&str], accept: &str) -> Result<Option<Response>, Failure> {
     let aggregated = discovery::wants_aggregated(accept);
-    let both = |core: bool| {
-        let state = shared.lock();
-        if aggregated {
-            let document = discovery::aggregated(&state.catalog, core);
-            return typed_response(StatusCode::OK, discovery::AGGREGATED, document.to_string());
-        }
-        let document = if core { discovery::core_versions() } else { discovery::group_list(&state.catalog) };
-        json_response(StatusCode::OK, &document)
+    let both = async |core: bool| {
+        let document = match (aggregated, core) {
+            (true, _) => discovery::aggregated(&shared.lock().catalog, core),
+            (false, true) => discovery::core_versions(),
+            (false, false) => discovery::group_list(&shared.lock().catalog),
+        };
+        let document = if core { document } else { aggregation::add_to_discovery(shared, document).await };
+        let content_type = if aggregated { discovery::AGGREGATED } else { "application/json" };
+        typed_response(StatusCode::OK, content_type, document.to_string())
     };
     let ok = |document: Value| Ok(Some(json_response(StatusCode::OK, &document)));
     match segments {
@@ -143,9 +153,15 @@ fn document(shared: &Shared, segments: &[&str], accept: &str) -> Result<Option<R
             Ok(Some(typed_response(StatusCode::OK, "text/plain; charset=utf-8", "ok")))
         }
         ["version"] => ok(version()),
-        ["api"] => Ok(Some(both(true))),
-        ["apis"] => Ok(Some(both(false))),
-        ["apis", group] => ok(discovery::group(&shared.lock().catalog, group)?),
+        ["api"] => Ok(Some(both(true).await)),
+        ["apis"] => Ok(Some(both(false).await)),
+        ["apis", group] => {
+            let state = shared.lock();
+            match state.aggregated().into_iter().find(|other| other.group == *group) {
+                Some(other) => ok(other.group()),
+                None => ok(discovery::group(&state.catalog, group)?),
+            }
+        }
         ["api", version] => ok(discovery::resource_list(&shared.lock().catalog, "", version)?),
         ["apis", group, version] => ok(discovery::resource_list(&shared.lock().catalog, group, version)?),
         _ => Ok(None),
@@ -177,11 +193,14 @@ async fn serve(shared: &Arc<Shared>, incoming: Incoming, call: Call, user: &User
     }
     let bytes = read_body(incoming.body).await?;
     let body = body::decode(&content_type, &bytes)?;
-    let mut state = shared.lock();
     let subresource = call.target.subresource.as_str();
     if !subresource.is_empty() && !call.resource.has(subresource) {
         return Err(Failure::no_such_resource());
     }
+    if (verb, subresource) == ("get", "log") {
+        return pods::logs(shared, &call).await;
+    }
+    let mut state = shared.lock();
     match (verb, subresource) {
         ("create", "") if call.resource.create_only => {
             Ok(json_response(StatusCode::CREATED, &state.review(&call, body, user)))
@@ -191,6 +210,8 @@ async fn serve(shared: &Arc<Shared>, incoming: Incoming, call: Call, user: &User
             let object = state.create(&call, body)?;
             Ok(json_response(StatusCode::CREATED, &call.present(&object, form)))
         }
+        ("create", "binding") => Ok(json_response(StatusCode::CREATED, &state.bind(&call, &body)?)),
+        ("create", "eviction") => Ok(json_response(StatusCode::CREATED, &state.evict(&call, &body)?)),
         ("create", "token") => Ok(json_response(StatusCode::CREATED, &state.request_token(&call, body)?)),
         ("list", _) => Ok(json_response(StatusCode::OK, &state.list(&call, form)?)),
         ("get", "" | "status") => {

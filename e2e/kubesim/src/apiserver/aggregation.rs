@@ -1,0 +1,168 @@
+//! API groups that others serve: requests for the group version of an `APIService` go to its Service's endpoints.
+//!
+//! The real server insists on TLS between itself and an aggregated server. Here both are on loopback, so plain HTTP
+//! is spoken.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::state::{Shared, State};
+use super::store::{GroupResource, Key};
+
+/// Headers that mean something to an aggregated server.
+const FORWARDED: [header::HeaderName; 3] = [header::ACCEPT, header::CONTENT_TYPE, header::AUTHORIZATION];
+
+/// An `APIService` that names a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Aggregated {
+    pub(super) group: String,
+    pub(super) version: String,
+    /// `http://ip:port`, or why there is none.
+    backend: Result<String, String>,
+}
+
+impl State {
+    /// All aggregated group versions, by name of their `APIService`.
+    pub(super) fn aggregated(&self) -> Vec<Aggregated> {
+        let api_services = GroupResource::new("apiregistration.k8s.io", "apiservices");
+        let services = self.store.list(&api_services, None);
+        services.filter_map(|(_, service)| self.read_api_service(service)).collect()
+    }
+
+    /// The aggregated group version a path belongs to.
+    pub(super) fn aggregated_at(&self, segments: &[&str]) -> Option<Aggregated> {
+        let ["apis", group, version, ..] = segments else { return None };
+        let key = Key::new("", &format!("{version}.{group}"));
+        let service = self.store.get(&GroupResource::new("apiregistration.k8s.io", "apiservices"), &key)?;
+        self.read_api_service(service)
+    }
+
+    /// An `APIService` without a service stands for a group this server serves itself.
+    fn read_api_service(&self, api_service: &Value) -> Option<Aggregated> {
+        let spec = &api_service["spec"];
+        let service = spec.get("service").filter(|service| service.is_object())?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text(&service["namespace"]), text(&service["name"]));
+        let port = service["port"].as_u64().unwrap_or(443);
+        Some(Aggregated {
+            group: text(&spec["group"]),
+            version: text(&spec["version"]),
+            backend: self.backend(&namespace, &name, port),
+        })
+    }
+
+    fn backend(&self, namespace: &str, name: &str, port: u64) -> Result<String, String> {
+        let key = Key::new(namespace, name);
+        let service = self
+            .store
+            .get(&GroupResource::new("", "services"), &key)
+            .ok_or_else(|| format!("service {namespace}/{name} does not exist"))?;
+        let port = service["spec"]["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|known| known["port"] == port)
+            .ok_or_else(|| format!("service {namespace}/{name} has no port {port}"))?;
+        let none = || format!("endpoints for service {namespace}/{name} have no addresses");
+        let endpoints = self.store.get(&GroupResource::new("", "endpoints"), &key).ok_or_else(none)?;
+        let subsets = endpoints["subsets"].as_array().into_iter().flatten();
+        subsets
+            .filter_map(|subset| {
+                let address = subset["addresses"][0]["ip"].as_str()?;
+                let target = subset["ports"].as_array()?.iter().find(|candidate| candidate["name"] == port["name"])?;
+                Some(format!("http://{address}:{}", target["port"].as_u64()?))
+            })
+            .next()
+            .ok_or_else(none)
+    }
+}
+
+impl Aggregated {
+    /// Passes a request on and its answer back.
+    pub(super) async fn proxy(
+        &self,
+        http: &reqwest::Client,
+        method: Method,
+        path_and_query: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, Failure> {
+        let backend = self.backend.as_ref().map_err(|why| Failure::unavailable(why.clone()))?;
+        let mut request = http.request(method, format!("{backend}{path_and_query}")).body(body);
+        for name in FORWARDED {
+            if let Some(value) = headers.get(&name) {
+                request = request.header(name, value);
+            }
+        }
+        stream(request).await
+    }
+
+    /// This group version in an aggregated discovery document; without its server it is listed as stale.
+    pub(super) async fn discovery(&self, http: &reqwest::Client) -> Value {
+        let version = match self.resources(http).await {
+            Some(list) => {
+                let resources: Vec<Value> =
+                    list["resources"].as_array().into_iter().flatten().map(|known| self.resource(known)).collect();
+                json!({"version": self.version, "freshness": "Current", "resources": resources})
+            }
+            None => json!({"version": self.version, "freshness": "Stale", "resources": []}),
+        };
+        json!({"metadata": {"name": self.group, "creationTimestamp": null}, "versions": [version]})
+    }
+
+    /// This group in a list of groups of the older form.
+    pub(super) fn group(&self) -> Value {
+        let version =
+            json!({"groupVersion": format!("{}/{}", self.group, self.version), "version": self.version});
+        json!({"name": self.group, "versions": [version], "preferredVersion": version})
+    }
+
+    async fn resources(&self, http: &reqwest::Client) -> Option<Value> {
+        let backend = self.backend.as_ref().ok()?;
+        let answer = http.get(format!("{backend}/apis/{}/{}", self.group, self.version)).send().await.ok()?;
+        answer.error_for_status().ok()?.json().await.ok()
+    }
+
+    fn resource(&self, known: &Value) -> Value {
+        json!({
+            "resource": known["name"],
+            "responseKind": {"group": self.group, "version": self.version, "kind": known["kind"]},
+            "scope": if known["namespaced"] == true { "Namespaced" } else { "Cluster" },
+            "singularResource": known["singularName"],
+            "verbs": known["verbs"],
+        })
+    }
+}
+
+/// Sends a request and hands its answer on as it arrives.
+pub(super) async fn stream(request: reqwest::RequestBuilder) -> Result<Response, Failure> {
+    let answer =
+        request.send().await.map_err(|error| Failure::unavailable(format!("error trying to reach service: {error}")))?;
+    let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let content_type = answer.headers().get(reqwest::header::CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
+    let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
+    *response.status_mut() = status;
+    if let Some(value) = content_type.and_then(|value| HeaderValue::from_bytes(&value).ok()) {
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    Ok(response)
+}
+
+/// Adds what others serve to a discovery document of either form.
+pub(super) async fn add_to_discovery(shared: &Arc<Shared>, mut document: Value) -> Value {
+    let others = shared.lock().aggregated();
+    for other in others {
+        if let Some(items) = document.get_mut("items").and_then(Value::as_array_mut) {
+            items.push(other.discovery(&shared.http).await);
+        } else if let Some(groups) = document.get_mut("groups").and_then(Value::as_array_mut) {
+            groups.push(other.group());
+        }
+    }
+    document
+}

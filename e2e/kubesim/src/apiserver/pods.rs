@@ -1,0 +1,100 @@
+//! What only pods have: binding to a node, eviction, and logs that their node keeps.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::aggregation;
+use super::clock;
+use super::delete::DeleteOptions;
+use super::failure::Failure;
+use super::state::{Call, Shared, State};
+use super::store::{GroupResource, Key};
+
+/// The annotation that names the container whose logs are shown when none is asked for.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+impl State {
+    /// Assigns a pod to a node. A pod is bound once.
+    pub(super) fn bind(&mut self, call: &Call, binding: &Value) -> Result<Value, Failure> {
+        let node = binding["target"]["name"].as_str().filter(|name| !name.is_empty());
+        let node = node.ok_or_else(|| Failure::bad_request("Binding: target.name: Required value"))?;
+        let mut pod = self.read(call)?.as_ref().clone();
+        let name = &call.target.name;
+        if let Some(bound) = pod["spec"]["nodeName"].as_str().filter(|bound| !bound.is_empty()) {
+            let why = format!("pod {name} is already assigned to node {bound:?}");
+            return Err(Failure::conflict("", "pods/binding", name, &why));
+        }
+        if binding["metadata"]["uid"].as_str().is_some_and(|uid| pod["metadata"]["uid"] != uid) {
+            return Err(Failure::conflict("", "pods/binding", name, "the UID in the precondition is of another pod"));
+        }
+        pod["spec"]["nodeName"] = json!(node);
+        let scheduled = json!({
+            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": clock::now(),
+        });
+        if !pod["status"]["conditions"].is_array() {
+            pod["status"]["conditions"] = json!([]);
+        }
+        if let Some(conditions) = pod["status"]["conditions"].as_array_mut() {
+            conditions.retain(|condition| condition["type"] != "PodScheduled");
+            conditions.push(scheduled);
+        }
+        self.store.put(call.stored_as(), call.key(), pod);
+        Ok(success())
+    }
+
+    /// Deletes a pod as its eviction asks. Disruption budgets are not kept.
+    pub(super) fn evict(&mut self, call: &Call, eviction: &Value) -> Result<Value, Failure> {
+        let options = DeleteOptions::new(call, &eviction["deleteOptions"]);
+        self.delete(call, &call.key(), &options)?;
+        Ok(success())
+    }
+
+    /// Where the node of a pod serves the logs of one of its containers.
+    fn log_url(&self, call: &Call) -> Result<String, Failure> {
+        let pod = self.read(call)?;
+        let container = container(call, &pod)?;
+        let name = &call.target.name;
+        let node = pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty());
+        let node = node.ok_or_else(|| Failure::bad_request(format!("pod {name} does not have a host assigned")))?;
+        let object = self.store.get(&GroupResource::new("", "nodes"), &Key::new("", node));
+        let status = object.map(|node| &node["status"]);
+        let addresses = status.and_then(|status| status["addresses"].as_array()).into_iter().flatten();
+        let internal = addresses.filter(|address| address["type"] == "InternalIP").find_map(|a| a["address"].as_str());
+        let port = status.and_then(|status| status["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64());
+        let (Some(ip), Some(port)) = (internal, port) else {
+            return Err(Failure::unavailable(format!("node {node} of pod {name} does not say where it serves logs")));
+        };
+        Ok(format!("http://{ip}:{port}/containerLogs/{}/{name}/{container}", call.target.namespace))
+    }
+}
+
+/// Fetches the logs of a pod from its node, as they are written when they are followed.
+pub(super) async fn logs(shared: &Arc<Shared>, call: &Call) -> Result<Response, Failure> {
+    let url = shared.lock().log_url(call)?;
+    aggregation::stream(shared.http.get(url).query(&call.query.pairs())).await
+}
+
+fn container(call: &Call, pod: &Value) -> Result<String, Failure> {
+    let spec = &pod["spec"];
+    let lists = ["containers", "initContainers"].map(|list| spec[list].as_array().into_iter().flatten());
+    let names: Vec<&str> = lists.into_iter().flatten().filter_map(|c| c["name"].as_str()).collect();
+    let name = &call.target.name;
+    let default = || match spec["containers"].as_array().map(Vec::as_slice) {
+        Some([only]) => only["name"].as_str(),
+        _ => pod["metadata"]["annotations"][DEFAULT_CONTAINER].as_str(),
+    };
+    match call.query.get("container").filter(|asked| !asked.is_empty()).or_else(default) {
+        Some(container) if names.contains(&container) => Ok(container.to_owned()),
+        Some(container) => Err(Failure::bad_request(format!("container {container} is not valid for pod {name}"))),
+        None => Err(Failure::bad_request(format!(
+            "a container name must be specified for pod {name}, choose one of: [{}]",
+            names.join(" ")
+        ))),
+    }
+}
+
+fn success() -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
+}
