@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use rstest::rstest;
 
+use wva_api::config_keys as name;
+
 use super::keys::{KEYS, Key, Kind};
+use super::sources::{Origin, Sources};
 use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,0 +1,190 @@
+//! From raw values to the checked configuration.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wva_api::{Instance, Scope, config_keys as name};
+
+use super::address::BindAddress;
+use super::sources::{Origin, Sources};
+use super::{Config, Election, Error, MetricsEndpoint, Prometheus, Token, keys, value};
+use crate::telemetry;
+
+impl Config {
+    /// Checks every key of the table and builds the configuration.
+    ///
+    /// # Errors
+    /// At the first value that cannot be used, naming its key.
+    pub fn resolve(sources: &Sources) -> Result<Self, Error> {
+        for key in keys::KEYS {
+            check(sources, key)?;
+        }
+        let get = Getter(sources);
+        let window = get.duration(name::METRICS_WINDOW)?;
+        if window < Duration::from_secs(1) {
+            return Err(Error::Combination(format!(
+                "{} must be at least 1s, because Prometheus is asked in whole seconds",
+                name::METRICS_WINDOW
+            )));
+        }
+        let scope = Scope {
+            instance: Instance::parse(get.text(name::CONTROLLER_INSTANCE))?,
+            namespaces: list(get.text(name::WATCH_NAMESPACE)),
+            manage_all: get.bool(name::MANAGE_ALL_INSTANCES)?,
+        };
+        Ok(Self {
+            election: election(&get, &scope.instance)?,
+            scope,
+            pod_namespace: get.text(name::POD_NAMESPACE).to_owned(),
+            interval: get.duration(name::GLOBAL_OPT_INTERVAL)?,
+            metrics_window: window,
+            stale_after: get.duration("PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD")?,
+            prometheus: prometheus(&get)?,
+            metrics: MetricsEndpoint {
+                bind: get.parse(name::METRICS_BIND_ADDRESS, BindAddress::parse)?,
+                secure: get.bool(name::METRICS_SECURE)?,
+                certificate: get.path("METRICS_CERT_PATH").map(|directory| {
+                    (directory.join(get.text("METRICS_CERT_NAME")), directory.join(get.text("METRICS_CERT_KEY")))
+                }),
+                http2: get.bool("ENABLE_HTTP2")?,
+            },
+            probes: get.parse(name::HEALTH_PROBE_BIND_ADDRESS, BindAddress::parse)?,
+            bind_host: match get.text(name::BIND_HOST) {
+                "" => None,
+                _ => Some(get.parse(name::BIND_HOST, |t| t.parse().map_err(|_| "is not an IP address".to_owned()))?),
+            },
+            rest_timeout: get.duration(name::REST_CLIENT_TIMEOUT)?,
+            level: level(&get)?,
+        })
+    }
+}
+
+fn prometheus(get: &Getter<'_>) -> Result<Prometheus, Error> {
+    if get.text(name::PROMETHEUS_BASE_URL).is_empty() {
+        return Err(Error::NoPrometheus);
+    }
+    let client_pair = match (get.path(name::PROMETHEUS_CLIENT_CERT_PATH), get.path(name::PROMETHEUS_CLIENT_KEY_PATH)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            return Err(Error::Combination(format!(
+                "{} and {} belong together; set both or none",
+                name::PROMETHEUS_CLIENT_CERT_PATH,
+                name::PROMETHEUS_CLIENT_KEY_PATH
+            )));
+        }
+    };
+    let token = match get.text(name::PROMETHEUS_BEARER_TOKEN) {
+        "" => get.path(name::PROMETHEUS_TOKEN_PATH).map(Token::File),
+        token => Some(Token::Value(token.trim().to_owned())),
+    };
+    Ok(Prometheus {
+        url: get.parse(name::PROMETHEUS_BASE_URL, |text| reqwest::Url::parse(text).map_err(|why| why.to_string()))?,
+        skip_verify: get.bool(name::PROMETHEUS_TLS_INSECURE_SKIP_VERIFY)?,
+        ca_file: get.path(name::PROMETHEUS_CA_CERT_PATH),
+        client_pair,
+        server_name: Some(get.text(name::PROMETHEUS_SERVER_NAME).to_owned()).filter(|name| !name.is_empty()),
+        token,
+    })
+}
+
+/// A leader must give up before its Lease can pass to another, and must have tried at least once before that.
+fn election(get: &Getter<'_>, instance: &Instance) -> Result<Option<Election>, Error> {
+    let election = Election {
+        lease_name: instance.lease_name(Some(get.text(name::LEADER_ELECTION_ID))),
+        lease_duration: get.duration(name::LEADER_ELECTION_LEASE_DURATION)?,
+        renew_deadline: get.duration(name::LEADER_ELECTION_RENEW_DEADLINE)?,
+        retry_period: get.duration(name::LEADER_ELECTION_RETRY_PERIOD)?,
+    };
+    let Election { lease_duration, renew_deadline, retry_period, .. } = election;
+    if lease_duration < Duration::from_secs(1) {
+        return Err(Error::Combination(format!(
+            "{} must be at least 1s, the smallest duration a Lease can hold",
+            name::LEADER_ELECTION_LEASE_DURATION
+        )));
+    }
+    if lease_duration <= renew_deadline {
+        return Err(Error::Combination(format!(
+            "{} ({}) must be longer than {} ({})",
+            name::LEADER_ELECTION_LEASE_DURATION,
+            value::format_duration(lease_duration),
+            name::LEADER_ELECTION_RENEW_DEADLINE,
+            value::format_duration(renew_deadline)
+        )));
+    }
+    if renew_deadline.as_secs_f64() <= retry_period.as_secs_f64() * RETRY_JITTER {
+        return Err(Error::Combination(format!(
+            "{} ({}) must be longer than {RETRY_JITTER} times {} ({})",
+            name::LEADER_ELECTION_RENEW_DEADLINE,
+            value::format_duration(renew_deadline),
+            name::LEADER_ELECTION_RETRY_PERIOD,
+            value::format_duration(retry_period)
+        )));
+    }
+    Ok(get.bool(name::LEADER_ELECT)?.then_some(election))
+}
+
+/// Other controllers stretch their retry period by up to this factor; the same bound keeps durations exchangeable.
+const RETRY_JITTER: f64 = 1.2;
+
+/// A number wins over a level's name; without either the level is info.
+fn level(get: &Getter<'_>) -> Result<tracing::Level, Error> {
+    match (get.text(name::VERBOSITY), get.text(name::LOG_LEVEL)) {
+        ("", "") => Ok(tracing::Level::INFO),
+        ("", _) => get.parse(name::LOG_LEVEL, |text| telemetry::level_of_name(text).ok_or_else(String::new)),
+        _ => get.parse(name::VERBOSITY, |text| {
+            text.parse().map(telemetry::level_of_verbosity).map_err(|_| "is not a whole number".to_owned())
+        }),
+    }
+}
+
+fn list(text: &str) -> BTreeSet<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn check(sources: &Sources, key: &'static keys::Key) -> Result<(), Error> {
+    let (value, origin) = sources.value(key);
+    if value.is_empty() {
+        return Ok(());
+    }
+    key.kind.check(value).map_err(|why| refused(key, value, origin, why))
+}
+
+fn refused(key: &'static keys::Key, value: &str, origin: Origin, why: String) -> Error {
+    let source_name = match origin {
+        Origin::Flag => "flag",
+        Origin::Environment => "environment",
+        Origin::Default => "default",
+    };
+    Error::Value { key: key.name, value: value.to_owned(), source_name, why, default: key.default }
+}
+
+/// Reads keys by name.
+struct Getter<'a>(&'a Sources);
+
+impl Getter<'_> {
+    fn text(&self, name: &str) -> &str {
+        keys::find(name).map_or("", |key| self.0.value(key).0)
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.text(name)).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    fn bool(&self, name: &str) -> Result<bool, Error> {
+        self.parse(name, value::parse_bool)
+    }
+
+    fn duration(&self, name: &str) -> Result<Duration, Error> {
+        self.parse(name, value::parse_duration)
+    }
+
+    fn parse<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Error> {
+        let Some(key) = keys::find(name) else {
+            return Err(Error::Combination(format!("{name} is not a configuration key")));
+        };
+        let (value, origin) = self.0.value(key);
+        read(value).map_err(|why| refused(key, value, origin, why))
+    }
+}
