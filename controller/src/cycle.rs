@@ -1,7 +1,7 @@
 //! The decision cycle: observe → decide → actuate → report.
 //!
 //! A cycle starts when the interval ends or something wakes it. What needs no metrics (a target is gone, a variant is no
-//! longer mine) is done at once by [`Cycle::sweep`], even while Prometheus is still being asked.
+//! longer mine) is done at once by a sweep, even while Prometheus is still being asked.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
