@@ -3,7 +3,6 @@
 use handlebars::{Handlebars, no_escape};
 use serde::Serialize;
 
-#[expect(missing_docs, reason = "the macro makes a public type without a place for a comment")]
 mod helpers {
     handlebars::handlebars_helper!(json: |value: Json| value.to_string());
 }

@@ -30,6 +30,7 @@ mod http;
 mod jsonpath;
 mod negotiation;
 mod network;
+mod openapi;
 mod patch;
 mod pods;
 mod protobuf;

@@ -16,7 +16,7 @@ use super::request::{Query, Target};
 use super::state::{Call, Shared};
 use super::tokens::User;
 use super::update::Write;
-use super::{aggregation, body, clock, discovery, pods, scale, watch};
+use super::{aggregation, body, clock, discovery, openapi, pods, scale, watch};
 
 /// As large as etcd lets an object be, with some room for its envelope.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -153,6 +153,9 @@ async fn document(shared: &Arc<Shared>, segments: &[&str], accept: &str) -> Resu
             Ok(Some(typed_response(StatusCode::OK, "text/plain; charset=utf-8", "ok")))
         }
         ["version"] => ok(version()),
+        ["openapi", "v3"] => ok(openapi::index(&shared.lock().catalog)),
+        ["openapi", "v3", "api", version] => ok(openapi::document(&shared.lock().catalog, "", version)?),
+        ["openapi", "v3", "apis", group, version] => ok(openapi::document(&shared.lock().catalog, group, version)?),
         ["api"] => Ok(Some(both(true).await)),
         ["apis"] => Ok(Some(both(false).await)),
         ["apis", group] => {
