@@ -4,7 +4,8 @@ use std::{
     collections::BTreeMap,
     io,
     net::Ipv4Addr,
-    path::PathBuf,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
@@ -15,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
     process::{Child, Command},
     task::JoinSet,
 };
@@ -60,19 +61,26 @@ pub(super) struct Exit {
 /// Environment every process gets from the agent: where programs are found.
 const INHERITED: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
+/// Waits for a line before it becomes the program. A process that is not yet known to the guard would outlive an agent
+/// killed in that moment; this one sees the end of its input instead, and ends.
+const GATE: &str = r#"read -r go && exec "$0" "$@" </dev/null"#;
+
 /// How long to wait for the rest of the output once every process of the group was killed.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Process {
     pub(super) async fn start(invocation: &Invocation, log: Arc<LogWriter>, reaper: &Reaper) -> io::Result<Self> {
         let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
-        let mut child = Command::new(&invocation.program)
+        let program = find_program(&invocation.program)?;
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", GATE])
+            .arg(program)
             .args(&invocation.args)
             .env_clear()
             .envs(inherited)
             .envs(&invocation.env)
             .current_dir(&invocation.directory)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -80,7 +88,11 @@ impl Process {
             .spawn()?;
         let number = child.id().ok_or_else(|| io::Error::other("the process ended before it could be watched"))?;
         let id = Pid::from_raw(i32::try_from(number).map_err(io::Error::other)?);
+        let group = Group { id, number, reaper: reaper.clone() };
         reaper.started(number).await;
+        if let Some(mut gate) = child.stdin.take() {
+            gate.write_all(b"go\n").await?;
+        }
         let mut output = JoinSet::new();
         if let Some(stdout) = child.stdout.take() {
             output.spawn(copy(stdout, Stream::Stdout, Arc::clone(&log)));
@@ -88,7 +100,7 @@ impl Process {
         if let Some(stderr) = child.stderr.take() {
             output.spawn(copy(stderr, Stream::Stderr, log));
         }
-        Ok(Self { child, group: Group { id, number, reaper: reaper.clone() }, output })
+        Ok(Self { child, group, output })
     }
 
     /// Returns when the process ended by itself. Nothing is lost when this future is dropped.
@@ -144,14 +156,42 @@ async fn copy(output: impl AsyncRead + Unpin, stream: Stream, log: Arc<LogWriter
     }
 }
 
+/// Looks a program up the way a shell does, so that a wrong mapping is told before anything starts.
+fn find_program(program: &Path) -> io::Result<PathBuf> {
+    let is_executable =
+        |path: &Path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+    let found = if program.components().count() > 1 {
+        Some(program.to_owned()).filter(|path| is_executable(path))
+    } else {
+        let directories = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&directories).map(|directory| directory.join(program)).find(|path| is_executable(path))
+    };
+    let found = found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such executable file"))?;
+    // It runs in a directory of its own.
+    std::path::absolute(found)
+}
+
 /// The address a pod's processes are asked to listen on.
 pub(super) const BIND_HOST: &str = "BIND_HOST";
 
 /// What every container gets beyond its manifest.
-pub(super) fn base_env(pod_name: &str, ip: Ipv4Addr, kubeconfig: &std::path::Path) -> BTreeMap<String, String> {
+pub(super) fn base_env(pod_name: &str, ip: Ipv4Addr, kubeconfig: &Path) -> BTreeMap<String, String> {
     BTreeMap::from([
         ("HOSTNAME".to_owned(), pod_name.to_owned()),
         (BIND_HOST.to_owned(), ip.to_string()),
         ("KUBECONFIG".to_owned(), kubeconfig.to_string_lossy().into_owned()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_by_path_or_by_name() {
+        assert!(find_program(Path::new("/bin/sh")).is_ok());
+        assert!(find_program(Path::new("sh")).unwrap().is_absolute());
+        assert!(find_program(Path::new("/etc/passwd")).is_err(), "not executable");
+        assert!(find_program(Path::new("no-such-program")).is_err());
+    }
 }

@@ -21,10 +21,14 @@ use tokio::{
 use crate::fixture::{NAMESPACE, eventually, forever, marker, pod, processes, shell};
 
 /// The program with one pod running in it.
-async fn start(marker: &str, kubeconfig: &Path) -> Child {
+async fn start(marker: &str, directory: &Path) -> Child {
+    let kubeconfig = &directory.join("kubeconfig.out");
     let mut program = Command::new(cargo_bin!("kubesim"))
-        .args(["--node", "name=plain", "--image", "example/shell=/bin/sh", "--kubeconfig-out"])
+        .args(["--node", "name=plain", "--image", "example/shell=/bin/sh"])
+        .arg("--kubeconfig-out")
         .arg(kubeconfig)
+        .arg("--work-dir")
+        .arg(directory)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -48,7 +52,7 @@ fn send(program: &Child, signal: Signal) {
 #[tokio::test]
 async fn an_interrupt_stops_everything_and_succeeds() {
     let (marker, directory) = (marker(), tempfile::tempdir().unwrap());
-    let mut program = start(&marker, &directory.path().join("kubeconfig")).await;
+    let mut program = start(&marker, directory.path()).await;
     send(&program, Signal::SIGINT);
     let status = tokio::time::timeout(Duration::from_secs(10), program.wait()).await.expect("it stops").unwrap();
     assert!(status.success());
@@ -58,7 +62,7 @@ async fn an_interrupt_stops_everything_and_succeeds() {
 #[tokio::test]
 async fn even_a_killed_cluster_leaves_no_process_behind() {
     let (marker, directory) = (marker(), tempfile::tempdir().unwrap());
-    let mut program = start(&marker, &directory.path().join("kubeconfig")).await;
+    let mut program = start(&marker, directory.path()).await;
     send(&program, Signal::SIGKILL);
     program.wait().await.unwrap();
     eventually("without processes", async || processes(&marker) == 0).await;
