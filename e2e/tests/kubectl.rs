@@ -130,7 +130,7 @@ async fn a_model_is_added_seen_scaled_and_removed_with_kubectl() {
         let wide = kubectl.run(&["get", "va", va, "-n", "team-a", "-o", "wide"]).await.unwrap();
         assert!(wide.contains("INSTANCE") && wide.contains("40"), "{wide}");
         let described = kubectl.run(&["describe", "va", va, "-n", "team-a"]).await.unwrap();
-        assert!(described.contains("Model ID:") && described.contains("Optimization"), "{described}");
+        assert!(described.contains("Model Id:") && described.contains("Optimization"), "{described}");
 
         let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/team-a/wva_desired_replicas";
         let raw = format!("{path}?labelSelector=variant_name%3D{va}");

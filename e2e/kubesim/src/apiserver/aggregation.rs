@@ -118,8 +118,7 @@ impl Aggregated {
 
     /// This group in a list of groups of the older form.
     pub(super) fn group(&self) -> Value {
-        let version =
-            json!({"groupVersion": format!("{}/{}", self.group, self.version), "version": self.version});
+        let version = json!({"groupVersion": format!("{}/{}", self.group, self.version), "version": self.version});
         json!({"name": self.group, "versions": [version], "preferredVersion": version})
     }
 
@@ -142,8 +141,10 @@ impl Aggregated {
 
 /// Sends a request and hands its answer on as it arrives.
 pub(super) async fn stream(request: reqwest::RequestBuilder) -> Result<Response, Failure> {
-    let answer =
-        request.send().await.map_err(|error| Failure::unavailable(format!("error trying to reach service: {error}")))?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|error| Failure::unavailable(format!("error trying to reach service: {error}")))?;
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let content_type = answer.headers().get(reqwest::header::CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
     let mut response = Response::new(Body::from_stream(answer.bytes_stream()));

@@ -17,7 +17,7 @@ const REF_PREFIX: &str = "#/components/schemas/";
 /// Parameters of every write.
 const WRITE_PARAMETERS: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
 
-/// Bodies a patch may have.
+/// Bodies a patch may have. The last one needs merge rules, which custom resources lack: kubectl looks here.
 const PATCH_TYPES: [&str; 4] = [
     "application/apply-patch+yaml",
     "application/json-patch+json",
@@ -76,7 +76,8 @@ fn add_paths(resource: &Resource, paths: &mut Map<String, Value>) {
         for verb in ["get", "put", "delete"] {
             item[verb] = operation(resource, &[]);
         }
-        item["patch"] = operation(resource, &PATCH_TYPES);
+        let known = if resource.custom().is_some() { PATCH_TYPES.len() - 1 } else { PATCH_TYPES.len() };
+        item["patch"] = operation(resource, &PATCH_TYPES[..known]);
         paths.insert(format!("{collection}/{{name}}"), item);
     }
 }
