@@ -93,7 +93,7 @@ async fn tour(demo: &Demo, environment: &Environment, screen: &mut Screen, start
 
     screen.headline(&format!("Load on {LOADED_TEAM} only: {}", scene::LOAD_IN_WORDS));
     record.load_started();
-    let load = scene.start_load(environment).await?;
+    let load = scene.start_load(environment)?;
     watch(&observer, &mut record, screen, |moves| {
         [CHEAP, DEAR].iter().all(|variant| moves.iter().any(|m| m.variant == *variant && m.is_up()))
     })

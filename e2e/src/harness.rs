@@ -20,9 +20,7 @@ where
 {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let environment = Environment::start(&Settings::quick(dir.path()), |_| {})
-        .await
-        .unwrap_or_else(|error| panic!("starting the environment: {error}"));
+    let environment = Environment::start(&Settings::quick(dir.path()), |_| {}).await.expect("the environment starts");
     let outcome = AssertUnwindSafe(test(&environment)).catch_unwind().await;
     if outcome.is_err() {
         explain(environment.kubectl()).await;

@@ -1,6 +1,6 @@
 //! `wva-e2e`: the demo, and environments to try things in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -69,14 +69,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     // The only TLS provider in the tree; without this, reqwest has none.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
-        Command::Demo { dir } => run_demo(absolute(dir)?).await,
+        Command::Demo { dir } => run_demo(absolute(&dir)?).await,
         Command::Up { dir, bare } => {
-            let kubeconfig = Session::new(&absolute(dir)?).up(bare).await?;
+            let kubeconfig = Session::new(&absolute(&dir)?).up(bare).await?;
             anstream::println!("export KUBECONFIG={}", kubeconfig.display());
             Ok(ExitCode::SUCCESS)
         }
         Command::Down { dir } => {
-            Session::new(&absolute(dir)?).down().await?;
+            Session::new(&absolute(&dir)?).down().await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve { dir, bare } => {
@@ -100,8 +100,8 @@ async fn run_demo(dir: PathBuf) -> anyhow::Result<ExitCode> {
 }
 
 /// Child processes run elsewhere, so relative folders must not depend on where.
-fn absolute(dir: PathBuf) -> anyhow::Result<PathBuf> {
-    std::path::absolute(&dir).with_context(|| format!("finding the folder {}", dir.display()))
+fn absolute(dir: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(dir).with_context(|| format!("finding the folder {}", dir.display()))
 }
 
 fn log_to_stderr(default: &str) {

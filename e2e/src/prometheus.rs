@@ -115,7 +115,7 @@ impl Prometheus {
         let prometheus = Self { child, client, config, interval };
         wait::until("Prometheus to be ready", PATIENCE, || async {
             match prometheus.client.get("/-/ready").await {
-                Ok(_) => Look::Done(()),
+                Ok(()) => Look::Done(()),
                 Err(error) => Look::NotYet(error.to_string()),
             }
         })

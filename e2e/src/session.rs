@@ -110,18 +110,18 @@ impl Session {
             return Err(Error::AlreadyUp { dir: self.dir.clone(), pid });
         }
         let _ = fs::remove_dir_all(&self.dir);
-        fs::create_dir_all(&self.dir).map_err(self.failed("making", &self.dir))?;
+        fs::create_dir_all(&self.dir).map_err(failed("making", &self.dir))?;
         let log = self.file("log");
-        let output = File::create(&log).map_err(self.failed("creating", &log))?;
-        let errors = output.try_clone().map_err(self.failed("creating", &log))?;
-        let program = std::env::current_exe().map_err(self.failed("finding", Path::new("wva-e2e")))?;
+        let output = File::create(&log).map_err(failed("creating", &log))?;
+        let errors = output.try_clone().map_err(failed("creating", &log))?;
+        let program = std::env::current_exe().map_err(failed("finding", Path::new("wva-e2e")))?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--dir").arg(&self.dir).args(bare.then_some("--bare"));
         // A process group of its own: Ctrl-C on this terminal later is not meant for it.
         command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
-        let mut child = command.spawn().map_err(self.failed("starting", Path::new("wva-e2e serve")))?;
+        let mut child = command.spawn().map_err(failed("starting", Path::new("wva-e2e serve")))?;
         let pid_file = self.file("pid");
-        fs::write(&pid_file, child.id().to_string()).map_err(self.failed("writing", &pid_file))?;
+        fs::write(&pid_file, child.id().to_string()).map_err(failed("writing", &pid_file))?;
 
         let ready = self.file("ready");
         let outcome = wait::until("the environment to be ready", START, || {
@@ -155,7 +155,7 @@ impl Session {
             std::future::ready(look)
         })
         .await?;
-        fs::remove_dir_all(&self.dir).map_err(self.failed("removing", &self.dir))
+        fs::remove_dir_all(&self.dir).map_err(failed("removing", &self.dir))
     }
 
     /// The background half: starts everything, says so in the session's folder, and runs until `stop`.
@@ -167,8 +167,7 @@ impl Session {
         let installed = if bare { Ok(()) } else { install_controller(&environment).await };
         if installed.is_ok() {
             let ready = self.file("ready");
-            fs::write(&ready, environment.kubeconfig().display().to_string())
-                .map_err(self.failed("writing", &ready))?;
+            fs::write(&ready, environment.kubeconfig().display().to_string()).map_err(failed("writing", &ready))?;
             stop.await;
         }
         environment.stop().await;
@@ -185,11 +184,11 @@ impl Session {
         let zombie = status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
         (ours && !zombie).then_some(pid)
     }
+}
 
-    fn failed<'a>(&self, what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + use<'a> {
-        let path = path.to_owned();
-        move |source| Error::File { what, path, source }
-    }
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::File { what, path, source }
 }
 
 async fn install_controller(environment: &Environment) -> Result<(), Error> {

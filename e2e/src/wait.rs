@@ -63,7 +63,7 @@ mod tests {
     #[tokio::test]
     async fn it_looks_again_until_the_condition_holds() {
         let mut looks = 0;
-        let found = until("three looks", Duration::from_secs(60), || {
+        let found = until("three looks", Duration::from_mins(1), || {
             looks += 1;
             let now = looks;
             async move { if now == 3 { Look::Done(now) } else { Look::NotYet(now.to_string()) } }

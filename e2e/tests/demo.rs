@@ -12,7 +12,7 @@ use wva_e2e::programs;
 use wva_e2e::wait::{self, Look};
 
 fn demo(dir: &Path) -> Command {
-    let mut command = Command::new(programs::ours("wva-e2e").unwrap());
+    let mut command = Command::new(programs::ours("wva-e2e").expect("our own binary"));
     command.arg("demo").arg("--dir").arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -21,7 +21,7 @@ fn demo(dir: &Path) -> Command {
 fn left_behind(dir: &Path) -> Vec<String> {
     let needle = dir.as_os_str().as_encoded_bytes();
     let mentions = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let processes = std::fs::read_dir("/proc").expect("processes").filter_map(Result::ok);
     processes
         .filter(|entry| entry.file_name().to_string_lossy() != std::process::id().to_string())
         .filter_map(|entry| {

@@ -9,12 +9,12 @@ use wva_e2e::programs;
 
 /// Runs helm and gives what it prints; panics with its output when it fails.
 async fn helm(environment: &Environment, args: &[&str]) -> String {
-    let output = Command::new(programs::helm().unwrap())
+    let output = Command::new(programs::helm().expect("helm is there"))
         .args(args)
         .env("KUBECONFIG", environment.kubeconfig())
         .output()
         .await
-        .unwrap();
+        .expect("helm runs");
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "helm {args:?}: {stdout}{}", String::from_utf8_lossy(&output.stderr));
     stdout
@@ -22,8 +22,8 @@ async fn helm(environment: &Environment, args: &[&str]) -> String {
 
 fn small_chart(dir: &Path) -> PathBuf {
     let chart = dir.join("greeting");
-    std::fs::create_dir_all(chart.join("templates")).unwrap();
-    let write = |name: &str, text: &str| std::fs::write(chart.join(name), text).unwrap();
+    std::fs::create_dir_all(chart.join("templates")).expect("the chart's folder is made");
+    let write = |name: &str, text: &str| std::fs::write(chart.join(name), text).expect("the chart is written");
     write("Chart.yaml", "apiVersion: v2\nname: greeting\nversion: 0.1.0\n");
     write("values.yaml", "text: hello\n");
     write(

@@ -21,15 +21,15 @@ async fn eventually(kubectl: &Kubectl, limit: Duration, args: &[&str], done: imp
         }
     })
     .await
-    .unwrap_or_else(|error| panic!("{error}"))
+    .expect("the output is as awaited")
 }
 
 /// A vLLM Deployment in `namespace`, which is made.
 async fn serve(environment: &Environment, namespace: &str, name: &str) -> Vllm {
     let kubectl = environment.kubectl();
-    make_namespace(kubectl, namespace).await.unwrap();
+    make_namespace(kubectl, namespace).await.expect("the namespace is made");
     let server = Vllm::new(namespace, name, MODEL_ID, A100);
-    kubectl.apply(&server.manifest().unwrap()).await.unwrap();
+    kubectl.apply(&server.manifest().expect("a manifest")).await.expect("the Deployment is applied");
     server
 }
 

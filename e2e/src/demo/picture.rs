@@ -145,7 +145,17 @@ mod tests {
 
     #[test]
     fn the_text_chart_shows_each_variant_rise_and_fall() {
-        insta::assert_snapshot!(text(&record()), @"");
+        let text = text(&record());
+        let lines: Vec<&str> = text.lines().collect();
+        let drawn = |line: &str| line.chars().filter(|c| LEVELS.contains(c) && *c != ' ').collect::<String>();
+        let [loaded, idle, load] = lines.as_slice() else { panic!("{text}") };
+        assert_eq!(drawn(loaded), format!("{}{}▁", "▁".repeat(36), "▃".repeat(35)));
+        assert_eq!(drawn(idle), "▁".repeat(COLUMNS));
+        assert!(
+            loaded.contains("team-a a100") && loaded.ends_with("replicas 2") && idle.ends_with("replicas 1"),
+            "{text}"
+        );
+        assert_eq!(load.matches('─').count(), COLUMNS - 1);
     }
 
     #[test]

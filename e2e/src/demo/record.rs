@@ -142,8 +142,11 @@ impl Record {
 pub(super) mod tests {
     use super::*;
 
-    /// A record from a script: phase, second, and the published replicas of (instance, variant).
-    pub(in crate::demo) fn script(steps: &[(Phase, u64, &[(&str, &str, i32)])]) -> Record {
+    /// Phase, second, and the published replicas of (instance, variant).
+    type Step<'a> = (Phase, u64, &'a [(&'a str, &'a str, i32)]);
+
+    /// A record from a script.
+    pub(in crate::demo) fn script(steps: &[Step<'_>]) -> Record {
         let mut record = Record::default();
         for (phase, second, rows) in steps {
             let at = Duration::from_secs(*second);

@@ -31,9 +31,9 @@ const TOKENS: (u32, u32) = (256, 128);
 /// The load, for the headline.
 pub const LOAD_IN_WORDS: &str = "10 requests/s, 256 tokens in, 128 tokens out";
 /// Longest a request may take; the queue of a saturated server is part of it.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long installs may take to settle.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The scene could not be set.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +117,7 @@ impl Scene {
     ///
     /// # Errors
     /// When the generator cannot be started.
-    pub async fn start_load(&self, environment: &Environment) -> Result<Load, Error> {
+    pub fn start_load(&self, environment: &Environment) -> Result<Load, Error> {
         let endpoints = endpoints::follow(environment.client(), LOADED_TEAM, "vllm");
         let (prompt_tokens, max_tokens) = TOKENS;
         let plan = load::Plan {
