@@ -5,6 +5,8 @@
 mod autoscaling;
 #[path = "cluster_suite/binary.rs"]
 mod binary;
+#[path = "support/cluster.rs"]
+mod cluster;
 #[path = "cluster_suite/deletion.rs"]
 mod deletion;
 #[path = "cluster_suite/deployments.rs"]

@@ -40,8 +40,14 @@ pub(super) fn apply(
 }
 
 /// Records that `writer` changed `before` into `after` by an ordinary update, patch or create.
+///
+/// Clients may rewrite the record itself, as `kubectl apply --server-side` does with what it once applied on its own
+/// side. A record left out stays as it was; one of empty entries forgets all owners.
 pub(super) fn track_update(before: &Value, after: &mut Value, node: Option<Node<'_>>, writer: &Writer<'_>) {
-    let mut managers = Managers::of(before);
+    let mut managers = match Managers::of(after) {
+        sent if sent.is_empty() => Managers::of(before),
+        sent => sent,
+    };
     let difference = walk::compare(node, &writer.owned_part(before), &writer.owned_part(after));
     managers.record_update(writer, &difference);
     managers.store(after);

@@ -23,10 +23,6 @@ impl Catalog {
         Self { resources: builtin::resources().into_iter().map(Arc::new).collect() }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.resources.iter()
-    }
-
     pub(super) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
         self.resources.iter().find(|r| r.group == group && r.version == version && r.plural == plural)
     }

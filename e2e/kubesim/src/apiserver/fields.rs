@@ -36,7 +36,7 @@ pub(super) fn prune(node: Node<'_>, object: &mut Value) -> Vec<String> {
 
 fn prune_below(node: Node<'_>, value: &mut Value, path: &str, object_root: bool, unknown: &mut Vec<String>) {
     let schema = node.schema();
-    let preserve = schema["x-kubernetes-preserve-unknown-fields"] == true;
+    let preserve = schema["x-kubernetes-preserve-unknown-fields"] == true || node.is_free_form();
     match value {
         Value::Object(fields) => {
             let is_struct = schema.get("properties").is_some() || schema["type"] == "object";

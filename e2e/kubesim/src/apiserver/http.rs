@@ -16,7 +16,7 @@ use super::request::{Query, Target};
 use super::state::{Call, Shared};
 use super::tokens::User;
 use super::update::Write;
-use super::{aggregation, body, clock, discovery, openapi, pods, scale, watch};
+use super::{aggregation, body, clock, discovery, openapi, pods, scale, table, watch};
 
 /// As large as etcd lets an object be, with some room for its envelope.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -224,7 +224,12 @@ async fn serve(shared: &Arc<Shared>, incoming: Incoming, call: Call, user: &User
         ("get", "scale") => {
             let object = state.read(&call)?;
             let paths = call.resource.scale.as_ref().ok_or_else(Failure::no_such_resource)?;
-            Ok(json_response(StatusCode::OK, &scale::of(&object, paths)))
+            let scale = scale::of(&object, paths);
+            let answer = match form {
+                Form::Table => table::of(&call.resource, &[scale], "", call.query.get("includeObject")),
+                Form::Full | Form::Metadata => scale,
+            };
+            Ok(json_response(StatusCode::OK, &answer))
         }
         ("update" | "patch", "scale") => {
             let write = intended_write(&call, verb, &content_type, body)?;

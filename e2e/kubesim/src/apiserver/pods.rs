@@ -12,6 +12,9 @@ use super::failure::Failure;
 use super::state::{Call, Shared, State};
 use super::store::{GroupResource, Key};
 
+/// As much of a node's refusal as is passed on.
+const REFUSAL_LIMIT: usize = 64 * 1024;
+
 /// The annotation that names the container whose logs are shown when none is asked for.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
@@ -73,7 +76,13 @@ impl State {
 /// Fetches the logs of a pod from its node, as they are written when they are followed.
 pub(super) async fn logs(shared: &Arc<Shared>, call: &Call) -> Result<Response, Failure> {
     let url = shared.lock().log_url(call)?;
-    aggregation::stream(shared.http.get(url).query(&call.query.pairs())).await
+    let answer = aggregation::stream(shared.http.get(url).query(&call.query.pairs())).await?;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    // Nodes refuse in plain text, which clients would not read as the reason.
+    let text = axum::body::to_bytes(answer.into_body(), REFUSAL_LIMIT).await.unwrap_or_default();
+    Err(Failure::bad_request(String::from_utf8_lossy(&text).trim()))
 }
 
 fn container(call: &Call, pod: &Value) -> Result<String, Failure> {

@@ -58,6 +58,9 @@ impl State {
     pub(super) fn list(&self, call: &Call, form: Form) -> Result<Value, Failure> {
         let selector = call.selector()?;
         self.check_revision(call)?;
+        if call.query.get("continue").is_some() {
+            return Err(Failure::bad_request("continue key is not valid: lists of this server have one page"));
+        }
         let objects: Vec<Value> = self
             .store
             .list(call.stored_as(), call.namespace())

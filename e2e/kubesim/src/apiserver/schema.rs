@@ -51,6 +51,12 @@ impl<'a> Node<'a> {
         reference.strip_prefix(REF_PREFIX)
     }
 
+    /// An object of which nothing is declared: anything goes into it in a built-in type, nothing in a custom resource.
+    pub(super) fn is_free_form(self) -> bool {
+        let schema = self.schema();
+        !self.definitions.is_empty() && schema["type"] == "object" && schema.get("properties").is_none()
+    }
+
     /// A declared field, or the value type of a map.
     pub(super) fn field(self, name: &str) -> Option<Self> {
         let schema = self.schema();

@@ -5,6 +5,7 @@ mod autoscaling;
 mod cluster;
 mod network;
 mod pods;
+mod policy;
 mod workloads;
 
 use jiff::Timestamp;
@@ -26,9 +27,11 @@ struct Layout {
 /// A table of objects as served. `include` says how much of each object comes along with its row.
 pub(super) fn of(resource: &Resource, objects: &[Value], revision: &str, include: Option<&str>) -> Value {
     let now = Timestamp::now();
+    let scale =
+        objects.first().is_some_and(|object| object["apiVersion"] == "autoscaling/v1" && object["kind"] == "Scale");
     let mut columns = vec![column("Name", "string", "name", 0)];
     let cells: Box<dyn Fn(&Value) -> Vec<Value>> = match resource.custom() {
-        Some(version) if !version.columns.is_empty() => {
+        Some(version) if !scale && !version.columns.is_empty() => {
             columns.extend(version.columns.iter().map(|declared| {
                 let text = |key: &str| declared[key].as_str().unwrap_or_default();
                 let kind = if text("type") == "date" { "string" } else { text("type") };
@@ -38,7 +41,7 @@ pub(super) fn of(resource: &Resource, objects: &[Value], revision: &str, include
             Box::new(move |object| declared.iter().map(|column| declared_cell(column, object, now)).collect())
         }
         _ => {
-            let layout = layout(&resource.group, &resource.kind);
+            let layout = if scale { autoscaling::SCALE } else { layout(&resource.group, &resource.kind) };
             if layout.columns.first().is_some_and(|(name, ..)| *name == "Last Seen") {
                 // Events are the one kind whose name does not come first.
                 columns.clear();
@@ -104,6 +107,12 @@ fn layout(group: &str, kind: &str) -> Layout {
         | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => cluster::CREATED_AT,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => cluster::ROLE_BINDING,
         ("apiregistration.k8s.io", "APIService") => cluster::API_SERVICE,
+        ("", "ResourceQuota") => policy::RESOURCE_QUOTA,
+        ("", "LimitRange") => cluster::CREATED_AT,
+        ("scheduling.k8s.io", "PriorityClass") => policy::PRIORITY_CLASS,
+        ("storage.k8s.io", "StorageClass") => policy::STORAGE_CLASS,
+        ("networking.k8s.io", "IngressClass") => policy::INGRESS_CLASS,
+        ("node.k8s.io", "RuntimeClass") => policy::RUNTIME_CLASS,
         _ => AGE_ONLY,
     }
 }

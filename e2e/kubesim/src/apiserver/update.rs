@@ -92,7 +92,7 @@ impl State {
         if !applied {
             apply::track_update(&old, &mut new, schema_of(resource), &writer);
         }
-        if without_bookkeeping(&old) == without_bookkeeping(&new) && (!applied || same_owners(&old, &new)) {
+        if without_bookkeeping(&old) == without_bookkeeping(&new) && same_owners(&old, &new) {
             return Ok(Written { object: stored, created: false });
         }
         if has_generation(call) && desired_state_changed(&old, &new) {
@@ -213,7 +213,7 @@ fn without_bookkeeping(object: &Value) -> Value {
     object
 }
 
-/// An apply that changes nothing does not write; the times in the entries do not count.
+/// A request that changes nothing does not write; the times in the entries do not count.
 fn same_owners(old: &Value, new: &Value) -> bool {
     let owners = |object: &Value| -> Vec<Value> {
         let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();

@@ -11,33 +11,25 @@ use kube::{
     api::{ListParams, PostParams},
     runtime::wait::{Condition, await_condition},
 };
-use kubesim::{
-    cluster::{Cluster, Options},
-    node::{Images, NodeConfig, Program},
-};
+use kubesim::cluster::Cluster;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use crate::cluster;
 
 /// Plenty for anything here; nothing waits this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const NAMESPACE: &str = "default";
 
-/// One node with two GPUs and the image `shell`; quick back-off and autoscaling.
+/// A cluster with typed access to its default namespace.
 pub(crate) struct TestCluster {
     pub(crate) cluster: Cluster,
 }
 
 impl TestCluster {
     pub(crate) async fn start() -> Self {
-        let options = Options {
-            nodes: vec![NodeConfig::new("a100-0").with_gpus(2, "NVIDIA-A100-PCIE-80GB", 81_920)],
-            images: Images::default().with("example/shell", Program::new("/bin/sh")),
-            hpa_sync_period: Duration::from_millis(200),
-            crash_backoff: Duration::from_millis(100),
-            ..Options::default()
-        };
-        Self { cluster: Cluster::start(options).await.unwrap() }
+        Self { cluster: cluster::start().await }
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>

@@ -100,6 +100,10 @@ impl Managers {
         )
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn store(&self, object: &mut Value) {
         let entries: Vec<Value> = self
             .0

@@ -67,3 +67,15 @@ fn target(metric: &Value, current: &Value) -> String {
     }
     format!("{label}{}/{}", known(&now["value"]), text(&wanted["value"]))
 }
+
+/// The scale subresource of any kind.
+pub(super) const SCALE: Layout = Layout {
+    columns: &[("Desired", "integer", 0), ("Available", "integer", 0), ("Age", "string", 0)],
+    cells: |object, now| {
+        vec![
+            json!(number(&object["spec"]["replicas"])),
+            json!(number(&object["status"]["replicas"])),
+            age::of(object, now),
+        ]
+    },
+};

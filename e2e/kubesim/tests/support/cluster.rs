@@ -1,0 +1,20 @@
+//! The cluster that tests use.
+
+use std::time::Duration;
+
+use kubesim::{
+    cluster::{Cluster, Options},
+    node::{Images, NodeConfig, Program},
+};
+
+/// One node with two GPUs and the image `shell`; quick back-off and autoscaling.
+pub(crate) async fn start() -> Cluster {
+    let options = Options {
+        nodes: vec![NodeConfig::new("a100-0").with_gpus(2, "NVIDIA-A100-PCIE-80GB", 81_920)],
+        images: Images::default().with("example/shell", Program::new("/bin/sh")),
+        hpa_sync_period: Duration::from_millis(200),
+        crash_backoff: Duration::from_millis(100),
+        ..Options::default()
+    };
+    Cluster::start(options).await.unwrap()
+}

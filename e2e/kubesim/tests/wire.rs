@@ -1,0 +1,180 @@
+//! The protocol below the client libraries: statuses, revisions and forms that kubectl hides.
+
+use kubesim::apiserver::{Options, Server};
+use reqwest::{Client, Method, StatusCode};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+/// A server and a plain HTTP client.
+struct Wire {
+    server: Server,
+    client: Client,
+}
+
+impl Wire {
+    async fn open() -> Self {
+        // The server's start installs the TLS provider that the client asks for.
+        let server = Server::start(Options::default()).await.expect("a free loopback network");
+        Self { server, client: Client::builder().no_proxy().build().expect("client") }
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> (StatusCode, String) {
+        let mut request = self.client.request(method, format!("{}{path}", self.server.url())).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("answer");
+        (response.status(), response.text().await.expect("body"))
+    }
+
+    async fn json(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
+        let (code, text) = self.send(method, path, &[("content-type", "application/json")], &body.to_string()).await;
+        (code.as_u16(), serde_json::from_str(&text).expect("JSON"))
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.json(Method::GET, path, &json!({})).await
+    }
+
+    /// The events of a watch that the server ends after a second.
+    async fn watch(&self, path: &str) -> Vec<Value> {
+        let (code, text) = self.send(Method::GET, &format!("{path}&watch=true&timeoutSeconds=1"), &[], "").await;
+        assert_eq!(code, StatusCode::OK, "{text}");
+        text.lines().map(|line| serde_json::from_str(line).expect("an event a line")).collect()
+    }
+}
+
+/// More changes than the server remembers of one resource.
+const HISTORY: usize = 2_100;
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+#[rstest]
+#[case::absent(Method::GET, "/api/v1/namespaces/default/configmaps/no", json!({}), 404, "NotFound")]
+#[case::unknown(Method::GET, "/apis/example.com/v1/gizmos", json!({}), 404, "NotFound")]
+#[case::method(Method::POST, "/api/v1/namespaces/default/configmaps/no", json!({}), 405, "MethodNotAllowed")]
+#[case::taken(Method::POST, "/api/v1/namespaces", json!({"metadata": {"name": "default"}}), 409, "AlreadyExists")]
+#[case::stale(Method::PUT, "/api/v1/namespaces/default", json!({"metadata": {"name": "default", "resourceVersion": "1"}}), 409, "Conflict")]
+#[case::other(Method::DELETE, "/api/v1/namespaces/default", json!({"preconditions": {"uid": "x"}}), 409, "Conflict")]
+#[case::nameless(Method::POST, MAPS, json!({"metadata": {}}), 422, "Invalid")]
+#[case::elsewhere(Method::POST, MAPS, json!({"metadata": {"name": "a", "namespace": "b"}}), 400, "BadRequest")]
+#[case::future(Method::GET, "/api/v1/namespaces?resourceVersion=99999999", json!({}), 504, "Timeout")]
+#[case::version(Method::GET, "/api/v1/namespaces?resourceVersion=x", json!({}), 400, "BadRequest")]
+#[case::foreign_continue(Method::GET, "/api/v1/namespaces?limit=1&continue=x", json!({}), 400, "BadRequest")]
+#[tokio::test]
+async fn a_refusal_is_a_status(
+    #[case] method: Method,
+    #[case] path: &str,
+    #[case] body: Value,
+    #[case] code: u16,
+    #[case] reason: &str,
+) {
+    let wire = Wire::open().await;
+    let (status, answer) = wire.json(method, path, &body).await;
+    assert_eq!((status, &answer["code"], &answer["reason"]), (code, &json!(code), &json!(reason)), "{answer}");
+    assert_eq!((&answer["kind"], &answer["status"]), (&json!("Status"), &json!("Failure")));
+    assert!(answer["message"].as_str().is_some_and(|message| !message.is_empty()), "{answer}");
+    wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_generated_name_extends_its_prefix() {
+    let wire = Wire::open().await;
+    let (code, created) = wire.json(Method::POST, MAPS, &json!({"metadata": {"generateName": "g-"}})).await;
+    let name = created["metadata"]["name"].as_str().expect("a name");
+    assert_eq!((code, name.len(), name.starts_with("g-")), (201, 7, true), "{name}");
+    wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_limited_list_is_complete_and_says_so() {
+    let wire = Wire::open().await;
+    let (_, list) = wire.get("/api/v1/namespaces?limit=1").await;
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(4));
+    assert!(list["metadata"].get("continue").is_none(), "{list}");
+    wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_streaming_list_ends_with_a_bookmark() {
+    let wire = Wire::open().await;
+    let wanted = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let events = wire.watch(&format!("/api/v1/namespaces?{wanted}")).await;
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(kinds, ["ADDED", "ADDED", "ADDED", "ADDED", "BOOKMARK"]);
+    let bookmark = &events[4]["object"];
+    assert_eq!(bookmark["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    let (_, list) = wire.get("/api/v1/namespaces").await;
+    assert_eq!(bookmark["metadata"]["resourceVersion"], list["metadata"]["resourceVersion"]);
+    wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_watch_from_before_the_history_is_told_to_list_again() {
+    let wire = Wire::open().await;
+    let (_, list) = wire.get(MAPS).await;
+    let version = list["metadata"]["resourceVersion"].as_str().expect("version").to_owned();
+    wire.json(Method::POST, MAPS, &json!({"metadata": {"name": "a"}})).await;
+    for round in 0..HISTORY {
+        wire.json(
+            Method::PUT,
+            &format!("{MAPS}/a"),
+            &json!({"metadata": {"name": "a"}, "data": {"n": round.to_string()}}),
+        )
+        .await;
+    }
+    let events = wire.watch(&format!("{MAPS}?resourceVersion={version}")).await;
+    assert_eq!((events.len(), &events[0]["type"]), (1, &json!("ERROR")), "{events:?}");
+    assert_eq!((&events[0]["object"]["code"], &events[0]["object"]["reason"]), (&json!(410), &json!("Expired")));
+    wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn metadata_and_tables_are_served_on_request() {
+    let wire = Wire::open().await;
+    let form = |form: &str| format!("application/json;as={form};g=meta.k8s.io;v=v1,application/json");
+    for (path, asked, kind) in [
+        ("/api/v1/namespaces/default", "PartialObjectMetadata", "PartialObjectMetadata"),
+        ("/api/v1/namespaces", "PartialObjectMetadataList", "PartialObjectMetadataList"),
+        ("/api/v1/namespaces", "Table", "Table"),
+        ("/api/v1/namespaces", "Unheard", "NamespaceList"),
+    ] {
+        let (_, text) = wire.send(Method::GET, path, &[("accept", &form(asked))], "").await;
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(answer["kind"], kind);
+        assert_eq!(answer.get("spec"), None);
+    }
+    wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn every_writer_owns_what_it_wrote() {
+    let wire = Wire::open().await;
+    let path = format!("{MAPS}/a");
+    let patch = async |manager: &str, kind: &str, body: Value| {
+        let target = format!("{path}?fieldManager={manager}");
+        let (code, text) = wire.send(Method::PATCH, &target, &[("content-type", kind)], &body.to_string()).await;
+        (code.as_u16(), serde_json::from_str::<Value>(&text).expect("JSON"))
+    };
+    let apply = "application/apply-patch+yaml";
+    let map = |data: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data});
+    patch("one", apply, map(json!({"x": "1", "y": "1"}))).await;
+    let (_, mixed) = patch("two", "application/merge-patch+json", json!({"data": {"y": "2", "z": "2"}})).await;
+    let owned = |object: &Value, manager: &str| {
+        let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+        let entry = entries.into_iter().find(|entry| entry["manager"] == manager);
+        entry.map(|entry| (entry["operation"].clone(), entry["fieldsV1"].clone()))
+    };
+    assert_eq!(owned(&mixed, "one"), Some((json!("Apply"), json!({"f:data": {"f:x": {}}}))));
+    assert_eq!(owned(&mixed, "two"), Some((json!("Update"), json!({"f:data": {"f:y": {}, "f:z": {}}}))));
+
+    let (code, refusal) = patch("one", apply, map(json!({"x": "1", "y": "3"}))).await;
+    assert_eq!((code, &refusal["details"]["causes"][0]["field"]), (409, &json!(".data.y")));
+    // Giving up what another writer took removes nothing; giving up what is one's own does.
+    let (_, left) = patch("one", apply, map(json!({}))).await;
+    assert_eq!(left["data"], json!({"y": "2", "z": "2"}));
+    // An empty record forgets all owners.
+    let (_, reset) = patch("two", "application/merge-patch+json", json!({"metadata": {"managedFields": [{}]}})).await;
+    assert_eq!(reset["metadata"].get("managedFields"), None);
+    wire.server.shutdown().await;
+}
