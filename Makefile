@@ -30,6 +30,11 @@ release: ## Build every binary, optimised
 demo: build ## Two isolated controllers scale emulated vLLM variants in an embedded cluster
 	@$(TOOLS); target/debug/wva-e2e demo
 
+.PHONY: bench
+bench: build ## Figures: cluster start, controller memory, queries and time per cycle
+	$(CARGO) build --release -p wva-controller
+	@$(TOOLS); target/debug/wva-e2e bench --controller target/release/wva-controller
+
 .PHONY: test
 test: ## All tests
 	@$(TOOLS); $(CARGO) build --workspace --bins && $(CARGO) nextest run --workspace

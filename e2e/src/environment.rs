@@ -72,6 +72,8 @@ pub struct Settings {
     pub scrape_interval: Duration,
     /// GPUs of each kind.
     pub gpus_per_node: u32,
+    /// Controller binary to run instead of the one beside this program.
+    pub controller: Option<PathBuf>,
 }
 
 impl Settings {
@@ -82,6 +84,7 @@ impl Settings {
             hpa_sync_period: Duration::from_secs(1),
             scrape_interval: Duration::from_secs(1),
             gpus_per_node: 8,
+            controller: None,
         }
     }
 }
@@ -101,10 +104,14 @@ impl Environment {
     /// # Errors
     /// When a part cannot be started; the parts started before are stopped.
     pub async fn start(settings: &Settings, mut progress: impl FnMut(&str)) -> Result<Self, Error> {
-        let Settings { dir, hpa_sync_period, scrape_interval, gpus_per_node } = settings;
+        let Settings { dir, hpa_sync_period, scrape_interval, gpus_per_node, controller } = settings;
         std::fs::create_dir_all(dir).map_err(|source| Error::Directory { path: dir.clone(), source })?;
+        let controller = match controller {
+            Some(program) => program.clone(),
+            None => programs::ours("wva-controller")?,
+        };
         let images = Images::default()
-            .with("localhost/wva-controller", Program::new(programs::ours("wva-controller")?))
+            .with("localhost/wva-controller", Program::new(controller))
             .with("vllm/vllm-openai", Program::new(programs::ours("vllm-sim")?));
         let cluster = Cluster::start(cluster::Options {
             nodes: vec![node(A100, *gpus_per_node), node(H100, *gpus_per_node)],

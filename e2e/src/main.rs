@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use wva_e2e::bench;
 use wva_e2e::demo::screen::Screen;
 use wva_e2e::demo::{self, Demo};
 use wva_e2e::session::Session;
@@ -43,6 +44,15 @@ enum Command {
         #[arg(long, default_value = ".wva-e2e/up")]
         dir: PathBuf,
     },
+    /// Measure the embedded cluster and a controller with two variants.
+    Bench {
+        /// Controller binary to measure, an optimised one for figures that count.
+        #[arg(long)]
+        controller: PathBuf,
+        /// Folder for the environment's files.
+        #[arg(long, default_value = ".wva-e2e/bench")]
+        dir: PathBuf,
+    },
     /// The background half of `up`.
     #[command(hide = true)]
     Serve {
@@ -77,6 +87,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Down { dir } => {
             Session::new(&absolute(&dir)?).down().await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench { controller, dir } => {
+            log_to_stderr("error");
+            let controller = controller.canonicalize().with_context(|| format!("finding {}", controller.display()))?;
+            let figures = bench::measure(absolute(&dir)?, controller).await?;
+            anstream::println!("{figures}");
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve { dir, bare } => {
