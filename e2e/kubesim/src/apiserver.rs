@@ -1,8 +1,8 @@
 //! A Kubernetes API server on loopback that unmodified `kubectl`, `helm` and client libraries talk to.
 //!
-//! A request goes through these modules, in this order: [`http`] reads it and finds out who asks,
-//! [`request`] what for, [`body`] decodes what it brings; `read`, `watch`, `create`, `update`, `delete` and
-//! `scale` are the verbs, carried out on the [`state`] behind one lock; `table` and `negotiation` give the
+//! A request goes through these modules, in this order: `http` reads it and finds out who asks,
+//! `request` what for, `body` decodes what it brings; `read`, `watch`, `create`, `update`, `delete` and
+//! `scale` are the verbs, carried out on the `state` behind one lock; `table` and `negotiation` give the
 //! answer its form. `builtin` is the table of resources, `crd` adds custom ones, `definitions` holds the
 //! schemas that `apply`, `patch` and validation read through `schema`.
 //!

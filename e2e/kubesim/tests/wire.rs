@@ -150,16 +150,16 @@ async fn metadata_and_tables_are_served_on_request() {
 #[tokio::test]
 async fn every_writer_owns_what_it_wrote() {
     let wire = Wire::open().await;
-    let path = format!("{MAPS}/a");
-    let patch = async |manager: &str, kind: &str, body: Value| {
-        let target = format!("{path}?fieldManager={manager}");
+    let object = format!("{MAPS}/a");
+    let write = async |manager: &str, kind: &str, body: Value| {
+        let target = format!("{object}?fieldManager={manager}");
         let (code, text) = wire.send(Method::PATCH, &target, &[("content-type", kind)], &body.to_string()).await;
         (code.as_u16(), serde_json::from_str::<Value>(&text).expect("JSON"))
     };
     let apply = "application/apply-patch+yaml";
     let map = |data: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data});
-    patch("one", apply, map(json!({"x": "1", "y": "1"}))).await;
-    let (_, mixed) = patch("two", "application/merge-patch+json", json!({"data": {"y": "2", "z": "2"}})).await;
+    write("one", apply, map(json!({"x": "1", "y": "1"}))).await;
+    let (_, mixed) = write("two", "application/merge-patch+json", json!({"data": {"y": "2", "z": "2"}})).await;
     let owned = |object: &Value, manager: &str| {
         let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
         let entry = entries.into_iter().find(|entry| entry["manager"] == manager);
@@ -168,13 +168,13 @@ async fn every_writer_owns_what_it_wrote() {
     assert_eq!(owned(&mixed, "one"), Some((json!("Apply"), json!({"f:data": {"f:x": {}}}))));
     assert_eq!(owned(&mixed, "two"), Some((json!("Update"), json!({"f:data": {"f:y": {}, "f:z": {}}}))));
 
-    let (code, refusal) = patch("one", apply, map(json!({"x": "1", "y": "3"}))).await;
+    let (code, refusal) = write("one", apply, map(json!({"x": "1", "y": "3"}))).await;
     assert_eq!((code, &refusal["details"]["causes"][0]["field"]), (409, &json!(".data.y")));
     // Giving up what another writer took removes nothing; giving up what is one's own does.
-    let (_, left) = patch("one", apply, map(json!({}))).await;
+    let (_, left) = write("one", apply, map(json!({}))).await;
     assert_eq!(left["data"], json!({"y": "2", "z": "2"}));
     // An empty record forgets all owners.
-    let (_, reset) = patch("two", "application/merge-patch+json", json!({"metadata": {"managedFields": [{}]}})).await;
+    let (_, reset) = write("two", "application/merge-patch+json", json!({"metadata": {"managedFields": [{}]}})).await;
     assert_eq!(reset["metadata"].get("managedFields"), None);
     wire.server.shutdown().await;
 }

@@ -71,14 +71,13 @@ impl State {
             .ok_or_else(|| format!("service {namespace}/{name} has no port {port}"))?;
         let none = || format!("endpoints for service {namespace}/{name} have no addresses");
         let endpoints = self.store.get(&GroupResource::new("", "endpoints"), &key).ok_or_else(none)?;
-        let subsets = endpoints["subsets"].as_array().into_iter().flatten();
+        let mut subsets = endpoints["subsets"].as_array().into_iter().flatten();
         subsets
-            .filter_map(|subset| {
+            .find_map(|subset| {
                 let address = subset["addresses"][0]["ip"].as_str()?;
                 let target = subset["ports"].as_array()?.iter().find(|candidate| candidate["name"] == port["name"])?;
                 Some(format!("http://{address}:{}", target["port"].as_u64()?))
             })
-            .next()
             .ok_or_else(none)
     }
 }

@@ -1,5 +1,6 @@
 //! All resources the server serves right now: the built-in table and what CRDs and API services add.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::builtin;
@@ -48,7 +49,7 @@ impl Catalog {
             }
         }
         for group in &mut groups {
-            group.versions.sort_by(|a, b| version_priority(b).cmp(&version_priority(a)));
+            group.versions.sort_by_key(|version| Reverse(version_priority(version)));
         }
         groups
     }
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn stable_versions_precede_beta_and_alpha() {
         let mut versions = ["v1alpha1", "v1", "v2beta1", "v10", "v1beta2"];
-        versions.sort_by(|a, b| version_priority(b).cmp(&version_priority(a)));
+        versions.sort_by_key(|version| Reverse(version_priority(version)));
         assert_eq!(versions, ["v10", "v1", "v2beta1", "v1beta2", "v1alpha1"]);
     }
 }

@@ -68,7 +68,7 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
     if let Some(percent) = cpu.first().and_then(|metric| metric.pointer("/resource/target/averageUtilization")) {
         object["spec"]["targetCPUUtilizationPercentage"] = percent.clone();
     }
-    let others = (!others.is_empty()).then(|| Value::Array(others));
+    let others = if others.is_empty() { None } else { Some(Value::Array(others)) };
     let behavior = take(&mut object["spec"], "behavior");
     let (conditions, current) = if object["status"].is_object() {
         (take(&mut object["status"], "conditions"), take(&mut object["status"], "currentMetrics"))

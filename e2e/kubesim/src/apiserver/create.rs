@@ -38,11 +38,11 @@ impl State {
         };
         self.admit(call, None, &mut object)?;
         apply::track_update(&json!({}), &mut object, schema_of(resource), &writer);
-        Ok(self.commit_new(call, key, object))
+        Ok(self.commit_new(call, &key, object))
     }
 
     /// Stores what create or apply made, unless the request is a dry run.
-    pub(super) fn commit_new(&mut self, call: &Call, key: Key, object: Value) -> Arc<Value> {
+    pub(super) fn commit_new(&mut self, call: &Call, key: &Key, object: Value) -> Arc<Value> {
         if call.query.dry_run() {
             self.forget_reservations(&object);
             return Arc::new(object);
@@ -50,7 +50,7 @@ impl State {
         let object = self.store.put(call.stored_as(), key.clone(), convert::to_stored(&call.resource, object));
         self.created(call, &object);
         // Following up may have written a status, which the caller then sees at once.
-        self.store.get(call.stored_as(), &key).cloned().unwrap_or(object)
+        self.store.get(call.stored_as(), key).cloned().unwrap_or(object)
     }
 
     /// Namespaced objects need a namespace that exists and is not going away.

@@ -30,10 +30,8 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
         ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => role_binding(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => custom_resource_definition(object),
-        ("apiregistration.k8s.io", "APIService") => {
-            if object["spec"]["service"].is_object() {
-                default(&mut object["spec"]["service"], "port", json!(443));
-            }
+        ("apiregistration.k8s.io", "APIService") if object["spec"]["service"].is_object() => {
+            default(&mut object["spec"]["service"], "port", json!(443));
         }
         _ => {}
     }

@@ -87,7 +87,9 @@ pub(super) fn normalise(node: Node<'_>, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(below) = node.items() {
-                items.iter_mut().for_each(|item| normalise(below, item));
+                for item in items.iter_mut() {
+                    normalise(below, item);
+                }
             }
         }
         _ => {}

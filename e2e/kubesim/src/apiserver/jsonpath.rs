@@ -1,4 +1,4 @@
-//! The part of JSONPath that printer columns use.
+//! The part of `JSONPath` that printer columns use.
 //!
 //! Fields (`.spec.replicas`, with dots escaped as `\.`), bracketed names (`['a/b']`), indices (`[0]`), all items
 //! (`[*]`) and filters (`[?(@.type=="Ready")]`).
@@ -10,7 +10,7 @@ enum Step {
     Field(String),
     Index(i64),
     All,
-    Filter { path: Vec<Step>, comparison: Option<(Operator, Value)> },
+    Filter { path: Vec<Self>, comparison: Option<(Operator, Value)> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,6 @@ fn closing(text: &str) -> Option<usize> {
     for (at, c) in text.char_indices() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '[') => depth += 1,
             (None, ']') if depth == 0 => return Some(at),

@@ -1,7 +1,7 @@
 //! Kubernetes protobuf bodies, which typed Go clients (`kubectl create`, helm's releases) send and do not retry in JSON.
 //!
-//! The envelope is `k8s\0` and a `runtime.Unknown`; the object in it is decoded along [`tables`]. What a table does not know is refused rather than dropped: a lost field would be a
-//! silent change of the object.
+//! The envelope is `k8s\0` and a `runtime.Unknown`; the object in it is decoded along [`tables`]. What a table does
+//! not know is refused rather than dropped: a lost field would be a silent change of the object.
 
 mod tables;
 mod wire;
@@ -124,7 +124,7 @@ fn insert(out: &mut Map<String, Value>, name: &str, kind: Kind, payload: Payload
         }
         (Kind::Inline(inner), Payload::Bytes(bytes)) => out.extend(object(message(inner), bytes, at)?),
         (Kind::Many(inner), Payload::Bytes(bytes)) => {
-            push(out, name, Value::Object(object(message(inner), bytes, at)?))
+            push(out, name, Value::Object(object(message(inner), bytes, at)?));
         }
         (Kind::Ignored, _) => {}
         _ => return Err(misfit()),
@@ -152,6 +152,9 @@ fn entry(kind: Kind, bytes: &[u8]) -> Result<(String, Value), String> {
     Ok((key, value))
 }
 
+/// Go's zero time, the first second of the year 1.
+const ZERO_TIME: i64 = -62_135_596_800;
+
 /// Seconds and nanoseconds; `None` for the zero time, which JSON writes as null.
 fn time(bytes: &[u8], micros: bool) -> Result<Option<Value>, String> {
     let (mut seconds, mut nanos) = (0_i64, 0_i32);
@@ -162,9 +165,7 @@ fn time(bytes: &[u8], micros: bool) -> Result<Option<Value>, String> {
             _ => {}
         }
     }
-    // Go's zero time is the year 1.
-    const ZERO: i64 = -62_135_596_800;
-    if seconds == ZERO || (seconds == 0 && nanos == 0) {
+    if seconds == ZERO_TIME || (seconds == 0 && nanos == 0) {
         return Ok(None);
     }
     let time = jiff::Timestamp::new(seconds, nanos).map_err(|error| format!("a time is out of range: {error}"))?;

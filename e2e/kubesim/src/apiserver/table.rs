@@ -18,6 +18,9 @@ use super::resource::Resource;
 /// A column: its name, its type, and 1 when only `-o wide` shows it.
 type Column = (&'static str, &'static str, u8);
 
+/// What makes the cells of a row from its object, apart from the name.
+type Cells = dyn Fn(&Value) -> Vec<Value>;
+
 /// How the rows of a kind are made.
 struct Layout {
     columns: &'static [Column],
@@ -30,7 +33,7 @@ pub(super) fn of(resource: &Resource, objects: &[Value], revision: &str, include
     let scale =
         objects.first().is_some_and(|object| object["apiVersion"] == "autoscaling/v1" && object["kind"] == "Scale");
     let mut columns = vec![column("Name", "string", "name", 0)];
-    let cells: Box<dyn Fn(&Value) -> Vec<Value>> = match resource.custom() {
+    let cells: Box<Cells> = match resource.custom() {
         Some(version) if !scale && !version.columns.is_empty() => {
             columns.extend(version.columns.iter().map(|declared| {
                 let text = |key: &str| declared[key].as_str().unwrap_or_default();
@@ -104,11 +107,11 @@ fn layout(group: &str, kind: &str) -> Layout {
         ("coordination.k8s.io", "Lease") => cluster::LEASE,
         ("policy", "PodDisruptionBudget") => cluster::POD_DISRUPTION_BUDGET,
         ("apiextensions.k8s.io", "CustomResourceDefinition")
-        | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => cluster::CREATED_AT,
+        | ("rbac.authorization.k8s.io", "Role" | "ClusterRole")
+        | ("", "LimitRange") => cluster::CREATED_AT,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => cluster::ROLE_BINDING,
         ("apiregistration.k8s.io", "APIService") => cluster::API_SERVICE,
         ("", "ResourceQuota") => policy::RESOURCE_QUOTA,
-        ("", "LimitRange") => cluster::CREATED_AT,
         ("scheduling.k8s.io", "PriorityClass") => policy::PRIORITY_CLASS,
         ("storage.k8s.io", "StorageClass") => policy::STORAGE_CLASS,
         ("networking.k8s.io", "IngressClass") => policy::INGRESS_CLASS,

@@ -72,9 +72,9 @@ impl State {
         };
         let old = convert::to_served(resource, &stored);
         let api_version = resource.api_version();
-        let writer = self.writer(call, &api_version);
+        let writer = writer(call, &api_version);
         let applied = matches!(write, Write::Apply { .. });
-        let mut new = self.carry_out(call, &old, write, &writer)?;
+        let mut new = carry_out(call, &old, write, &writer)?;
         let wanted = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if !wanted.is_empty() && old["metadata"]["resourceVersion"] != wanted {
             return Err(Failure::modified(&resource.group, &resource.plural, &call.target.name));
@@ -108,37 +108,6 @@ impl State {
         Ok(Written { object, created: false })
     }
 
-    fn writer<'a>(&self, call: &'a Call, api_version: &'a str) -> Writer<'a> {
-        Writer {
-            manager: &call.manager,
-            api_version,
-            subresource: &call.target.subresource,
-            now: &call.now,
-            status_is_separate: call.resource.has("status"),
-        }
-    }
-
-    fn carry_out(&self, call: &Call, old: &Value, write: Write, writer: &Writer<'_>) -> Result<Value, Failure> {
-        let node = schema_of(&call.resource);
-        let mut new = old.clone();
-        match write {
-            Write::Replace(body) => return admission::accept(call, body),
-            Write::JsonPatch(patch) => json_patch(&mut new, &patch)?,
-            Write::MergePatch(patch) => merge_patch(&mut new, &patch),
-            Write::StrategicMergePatch(patch) => strategic_merge_patch(&mut new, &patch, node)?,
-            Write::Apply { config, force } => {
-                let config = admission::accept(call, config)?;
-                refuse_managed_fields(&config)?;
-                let mut applied = apply::apply(old, &config, node, writer, force)?;
-                if let Some(version) = config["metadata"].get("resourceVersion") {
-                    applied["metadata"]["resourceVersion"] = version.clone();
-                }
-                return Ok(applied);
-            }
-        }
-        admission::accept(call, new)
-    }
-
     fn apply_new(&mut self, call: &Call, config: Value) -> Result<Written, Failure> {
         let resource = &call.resource;
         self.require_namespace(call, &call.target.name)?;
@@ -154,12 +123,43 @@ impl State {
         });
         found(call, &mut object);
         let api_version = resource.api_version();
-        let writer = self.writer(call, &api_version);
+        let writer = writer(call, &api_version);
         let mut object = apply::apply(&object, &config, schema_of(resource), &writer, true)?;
         self.admit(call, None, &mut object)?;
-        let object = self.commit_new(call, call.key(), object);
+        let object = self.commit_new(call, &call.key(), object);
         Ok(Written { object, created: true })
     }
+}
+
+fn writer<'a>(call: &'a Call, api_version: &'a str) -> Writer<'a> {
+    Writer {
+        manager: &call.manager,
+        api_version,
+        subresource: &call.target.subresource,
+        now: &call.now,
+        status_is_separate: call.resource.has("status"),
+    }
+}
+
+fn carry_out(call: &Call, old: &Value, write: Write, writer: &Writer<'_>) -> Result<Value, Failure> {
+    let node = schema_of(&call.resource);
+    let mut new = old.clone();
+    match write {
+        Write::Replace(body) => return admission::accept(call, body),
+        Write::JsonPatch(patch) => json_patch(&mut new, &patch)?,
+        Write::MergePatch(patch) => merge_patch(&mut new, &patch),
+        Write::StrategicMergePatch(patch) => strategic_merge_patch(&mut new, &patch, node)?,
+        Write::Apply { config, force } => {
+            let config = admission::accept(call, config)?;
+            refuse_managed_fields(&config)?;
+            let mut applied = apply::apply(old, &config, node, writer, force)?;
+            if let Some(version) = config["metadata"].get("resourceVersion") {
+                applied["metadata"]["resourceVersion"] = version.clone();
+            }
+            return Ok(applied);
+        }
+    }
+    admission::accept(call, new)
 }
 
 fn refuse_managed_fields(config: &Value) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use super::state::{Call, Shared, State};
 use super::store::Change;
 
 /// How often a quiet watch tells its client how far it has come.
-const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
 /// Clients that set no limit are asked to come back after this time, as a real server does.
 const LONGEST: u64 = 3600;
 

@@ -32,6 +32,8 @@ const COMPONENT: &str = "replicaset-controller";
 pub(crate) enum Error {
     #[error("reading the selector of ReplicaSet {0}: {1}; the selector cannot be changed, recreate the ReplicaSet")]
     Selector(Key, #[source] kube::core::ParseExpressionError),
+    #[error("reading ReplicaSet {0} before it gets pods: {1}")]
+    Read(Key, #[source] kube::Error),
     #[error("creating a pod of ReplicaSet {0}: {1}")]
     CreatePod(Key, #[source] kube::Error),
     #[error("deleting a pod of ReplicaSet {0}: {1}")]
@@ -46,7 +48,8 @@ impl Failure for Error {
     fn is_conflict(&self) -> bool {
         match self {
             Self::Selector(..) => false,
-            Self::CreatePod(_, source)
+            Self::Read(_, source)
+            | Self::CreatePod(_, source)
             | Self::DeletePod(_, source)
             | Self::Claim(_, source)
             | Self::Status(_, source) => source.is_conflict(),
@@ -101,6 +104,9 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
     let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let wanted = usize::try_from(wanted).unwrap_or_default();
     if active.len() < wanted {
+        if !lives(ctx, key, set).await? {
+            return Ok(());
+        }
         let created = join_all((active.len()..wanted).map(|_| create_pod(ctx, key, set))).await;
         created.into_iter().collect()
     } else {
@@ -108,6 +114,14 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
         let deleted = join_all(victims.into_iter().map(|pod| delete_pod(ctx, key, set, pod))).await;
         deleted.into_iter().collect()
     }
+}
+
+/// Whether the set is still there to have pods, asked of the server: sets and pods are watched apart, so that the pods
+/// which the deletion of their set took can be missed before the deletion itself is seen.
+async fn lives(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<bool, Error> {
+    let api: Api<ReplicaSet> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let current = api.get_metadata_opt(&key.name).await.map_err(|error| Error::Read(key.clone(), error))?;
+    Ok(current.is_some_and(|current| current.uid() == set.uid() && current.metadata.deletion_timestamp.is_none()))
 }
 
 async fn create_pod(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<(), Error> {

@@ -38,7 +38,7 @@ async fn client_side_apply_changes_what_the_manifest_changes() {
     assert_shows(&terminal.run("kubectl apply -f 2.yaml").await, &["deployment.apps/d configured"]);
     assert_eq!(terminal.run(ENV).await, r#"[{"name":"A","value":"1"},{"name":"C","value":"3"}]"#);
 
-    terminal.run("kubectl replace -f 1.yaml").await;
+    terminal.run("kubectl rollout status deploy/d; kubectl replace -f 1.yaml").await;
     assert_eq!(terminal.run(ENV).await, r#"[{"name":"A","value":"1"},{"name":"B","value":"2"}]"#);
     terminal.close().await;
 }

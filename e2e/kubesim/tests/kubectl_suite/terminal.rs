@@ -19,7 +19,7 @@ helm() { command "${HELM:-helm}" "$@"; }
 pub(crate) const FOREVER: &str = "trap 'exit 0' TERM; while true; do sleep 0.05; done";
 
 /// Plenty for any script here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster, and a directory with the files that commands read.
 pub(crate) struct Terminal {

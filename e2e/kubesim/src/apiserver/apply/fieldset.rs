@@ -66,7 +66,7 @@ impl Ord for Element {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FieldSet {
     pub(super) member: bool,
-    pub(super) children: BTreeMap<Element, FieldSet>,
+    pub(super) children: BTreeMap<Element, Self>,
 }
 
 impl FieldSet {

@@ -114,7 +114,7 @@ pub(super) fn compare(node: Option<Node<'_>>, before: &Value, after: &Value) -> 
             let element = |name: &String| Element::Field(name.clone());
             for (name, value) in old {
                 match new.get(name) {
-                    Some(other) => difference.nest(element(name), compare(field(node, name), value, other)),
+                    Some(other) => difference.nest(&element(name), compare(field(node, name), value, other)),
                     None => drop(difference.removed.children.insert(element(name), whole(field(node, name), value))),
                 }
             }
@@ -129,7 +129,7 @@ pub(super) fn compare(node: Option<Node<'_>>, before: &Value, after: &Value) -> 
             let items = node.and_then(Node::items);
             for (element, value) in &old {
                 match new.iter().find(|(other, _)| other == element) {
-                    Some((_, other)) => difference.nest(element.clone(), compare(items, value, other)),
+                    Some((_, other)) => difference.nest(&element.clone(), compare(items, value, other)),
                     None => drop(difference.removed.children.insert(element.clone(), whole(items, value))),
                 }
             }
@@ -145,7 +145,7 @@ pub(super) fn compare(node: Option<Node<'_>>, before: &Value, after: &Value) -> 
 }
 
 impl Difference {
-    fn nest(&mut self, element: Element, below: Self) {
+    fn nest(&mut self, element: &Element, below: Self) {
         let Self { added, modified, removed } = below;
         for (set, child) in [(&mut self.added, added), (&mut self.modified, modified), (&mut self.removed, removed)] {
             if !child.is_empty() {

@@ -128,12 +128,16 @@ fn fill(schema: &Value, value: &mut Value, root: bool) {
                 }
             }
             if let Some(below) = schema.get("additionalProperties").filter(|below| below.is_object()) {
-                fields.values_mut().for_each(|child| fill(below, child, false));
+                for child in fields.values_mut() {
+                    fill(below, child, false);
+                }
             }
         }
         Value::Array(items) => {
             if let Some(below) = schema.get("items") {
-                items.iter_mut().for_each(|item| fill(below, item, false));
+                for item in items.iter_mut() {
+                    fill(below, item, false);
+                }
             }
         }
         _ => {}

@@ -10,12 +10,12 @@ pub(in crate::apiserver) fn json_patch(target: &mut Value, patch: &Value) -> Res
         .as_array()
         .ok_or_else(|| Failure::bad_request("json: cannot unmarshal the patch: a list of operations is expected"))?;
     for operation in operations {
-        apply(target, operation).map_err(refused)?;
+        apply(target, operation).map_err(|why| refused(&why))?;
     }
     Ok(())
 }
 
-fn refused(why: String) -> Failure {
+fn refused(why: &str) -> Failure {
     Failure::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {why}"))
 }
 
