@@ -37,7 +37,7 @@ bench: build ## Figures: cluster start, controller memory, queries and time per 
 
 .PHONY: test
 test: ## All tests
-	@$(TOOLS); $(CARGO) build --workspace --bins && $(CARGO) nextest run --workspace
+	@$(TOOLS); $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc --quiet
 
 .PHONY: lint
 lint: fmt-check clippy check-engine check-generated check-docs ## Formatting, clippy, dependency and generated-file checks
