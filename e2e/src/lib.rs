@@ -10,7 +10,7 @@
 //! - [`adapter`]: `external.metrics.k8s.io` answered from Prometheus;
 //! - [`instance`], [`workload`]: what is installed: controllers by the chart, models by the plugin, vLLM Deployments;
 //! - [`demo`]: the guided tour that `make demo` runs;
-//! - [`bench`]: figures of what a controller costs;
+//! - [`bench`](mod@bench): figures of what a controller costs;
 //! - [`session`]: `up` and `down`, an environment that outlives the command;
 //! - [`harness`]: tests as closures over an environment of their own;
 //! - [`endpoints`]: which servers are ready, as a gateway would follow them;
