@@ -1,6 +1,6 @@
 //! The decision core of the Workload Variant Autoscaler.
 //!
-//! One pure function, [`decide`]: it takes what was observed ([`Snapshot`]), what earlier decisions left behind
+//! One pure function, [`decide()`]: it takes what was observed ([`Snapshot`]), what earlier decisions left behind
 //! ([`Memory`]), how to decide ([`Settings`]) and the time, and answers with a [`Plan`]. It reads no clock, no
 //! environment, no file and no network; the caller carries out the plan.
 //!
