@@ -14,19 +14,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wva_api::{Scope, conditions};
-use wva_engine::{Memory, Settings, Target, decide};
+use wva_engine::{Memory, Settings, decide};
 
 use crate::actuate::{SafetyNet, actuate};
 use crate::config::Config;
-use crate::index::{ObjectKey, Variant};
+use crate::index::ObjectKey;
 use crate::leader::Leadership;
 use crate::metrics::{ClaimLabel, Metrics};
 use crate::observe::{self, Census, Standing};
 use crate::prometheus::{Prometheus, QueryError, Readings};
 use crate::readiness::Gate;
-use crate::report;
 use crate::shared::{LastCycle, Shared};
-use crate::status_writer::{StatusSender, StatusUpdate};
+use crate::teller::Teller;
 
 /// Changes that come together are dealt with together: `kubectl apply` of a directory takes about this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -48,7 +47,7 @@ pub struct Cycle {
     shared: Arc<Shared>,
     metrics: Metrics,
     leadership: Leadership,
-    status: StatusSender,
+    teller: Teller,
     memory: Memory,
     safety_net: SafetyNet,
     prometheus_failed: bool,
@@ -64,7 +63,7 @@ impl Cycle {
         shared: Arc<Shared>,
         metrics: Metrics,
         leadership: Leadership,
-        status: StatusSender,
+        teller: Teller,
     ) -> Self {
         let settings = Settings {
             interval: signed(config.interval),
@@ -80,7 +79,7 @@ impl Cycle {
             shared,
             metrics,
             leadership,
-            status,
+            teller,
             memory: Memory::default(),
             safety_net: SafetyNet::default(),
             prometheus_failed: false,
@@ -161,12 +160,13 @@ impl Cycle {
         for variant in self.metrics.published.keep_only(|key| census.standings.get(key) == Some(&Standing::Ready)) {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
         }
+        self.teller.keep_only(|key| census.standings.contains_key(key));
         for (key, standing) in &census.standings {
             let variant = &index.variants[key];
             let was_lost =
                 conditions::find(&variant.status.conditions, conditions::READY).is_some_and(|c| c.status != "True");
             if *standing != Standing::Ready || was_lost {
-                self.report(key, variant, standing, None, now);
+                self.teller.tell(key, variant, standing, None, now);
             }
         }
         let unreadable = index.unreadable.len();
@@ -200,7 +200,7 @@ impl Cycle {
             for target in &plan.targets {
                 let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
                 if let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) {
-                    self.report(&key, variant, standing, Some(target), now);
+                    self.teller.tell(&key, variant, standing, Some(target), now);
                 }
             }
         }
@@ -225,20 +225,6 @@ impl Cycle {
             self.prometheus_answers.open();
         }
         self.prometheus_failed = failed;
-    }
-
-    fn report(
-        &self,
-        key: &ObjectKey,
-        variant: &Variant,
-        standing: &Standing,
-        decision: Option<&Target>,
-        now: Timestamp,
-    ) {
-        let status = report::status(variant, standing, decision, now);
-        if report::differs(&variant.status, &status) {
-            self.status.send(StatusUpdate { variant: key.clone(), status });
-        }
     }
 
     fn count(&self, census: &Census, unreadable: usize) {

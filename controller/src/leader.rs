@@ -6,6 +6,7 @@
 pub mod elector;
 pub mod lease;
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -32,6 +33,17 @@ enum Claim {
     Always,
 }
 
+/// Why a write was not carried out, or not to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotWritten {
+    /// This process may not write, or may no longer.
+    #[error("this process does not lead")]
+    NotLeading,
+    /// There was no answer within the time limit; the write may have happened.
+    #[error("no answer within the time limit")]
+    TimedOut,
+}
+
 /// How an election ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -48,13 +60,42 @@ impl Leadership {
         Self(watch::channel(Claim::Always).1)
     }
 
+    /// Never leads.
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        Self(watch::channel(Claim::Standby).1)
+    }
+
     /// Whether this process may write now. A claim that was not renewed in time has ended, even if the task that
     /// renews it is stuck: the process may have been paused.
     pub fn holds(&self) -> bool {
+        !self.remaining().is_zero()
+    }
+
+    /// How long this process may still write without renewing its claim; zero when it may not.
+    pub fn remaining(&self) -> Duration {
         match *self.0.borrow() {
-            Claim::Standby => false,
-            Claim::Until(deadline) => Instant::now() < deadline,
-            Claim::Always => true,
+            Claim::Standby => Duration::ZERO,
+            Claim::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
+            Claim::Always => Duration::MAX,
+        }
+    }
+
+    /// Carries out one write, for at most `limit`. The right to write is looked at before every step of it, the first
+    /// included: a process that was paused in the middle takes no further step when it wakes up too late.
+    ///
+    /// # Errors
+    /// When this process may not write, or there is no answer in time.
+    pub async fn write<T>(&self, limit: Duration, write: impl Future<Output = T>) -> Result<T, NotWritten> {
+        let mut write = std::pin::pin!(write);
+        let checked = std::future::poll_fn(|context| {
+            if self.holds() { write.as_mut().poll(context).map(Ok) } else { Poll::Ready(Err(NotWritten::NotLeading)) }
+        });
+        let limit_by_claim = self.remaining();
+        match tokio::time::timeout(limit.min(limit_by_claim), checked).await {
+            Ok(written) => written,
+            Err(_) if limit_by_claim < limit => Err(NotWritten::NotLeading),
+            Err(_) => Err(NotWritten::TimedOut),
         }
     }
 

@@ -3,7 +3,8 @@
 //! Watches fill an in-memory [`index`] ([`watch`]). A [`cycle`] begins when its interval ends or something wakes it:
 //! [`observe`] reads the index and asks [`prometheus`] a constant number of grouped queries; `wva_engine::decide` turns
 //! that into a plan; [`actuate`] publishes the plan's numbers as [`metrics`], which an HPA or KEDA follows; [`report`]
-//! turns it into status, which one task ([`status_writer`]) writes. Only the [`leader`] does so.
+//! turns it into status and [`transitions`] into events; the [`teller`] hands these to the tasks that write
+//! ([`status_writer`], [`events`]). Only the [`leader`] does so.
 //!
 //! - [`config`]: flags and environment, resolved once; [`telemetry`]: logs;
 //! - [`server`]: probes, state and metrics over HTTP; [`readiness`]: what is still waited for;
@@ -15,6 +16,7 @@ pub mod api_error;
 pub mod config;
 pub mod cycle;
 pub mod entry;
+pub mod events;
 #[cfg(test)]
 mod fixtures;
 pub mod index;
@@ -29,6 +31,8 @@ pub mod server;
 pub mod shared;
 pub mod status_writer;
 pub mod telemetry;
+pub mod teller;
+pub mod transitions;
 pub mod watch;
 
 /// Makes ring the provider of cryptography for all TLS of the process. A second call changes nothing.

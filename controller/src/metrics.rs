@@ -30,7 +30,9 @@ pub struct Metrics {
     /// Queries to Prometheus.
     pub prometheus: PrometheusMetrics,
     /// Writes of status.
-    pub status: StatusMetrics,
+    pub status: WriteMetrics,
+    /// Writes of events.
+    pub events: WriteMetrics,
     /// 1 while this process leads.
     pub leader: Gauge,
 }
@@ -60,9 +62,9 @@ pub struct PrometheusMetrics {
     failures: Family<QueryLabel, Counter>,
 }
 
-/// Metrics of the status writer.
+/// Metrics of a task that writes to the API server.
 #[derive(Clone, Debug)]
-pub struct StatusMetrics {
+pub struct WriteMetrics {
     writes: Family<OutcomeLabel, Counter>,
 }
 
@@ -106,7 +108,8 @@ impl Metrics {
             published: Published::register(&mut registry),
             cycle: CycleMetrics::register(&mut registry),
             prometheus: PrometheusMetrics::register(&mut registry),
-            status: StatusMetrics::register(&mut registry),
+            status: WriteMetrics::register(&mut registry, "wva_status_writes", "Writes of status, by outcome"),
+            events: WriteMetrics::register(&mut registry, "wva_event_writes", "Writes of events, by outcome"),
             leader,
             registry: Arc::new(registry),
         }
@@ -179,7 +182,7 @@ impl PrometheusMetrics {
     }
 }
 
-/// How a write of status ended.
+/// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// The API server took it.
@@ -188,14 +191,14 @@ pub enum WriteOutcome {
     Failed,
     /// The API server did not answer in time.
     TimedOut,
-    /// It was not sent: this process does not lead, the variant is gone, or too many were waiting.
+    /// It was not sent: this process does not lead, the object is gone, or too many were waiting.
     Dropped,
 }
 
-impl StatusMetrics {
-    fn register(registry: &mut Registry) -> Self {
+impl WriteMetrics {
+    fn register(registry: &mut Registry, name: &str, help: &str) -> Self {
         let metrics = Self { writes: Family::default() };
-        registry.register("wva_status_writes", "Writes of status, by outcome", metrics.writes.clone());
+        registry.register(name, help, metrics.writes.clone());
         metrics
     }
 

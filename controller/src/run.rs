@@ -11,6 +11,7 @@ use wva_api::config_keys as name;
 
 use crate::config::Config;
 use crate::cycle::Cycle;
+use crate::events::{EventWriter, Reporter};
 use crate::leader::elector::Elector;
 use crate::leader::lease::LeaseApi;
 use crate::leader::{Election, Ended, Leadership};
@@ -19,6 +20,7 @@ use crate::prometheus::{Prometheus, Queries, Transport};
 use crate::server::{self, auth::Authenticator, certificate, health};
 use crate::shared::Shared;
 use crate::status_writer::StatusWriter;
+use crate::teller::Teller;
 use crate::watch;
 
 /// Longest a graceful stop may take.
@@ -78,6 +80,10 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
             (leadership, Some(election))
         }
     };
+    let reporter = Reporter { manager: manager.clone(), identity: host() };
+    let (events, event_writer) =
+        EventWriter::new(client.clone(), reporter, config.rest_timeout, leadership.clone(), metrics.events.clone());
+    let event_writer = tokio::spawn(event_writer.run());
     let (status, writer) = StatusWriter::new(
         client,
         manager,
@@ -87,7 +93,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
         metrics.status.clone(),
     );
     let writer = tokio::spawn(writer.run());
-    let cycle = Cycle::new(&config, prometheus, shared, metrics, leadership, status);
+    let cycle = Cycle::new(&config, prometheus, shared, metrics, leadership, Teller::new(status, events));
     let cycle = tokio::spawn(cycle.run(stop.child_token()));
 
     let elected = stop.child_token();
@@ -113,7 +119,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
     // as soon as this process has stopped deciding.
     let stopping = async {
         let _ended = cycle.await;
-        let _ended = tokio::time::timeout(Duration::from_millis(300), writer).await;
+        let written = futures::future::join(writer, event_writer);
+        let _ended = tokio::time::timeout(Duration::from_millis(300), written).await;
         if config.election.is_some() {
             let _ended: Result<Ended, _> = election.await;
         }
@@ -170,6 +177,10 @@ async fn serve_metrics(config: &Config, metrics: &Metrics, client: &Client) -> R
 
 /// Identity in the Lease: the pod's name says who it is, the suffix keeps a restarted pod apart from its predecessor.
 fn identity() -> String {
-    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "wva-controller".to_owned());
-    format!("{host}_{}", uuid::Uuid::new_v4())
+    format!("{}_{}", host(), uuid::Uuid::new_v4())
+}
+
+/// Name of the pod.
+fn host() -> String {
+    std::env::var("HOSTNAME").unwrap_or_else(|_| "wva-controller".to_owned())
 }

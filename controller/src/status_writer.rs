@@ -18,8 +18,8 @@ use wva_api::{VariantAutoscaling, VariantAutoscalingStatus};
 
 use crate::api_error;
 use crate::index::ObjectKey;
-use crate::leader::Leadership;
-use crate::metrics::{StatusMetrics, WriteOutcome};
+use crate::leader::{Leadership, NotWritten};
+use crate::metrics::{WriteMetrics, WriteOutcome};
 use crate::shared::Shared;
 
 /// Updates that may wait in the channel; a first cycle over 1,000 variants fits.
@@ -44,7 +44,7 @@ pub struct StatusUpdate {
 #[derive(Clone, Debug)]
 pub struct StatusSender {
     sender: mpsc::Sender<StatusUpdate>,
-    metrics: StatusMetrics,
+    metrics: WriteMetrics,
 }
 
 /// Writes status.
@@ -54,7 +54,7 @@ pub struct StatusWriter {
     timeout: Duration,
     leadership: Leadership,
     shared: Arc<Shared>,
-    metrics: StatusMetrics,
+    metrics: WriteMetrics,
     updates: mpsc::Receiver<StatusUpdate>,
     pending: BTreeMap<ObjectKey, VariantAutoscalingStatus>,
 }
@@ -62,8 +62,8 @@ pub struct StatusWriter {
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("no answer within the time limit")]
-    TimedOut,
+    #[error(transparent)]
+    NotWritten(#[from] NotWritten),
     #[error("{}", api_error::words(.0))]
     Api(#[source] Box<kube::Error>),
 }
@@ -85,7 +85,7 @@ impl StatusWriter {
         timeout: Duration,
         leadership: Leadership,
         shared: Arc<Shared>,
-        metrics: StatusMetrics,
+        metrics: WriteMetrics,
     ) -> (StatusSender, Self) {
         let (sender, updates) = mpsc::channel(CAPACITY);
         let sender = StatusSender { sender, metrics: metrics.clone() };
@@ -159,7 +159,11 @@ impl StatusWriter {
                 tracing::debug!(variant = variant.name, namespace = variant.namespace, "Wrote status");
                 false
             }
-            Err(Error::TimedOut) => {
+            Err(Error::NotWritten(NotWritten::NotLeading)) => {
+                self.metrics.count(WriteOutcome::Dropped);
+                false
+            }
+            Err(Error::NotWritten(NotWritten::TimedOut)) => {
                 self.metrics.count(WriteOutcome::TimedOut);
                 tracing::warn!(variant = variant.name, namespace = variant.namespace, "Writing status timed out");
                 true
@@ -186,10 +190,9 @@ impl StatusWriter {
         let api: Api<VariantAutoscaling> = Api::namespaced(self.client.clone(), &variant.namespace);
         let params = PatchParams::apply(&self.manager).force();
         let patch = Patch::Apply(body(variant, status));
-        match tokio::time::timeout(self.timeout, api.patch_status(&variant.name, &params, &patch)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Error::Api(Box::new(error))),
-            Err(_) => Err(Error::TimedOut),
+        match self.leadership.write(self.timeout, api.patch_status(&variant.name, &params, &patch)).await? {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Api(Box::new(error))),
         }
     }
 }

@@ -1,8 +1,10 @@
+use serde_json::Value;
 use wva_api::Instance;
 
 use super::*;
-use crate::fixtures::{FakeApi, FakePrometheus, eventually, variant, variant_on};
-use crate::index::{Deployment, Effect, Index};
+use crate::events::{EventWriter, Reporter};
+use crate::fixtures::{FakeApi, FakePrometheus, Recorded, eventually, variant, variant_on};
+use crate::index::{Deployment, Effect, Index, Variant};
 use crate::prometheus::{Queries, Transport};
 use crate::status_writer::StatusWriter;
 
@@ -37,7 +39,13 @@ impl Scene {
         );
         tokio::spawn(writer.run());
         let asked = Prometheus::new(transport, queries, metrics.prometheus.clone());
-        let cycle = Cycle::new(&config, asked, Arc::clone(&shared), metrics.clone(), Leadership::always(), status);
+        let reporter = Reporter { manager: "wva-controller".to_owned(), identity: "wva-0".to_owned() };
+        let limit = Duration::from_secs(1);
+        let (events, writer) =
+            EventWriter::new(api.client(), reporter, limit, Leadership::always(), metrics.events.clone());
+        tokio::spawn(writer.run());
+        let teller = Teller::new(status, events);
+        let cycle = Cycle::new(&config, asked, Arc::clone(&shared), metrics.clone(), Leadership::always(), teller);
         let stop = CancellationToken::new();
         tokio::spawn(cycle.run(stop.child_token()));
         Self { prometheus, api, shared, metrics, stop }
@@ -60,12 +68,24 @@ impl Scene {
         eventually(&what, || self.gauge("wva_desired_replicas", variant).as_deref() == expect).await;
     }
 
-    /// Status and reason of a condition in the last status written for a variant.
-    fn condition(&self, variant: &str, type_: &str) -> Option<String> {
+    /// The last status written for a variant.
+    fn written(&self, variant: &str) -> Option<Value> {
         let path = format!("/variantautoscalings/{variant}/status");
         let requests = self.api.requests();
-        let last = requests.iter().rev().find(|request| request.line.contains(&path))?;
-        let conditions = last.body["status"]["conditions"].as_array()?;
+        Some(requests.into_iter().rev().find(|request| request.line.contains(&path))?.body["status"].take())
+    }
+
+    /// Reasons of the events recorded so far, oldest first.
+    fn events(&self) -> Vec<String> {
+        let created = |request: &Recorded| request.line.starts_with("POST /apis/events.k8s.io");
+        let requests = self.api.requests().into_iter().filter(created);
+        requests.map(|request| request.body["reason"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Status and reason of a condition in the last status written for a variant.
+    fn condition(&self, variant: &str, type_: &str) -> Option<String> {
+        let status = self.written(variant)?;
+        let conditions = status["conditions"].as_array()?;
         let found = conditions.iter().find(|condition| condition["type"] == type_)?;
         Some(format!("{} {}", found["status"].as_str()?, found["reason"].as_str()?))
     }
@@ -104,9 +124,10 @@ async fn a_saturated_variant_gets_a_replica_and_a_status() {
     assert_eq!(scene.gauge("wva_replica_scaling_total", "a").as_deref(), Some("1"));
     scene.reported("a", "Ready", "True DeploymentFound").await;
     scene.reported("a", "OptimizationReady", "True SaturationOnlyMode").await;
-    let written = scene.api.requests().pop().unwrap().body;
-    assert_eq!(written["status"]["desiredOptimizedAlloc"]["numReplicas"], 2);
-    assert_eq!(written["status"]["actuation"]["applied"], false);
+    let written = scene.written("a").unwrap();
+    assert_eq!(written["desiredOptimizedAlloc"]["numReplicas"], 2);
+    assert_eq!(written["actuation"]["applied"], false);
+    eventually("events", || scene.events() == ["TargetFound", "ScaledUp"]).await;
 }
 
 #[tokio::test]
@@ -203,7 +224,7 @@ async fn a_quiet_cycle_writes_nothing() {
     scene.prometheus.set("a-1", 0.3, 0.0);
     scene.reported("a", "MetricsAvailable", "True MetricsFound").await;
     // What the watch would bring back.
-    let status = serde_json::from_value(scene.api.requests().pop().unwrap().body["status"].clone()).unwrap();
+    let status = serde_json::from_value(scene.written("a").unwrap()).unwrap();
     scene.shared.index().variants.get_mut(&ObjectKey::new("ns", "a")).unwrap().status = status;
     let asked = scene.prometheus.requests();
     eventually("a cycle in between", || scene.prometheus.requests() > asked + 6).await;

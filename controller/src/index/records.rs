@@ -10,6 +10,8 @@ use super::{Index, ObjectKey, Record, Table, workload};
 /// A `VariantAutoscaling`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
+    /// `metadata.uid`.
+    pub uid: String,
     /// Labels: who it belongs to.
     pub labels: BTreeMap<String, String>,
     /// `metadata.generation`.
@@ -89,8 +91,9 @@ impl Record for Variant {
     /// Everything but the status, which is this controller's own doing.
     fn matters(_: &Index, _: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
         let (Some(before), Some(after)) = (before, after) else { return true };
-        let Self { labels, generation: _, target, model, cost, accelerator, status: _ } = before;
-        *labels != after.labels
+        let Self { uid, labels, generation: _, target, model, cost, accelerator, status: _ } = before;
+        *uid != after.uid
+            || *labels != after.labels
             || *target != after.target
             || *model != after.model
             || cost.total_cmp(&after.cost).is_ne()

@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 struct Scene {
     api: FakeApi,
     sender: StatusSender,
-    metrics: StatusMetrics,
+    metrics: WriteMetrics,
     shared: Arc<Shared>,
     writer: Option<StatusWriter>,
 }

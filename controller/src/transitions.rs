@@ -1,0 +1,95 @@
+//! From two states of a variant to the events in between. Pure.
+
+use wva_api::conditions::{self, reasons};
+use wva_api::{VariantAutoscalingStatus, events};
+use wva_engine::Target;
+
+/// What of a variant's status is worth an event when it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Status and reason of `Ready`; `None` before the first look at the variant.
+    ready: Option<(bool, String)>,
+    /// Whether the last decision was held for lack of metrics; `None` before the first decision.
+    held: Option<bool>,
+    /// The published target.
+    replicas: Option<i32>,
+}
+
+/// One change, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Whether somebody should look at it.
+    pub warning: bool,
+    /// One of [`wva_api::events`].
+    pub reason: &'static str,
+    /// What changed.
+    pub message: String,
+}
+
+impl Told {
+    /// What this status tells.
+    pub fn of(status: &VariantAutoscalingStatus) -> Self {
+        let find = |type_| conditions::find(&status.conditions, type_);
+        Self {
+            ready: find(conditions::READY).map(|ready| (ready.status == "True", ready.reason.clone())),
+            held: find(conditions::OPTIMIZATION_READY).map(|it| it.reason == reasons::METRICS_UNAVAILABLE),
+            replicas: status.desired_optimized_alloc.as_ref().and_then(|allocation| allocation.num_replicas),
+        }
+    }
+}
+
+/// What changed from `before` to `after`. `decision` is what `after` was made of, if a decision was taken.
+pub fn between(before: &Told, after: &VariantAutoscalingStatus, decision: Option<&Target>) -> Vec<Transition> {
+    let new = Told::of(after);
+    [readiness(before, &new, after), scaling(before, &new, decision), safety_net(before, &new, after)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn readiness(before: &Told, new: &Told, after: &VariantAutoscalingStatus) -> Option<Transition> {
+    let (ready, reason) = new.ready.as_ref().filter(|_| before.ready != new.ready)?;
+    let message = conditions::find(&after.conditions, conditions::READY)?.message.clone();
+    let reason = match reason.as_str() {
+        _ if *ready => events::TARGET_FOUND,
+        reasons::DEPLOYMENT_NOT_FOUND => events::TARGET_NOT_FOUND,
+        reasons::TARGET_CONFLICT => events::TARGET_CONFLICT,
+        reasons::INSTANCE_CONFLICT => events::INSTANCE_CONFLICT,
+        _ => events::INVALID_SPEC,
+    };
+    Some(Transition { warning: !ready, reason, message })
+}
+
+fn scaling(before: &Told, new: &Told, decision: Option<&Target>) -> Option<Transition> {
+    let target = decision?;
+    let to = new.replicas?;
+    let from = before.replicas.or_else(|| i32::try_from(target.current).ok())?;
+    let reason = match (from, to) {
+        _ if from == to => return None,
+        (_, 0) => events::SCALED_TO_ZERO,
+        (0, _) => events::SCALED_FROM_ZERO,
+        _ if from < to => events::SCALED_UP,
+        _ => events::SCALED_DOWN,
+    };
+    let message = format!("Target changed from {from} to {to} replicas ({} there): {}", target.current, target.reason);
+    Some(Transition { warning: false, reason, message })
+}
+
+fn safety_net(before: &Told, new: &Told, after: &VariantAutoscalingStatus) -> Option<Transition> {
+    match (before.held.unwrap_or(false), new.held?) {
+        (false, true) => {
+            let why = conditions::find(&after.conditions, conditions::METRICS_AVAILABLE)?;
+            let held = new.replicas.map_or_else(String::new, |replicas| format!("; holding {replicas} replicas"));
+            let message = format!("{}{held}", why.message);
+            Some(Transition { warning: true, reason: events::SAFETY_NET_ACTIVATED, message })
+        }
+        (true, false) => {
+            let message = "Metrics allow decisions again".to_owned();
+            Some(Transition { warning: false, reason: events::SAFETY_NET_RELEASED, message })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
