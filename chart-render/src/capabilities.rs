@@ -64,8 +64,14 @@ pub(crate) const API_VERSIONS: &[&str] = &[
     "apiextensions.k8s.io/v1",
 ];
 
-/// The helm whose answers are given, for `.Capabilities.HelmVersion`.
-pub(crate) const HELM_VERSION: &str = "v4.1.4";
+/// The helm whose answers are given, for `.Capabilities.HelmVersion`: field, name in JSON, value.
+pub(crate) const HELM_VERSION: &[(&str, &str, &str)] = &[
+    ("Version", "version", "v4.1.4"),
+    ("GitCommit", "git_commit", "05fa37973dc9e42b76e1d2883494c87174b6074f"),
+    ("GitTreeState", "git_tree_state", "clean"),
+    ("GoVersion", "go_version", "go1.25.9"),
+    ("KubeClientVersion", "kube_client_version", "v1.35"),
+];
 
 /// A Kubernetes version: `1.35`, `v1.35.0`, `v1.35.2+build`.
 #[derive(Clone, Debug, PartialEq, Eq)]

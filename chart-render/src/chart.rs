@@ -1,12 +1,18 @@
-//! A chart: from a directory, or the project's own, which is part of the binary.
+//! A chart: from a directory, from an archive, or the project's own, which is part of the binary.
+
+mod archive;
+mod directory;
+mod ignore;
+pub(crate) mod metadata;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
-use crate::{numbers, yaml};
+use crate::{values, yaml};
+use metadata::Metadata;
 
 /// The files of `charts/workload-variant-autoscaler`.
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/embedded_chart.rs"));
@@ -35,6 +41,30 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A dependency under `charts/` cannot be read.
+    #[error("chart {chart}: unpack subchart {subchart}")]
+    Subchart {
+        /// The chart.
+        chart: String,
+        /// The entry of `charts/`.
+        subchart: String,
+        /// Why not.
+        source: Box<Self>,
+    },
+    /// A library chart was asked for by itself.
+    #[error("chart {0} is a library, which other charts use; it cannot be installed by itself")]
+    Library(String),
+    /// `Chart.yaml` names dependencies that `charts/` does not hold.
+    #[error(
+        "chart {chart} needs {}, which its charts/ directory does not hold: run `helm dependency build` first",
+        missing.join(", ")
+    )]
+    Missing {
+        /// The chart.
+        chart: String,
+        /// Names of the dependencies.
+        missing: Vec<String>,
+    },
     /// The chart needs something that this renderer lacks.
     #[error("chart {chart}: chart-render does not support {feature}; render this chart with helm")]
     Unsupported {
@@ -54,16 +84,16 @@ pub struct ChartFile {
     pub text: String,
 }
 
-/// A chart ready to render.
+/// A chart ready to render, with its dependencies.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    name: String,
-    metadata: Map<String, Json>,
+    pub(crate) metadata: Metadata,
     values: Map<String, Json>,
     schema: Option<String>,
     templates: Vec<ChartFile>,
     crds: Vec<ChartFile>,
-    files: BTreeMap<String, Vec<u8>>,
+    files: Arc<BTreeMap<String, Vec<u8>>>,
+    subcharts: Vec<Self>,
 }
 
 impl Chart {
@@ -72,77 +102,109 @@ impl Chart {
         Self::from_files("embedded chart", EMBEDDED.iter().map(|(path, data)| ((*path).to_owned(), data.to_vec())))
     }
 
-    /// A chart directory. Symbolic links are followed; files named in no way special end up in `.Files`.
-    pub fn load(directory: impl AsRef<Path>) -> Result<Self, Error> {
-        let root = directory.as_ref();
-        let mut files = Vec::new();
-        collect(root, root, &mut files)?;
-        Self::from_files(&root.display().to_string(), files)
+    /// A chart directory, or a `.tgz` archive of one. Symbolic links are followed; `.helmignore` is obeyed in a
+    /// directory; files named in no way special end up in `.Files`.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let origin = path.display().to_string();
+        let files = if path.is_file() { archive::open(path)? } else { directory::collect(path)? };
+        Self::from_files(&origin, files)
     }
 
-    fn from_files(origin: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
-        let mut files: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
+    /// A chart of files given by their path inside the chart.
+    pub fn from_files(origin: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
+        let mut files: BTreeMap<String, Vec<u8>> =
+            files.into_iter().map(|(path, data)| (path, without_bom(data))).collect();
         let chart_yaml = files.remove("Chart.yaml").ok_or_else(|| Error::NoChart(origin.to_owned()))?;
-        let metadata = read_map(origin, "Chart.yaml", &chart_yaml)?;
-        let required = |key: &str| match metadata.get(key).and_then(Json::as_str) {
-            Some(value) if !value.is_empty() => Ok(value.to_owned()),
-            _ => Err(invalid(origin, "Chart.yaml", format!("chart.metadata.{key} is required"))),
-        };
-        let name = required("name")?;
-        required("version")?;
-        required("apiVersion")?;
-        let unsupported = |feature: &str| Error::Unsupported { chart: name.clone(), feature: feature.to_owned() };
-        if metadata.get("dependencies").is_some_and(|list| !list.is_null())
-            || files.keys().any(|path| path.starts_with("charts/"))
-        {
-            return Err(unsupported("dependencies (subcharts)"));
+        let fields = read_map(origin, "Chart.yaml", &chart_yaml)?;
+        let mut metadata = Metadata::read(fields).map_err(|message| invalid(origin, "Chart.yaml", message))?;
+        let name = metadata.text("name").to_owned();
+        if !matches!(metadata.text("apiVersion"), "v1" | "v2") {
+            let feature = format!("charts of apiVersion {}", metadata.text("apiVersion"));
+            return Err(Error::Unsupported { chart: name, feature });
         }
-        if metadata.get("type").and_then(Json::as_str) == Some("library") {
-            return Err(unsupported("library charts, which cannot be installed"));
+        if let Some(data) = files.get("requirements.yaml") {
+            let mut fields = read_map(&name, "requirements.yaml", data)?;
+            metadata
+                .read_dependencies(&mut fields)
+                .and_then(|()| metadata.check())
+                .map_err(|message| invalid(&name, "requirements.yaml", message))?;
+        }
+        if metadata.text("apiVersion") != "v1" {
+            files.retain(|path, _| !matches!(path.as_str(), "requirements.yaml" | "requirements.lock"));
         }
 
-        let mut values = match files.remove("values.yaml") {
-            Some(data) => read_map(&name, "values.yaml", &data)?,
+        let values = match files.remove("values.yaml") {
+            Some(data) => values::documents(&text_of(&name, "values.yaml", data)?)
+                .map_err(|message| invalid(&name, "values.yaml", message))?,
             None => Map::new(),
         };
-        values.values_mut().for_each(numbers::widen);
         let schema =
             files.remove("values.schema.json").map(|data| text_of(&name, "values.schema.json", data)).transpose()?;
-        files.retain(|path, _| !matches!(path.as_str(), "Chart.lock" | ".helmignore"));
+        files.remove("Chart.lock");
 
-        let mut chart =
-            Self { name, metadata, values, schema, templates: Vec::new(), crds: Vec::new(), files: BTreeMap::new() };
+        let mut chart = Self {
+            metadata,
+            values,
+            schema,
+            templates: Vec::new(),
+            crds: Vec::new(),
+            files: Arc::default(),
+            subcharts: Vec::new(),
+        };
+        let mut others = BTreeMap::new();
+        let mut subcharts: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
         for (path, data) in files {
-            // Helm's built-in ignore rule: hidden files among the templates.
-            let hidden = path.rsplit('/').next().is_some_and(|file| file.starts_with('.'));
             if path.starts_with("templates/") {
-                if !hidden {
-                    chart.templates.push(ChartFile { text: text_of(&chart.name, &path, data)?, path });
-                }
-            } else if path.starts_with("crds/") {
-                if [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end)) {
-                    chart.crds.push(ChartFile { text: text_of(&chart.name, &path, data)?, path });
-                }
+                chart.templates.push(ChartFile { text: text_of(&name, &path, data)?, path });
+            } else if let Some(inner) = path.strip_prefix("charts/").filter(|_| !has_extension(&path, &["prov"])) {
+                let entry = inner.split('/').next().unwrap_or(inner).to_owned();
+                subcharts.entry(entry).or_default().push((inner.to_owned(), data));
             } else {
-                chart.files.insert(path, data);
+                if path.starts_with("crds/") && has_extension(&path, &["yaml", "yml", "json"]) {
+                    chart.crds.push(ChartFile { text: text_of(&name, &path, data.clone())?, path: path.clone() });
+                }
+                others.insert(path, data);
             }
+        }
+        chart.files = Arc::new(others);
+        for (entry, files) in subcharts {
+            if entry.starts_with(['_', '.']) {
+                continue;
+            }
+            let subchart = Self::from_entry(&entry, files);
+            chart.subcharts.push(subchart.map_err(|source| Error::Subchart {
+                chart: name.clone(),
+                subchart: entry,
+                source: Box::new(source),
+            })?);
         }
         Ok(chart)
     }
 
+    /// One entry of `charts/`: an archive or a directory.
+    fn from_entry(entry: &str, files: Vec<(String, Vec<u8>)>) -> Result<Self, Error> {
+        if has_extension(entry, &["tgz"]) {
+            let data = files.into_iter().find(|(path, _)| path == entry).map(|(_, data)| data).unwrap_or_default();
+            return Self::from_files(entry, archive::unpack(entry, &data[..])?);
+        }
+        let inside = |(path, data): (String, Vec<u8>)| path.split_once('/').map(|(_, rest)| (rest.to_owned(), data));
+        Self::from_files(entry, files.into_iter().filter_map(inside))
+    }
+
     /// Name of the chart.
     pub fn name(&self) -> &str {
-        &self.name
+        self.metadata.text("name")
     }
 
     /// Version of the chart.
     pub fn version(&self) -> &str {
-        self.metadata.get("version").and_then(Json::as_str).unwrap_or_default()
+        self.metadata.text("version")
     }
 
     /// `appVersion`, empty when the chart names none.
     pub fn app_version(&self) -> &str {
-        self.metadata.get("appVersion").and_then(Json::as_str).unwrap_or_default()
+        self.metadata.text("appVersion")
     }
 
     /// The defaults of `values.yaml`.
@@ -155,55 +217,61 @@ impl Chart {
         self.schema.as_deref()
     }
 
-    /// The files of `crds/`, in order of their path.
+    /// The files of `crds/`, in order of their path, without those of dependencies.
     pub fn crds(&self) -> &[ChartFile] {
         &self.crds
+    }
+
+    /// The charts under `charts/`.
+    pub fn subcharts(&self) -> &[Self] {
+        &self.subcharts
+    }
+
+    /// Whether the chart only lends its definitions to others.
+    pub fn is_library(&self) -> bool {
+        self.metadata.text("type") == "library"
     }
 
     pub(crate) fn templates(&self) -> &[ChartFile] {
         &self.templates
     }
 
-    pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+    pub(crate) fn files(&self) -> &Arc<BTreeMap<String, Vec<u8>>> {
         &self.files
     }
 
     pub(crate) fn kube_version(&self) -> Option<&str> {
-        self.metadata.get("kubeVersion").and_then(Json::as_str)
+        Some(self.metadata.text("kubeVersion")).filter(|constraint| !constraint.is_empty())
     }
 
-    /// `.Chart`: every field of Helm's metadata, with Go's zero values for what the chart leaves out.
-    pub(crate) fn dot_chart(&self) -> Json {
-        let text = |key: &str| self.metadata.get(key).cloned().unwrap_or_else(|| json!(""));
-        let list = |key: &str| self.metadata.get(key).cloned().unwrap_or_else(|| json!([]));
-        json!({
-            "APIVersion": text("apiVersion"), "AppVersion": text("appVersion"), "Condition": text("condition"),
-            "Description": text("description"), "Home": text("home"), "Icon": text("icon"), "Name": text("name"),
-            "KubeVersion": text("kubeVersion"), "Tags": text("tags"), "Type": text("type"), "Version": text("version"),
-            "Dependencies": list("dependencies"), "Keywords": list("keywords"),
-            "Maintainers": list("maintainers"), "Sources": list("sources"),
-            "Annotations": self.metadata.get("annotations").cloned().unwrap_or(Json::Null),
-            "Deprecated": self.metadata.get("deprecated").cloned().unwrap_or(Json::Bool(false)),
-            "IsRoot": true,
-        })
+    /// What helm checks before it installs: no library, and every named dependency is there.
+    pub(crate) fn check_installable(&self) -> Result<(), Error> {
+        if self.is_library() {
+            return Err(Error::Library(self.name().to_owned()));
+        }
+        let there = |name: &str| self.subcharts.iter().any(|subchart| subchart.name() == name);
+        let missing: Vec<String> = self
+            .metadata
+            .dependencies
+            .iter()
+            .filter(|dependency| !there(&dependency.name))
+            .map(|dependency| dependency.name.clone())
+            .collect();
+        if missing.is_empty() { Ok(()) } else { Err(Error::Missing { chart: self.name().to_owned(), missing }) }
     }
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), Error> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Read { path, source }
-    };
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
-        if path.is_dir() {
-            collect(root, &path, files)?;
-        } else {
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            files.push((name, fs::read(&path).map_err(failed(&path))?));
-        }
+fn has_extension(path: &str, extensions: &[&str]) -> bool {
+    let found = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
+    found.is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
+}
+
+/// Windows editors begin a file with a mark that YAML does not expect.
+fn without_bom(mut data: Vec<u8>) -> Vec<u8> {
+    if data.starts_with(b"\xef\xbb\xbf") {
+        data.drain(..3);
     }
-    Ok(())
+    data
 }
 
 fn invalid(chart: &str, file: &str, message: impl Into<String>) -> Error {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, Number, PipeNode, Pos};
 
+use crate::capabilities::HELM_VERSION;
 use crate::engine::{Engine, Source};
 use crate::fault::Fault;
 use crate::funcs::{self, Call};
@@ -322,6 +323,12 @@ fn field(receiver: &Value, name: &str, lenient: bool, arguments: &[Value]) -> Re
             "Minor" => Ok(Value::str(&kube.minor)),
             _ => Err(Fault::new(format!("can't evaluate field {name} in type {}", receiver.go_type()))),
         },
+        Value::Object(Object::HelmVersion) => HELM_VERSION
+            .iter()
+            .find(|(field, _, _)| *field == name && arguments.is_empty())
+            .map(|(_, _, value)| Value::str(value))
+            .ok_or_else(|| Fault::new(format!("can't evaluate field {name} in type {}", receiver.go_type()))),
+        Value::Object(Object::Version(version)) => funcs::versions::method(version, name, arguments),
         Value::Object(Object::Files(files)) => funcs::files::method(files, name, arguments),
         other => Err(Fault::new(format!("can't evaluate field {name} in type {}", other.go_type()))),
     }

@@ -15,13 +15,11 @@ mod patterns;
 mod strings;
 mod types;
 mod unsupported;
-mod versions;
+pub(crate) mod versions;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::LazyLock;
-
-pub(crate) use versions::satisfies;
 
 use crate::engine::Engine;
 use crate::fault::Fault;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::capabilities::HELM_VERSION;
 use crate::numbers;
 use crate::value::{Object, Value};
 
@@ -20,6 +21,10 @@ pub(crate) fn display(value: &Value) -> String {
         Value::List(items) => bracket("", items.iter().map(display)),
         Value::Map(map) => bracket("map", map.borrow().iter().map(|(key, value)| format!("{key}:{}", display(value)))),
         Value::Object(Object::KubeVersion(kube)) => kube.version.clone(),
+        Value::Object(Object::Version(version)) => version.to_string(),
+        Value::Object(Object::HelmVersion) => {
+            format!("{{{}}}", HELM_VERSION.iter().map(|(_, _, value)| *value).collect::<Vec<_>>().join(" "))
+        }
         Value::Object(Object::ApiVersions(versions)) => bracket("", versions.iter().cloned()),
         Value::Object(Object::Files(files)) => bracket(
             "map",

@@ -1,9 +1,7 @@
 //! Renders Helm charts without helm.
 
-mod cli;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    chart_render::cli::run()
 }

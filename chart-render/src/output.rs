@@ -1,8 +1,7 @@
 //! What `helm template` prints.
 
-use regex::Regex;
-
-use crate::manifest;
+use crate::glob;
+use crate::manifest::{self, Manifest};
 use crate::render::Rendered;
 
 /// A file asked for with `--show-only` rendered to nothing or does not exist.
@@ -36,14 +35,20 @@ impl Rendered {
             text.push_str(&document(&manifest.source, &manifest.text));
         }
         let mut text = format!("{}\n", text.trim());
-        for hook in self.hooks.iter().filter(|_| !selection.no_hooks) {
-            let events = hook.object["metadata"]["annotations"]["helm.sh/hook"].as_str().unwrap_or_default();
-            let is_test = events.split(',').any(|event| event.trim().to_lowercase().starts_with("test"));
-            if !(is_test && selection.skip_tests) {
-                text.push_str(&document(&hook.source, &hook.text));
-            }
+        for hook in self.hooks_of(selection) {
+            text.push_str(&document(&hook.source, &hook.text));
         }
         if selection.show_only.is_empty() { Ok(text) } else { only(&text, &selection.show_only) }
+    }
+
+    /// The hooks that a selection leaves.
+    pub(crate) fn hooks_of(&self, selection: &Selection) -> impl Iterator<Item = &Manifest> {
+        let is_test = |hook: &Manifest| {
+            let events = hook.object["metadata"]["annotations"]["helm.sh/hook"].as_str().unwrap_or_default();
+            events.split(',').any(|event| event.trim().to_lowercase().starts_with("test"))
+        };
+        let Selection { no_hooks, skip_tests, .. } = *selection;
+        self.hooks.iter().filter(move |hook| !(no_hooks || skip_tests && is_test(hook)))
     }
 }
 
@@ -55,7 +60,7 @@ fn only(text: &str, wanted: &[String]) -> Result<String, NotFound> {
     let documents = manifest::split(text);
     let mut shown = String::new();
     for pattern in wanted {
-        let matcher = segments(pattern).ok_or_else(|| NotFound(pattern.clone()))?;
+        let matcher = glob::segments(pattern).ok_or_else(|| NotFound(pattern.clone()))?;
         let before = shown.len();
         for document in &documents {
             let path = document.split_once("# Source: ").and_then(|(_, rest)| rest.lines().next()?.split_once('/'));
@@ -68,18 +73,4 @@ fn only(text: &str, wanted: &[String]) -> Result<String, NotFound> {
         }
     }
     Ok(shown)
-}
-
-/// Go's `filepath.Match`: `*` and `?` stay within a segment.
-fn segments(pattern: &str) -> Option<Regex> {
-    let expression: String = pattern
-        .chars()
-        .map(|character| match character {
-            '*' => "[^/]*".to_owned(),
-            '?' => "[^/]".to_owned(),
-            '[' | ']' => character.to_string(),
-            other => regex::escape(&other.to_string()),
-        })
-        .collect();
-    Regex::new(&format!("^{expression}$")).ok()
 }

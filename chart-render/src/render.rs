@@ -1,21 +1,21 @@
 //! From chart and values to manifests.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::LazyLock;
 use std::thread;
 
 use regex::Regex;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
-use crate::capabilities::{API_VERSIONS, HELM_VERSION, KubeVersion};
+use crate::capabilities::KubeVersion;
 use crate::chart::{self, Chart, ChartFile};
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::manifest::{self, Manifest};
-use crate::value::{Object, Value};
-use crate::values::{self, Values};
-use crate::{funcs, quirks, schema};
+use crate::tree::Node;
+use crate::value::Value;
+use crate::values::{self, NotATable, Nulls, Values};
+use crate::{quirks, schema, scope, semver};
 
 /// Helm allows a thousand nested includes; each takes some ten kilobytes of stack in a debug build.
 const STACK_BYTES: usize = 256 << 20;
@@ -51,6 +51,8 @@ pub struct Options {
     pub kube_version: KubeVersion,
     /// Group versions (`monitoring.coreos.com/v1`, also with a kind behind) beyond the built-in ones.
     pub api_versions: Vec<String>,
+    /// Whether values are taken that `values.schema.json` forbids.
+    pub skip_schema_validation: bool,
 }
 
 /// What a chart rendered to.
@@ -75,6 +77,9 @@ pub enum Error {
     /// The user's values cannot be read.
     #[error(transparent)]
     Values(#[from] values::Error),
+    /// Values for a dependency are no map.
+    #[error(transparent)]
+    Dependency(#[from] NotATable),
     /// The values do not fit the chart.
     #[error(transparent)]
     Schema(#[from] schema::Error),
@@ -110,9 +115,16 @@ pub fn render(chart: &Chart, values: Values, release: &Release, options: &Option
     if !named || release.name.len() > MAX_RELEASE_NAME {
         return Err(Error::ReleaseName(release.name.clone()));
     }
+    chart.check_installable()?;
+    let values = values.into_tree();
+    let tree = Node::resolve(chart, &values)?;
+    let values = values::over_defaults(&tree, values, Nulls::Remove)?;
+    if !options.skip_schema_validation {
+        schema::check(&tree, &values)?;
+    }
     if let Some(constraint) = chart.kube_version() {
         let kube_version = options.kube_version.to_string();
-        if funcs::satisfies(constraint, &kube_version) != Some(true) {
+        if semver::satisfies(constraint, &kube_version) != Some(true) {
             return Err(Error::KubeVersion {
                 chart: chart.name().to_owned(),
                 constraint: constraint.to_owned(),
@@ -120,83 +132,56 @@ pub fn render(chart: &Chart, values: Values, release: &Release, options: &Option
             });
         }
     }
-    let values = values::over_defaults(values.into_tree(), chart.values());
-    if let Some(schema) = chart.schema() {
-        schema::check(chart.name(), schema, &values)?;
-    }
 
-    let mut files = thread::scope(|scope| {
-        let run = || execute(chart, values, release, options).map_err(Error::Template);
-        let thread = thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
-        let running = thread.spawn_scoped(scope, run).map_err(|error| Error::Thread(error.to_string()))?;
-        running.join().map_err(|_| Error::Thread("a template function panicked".to_owned()))?
-    })?;
-
+    let mut files = on_a_large_stack(|| execute(&tree, values, release, options))?;
     let notes = files.get(&format!("{}/templates/NOTES.txt", chart.name())).cloned().unwrap_or_default();
     files.retain(|path, _| !quirks::is_notes(path));
     let sorted = manifest::sort(&files.into_iter().collect::<Vec<_>>())?;
-    let crds =
-        chart.crds().iter().map(|file| ChartFile { path: format!("{}/{}", chart.name(), file.path), ..file.clone() });
-    Ok(Rendered { manifests: sorted.manifests, hooks: sorted.hooks, notes, crds: crds.collect() })
+    let mut crds = Vec::new();
+    tree.walk(None, &mut |node, path| {
+        let named = |file: &ChartFile| ChartFile { path: format!("{path}/{}", file.path), ..file.clone() };
+        crds.extend(node.chart.crds().iter().map(named));
+    });
+    Ok(Rendered { manifests: sorted.manifests, hooks: sorted.hooks, notes, crds })
+}
+
+/// The name of a release from a template such as `{{ now | unixEpoch }}-x`, as `--name-template` gives it.
+pub fn release_name(template: &str) -> Result<String, Error> {
+    on_a_large_stack(|| {
+        let mut engine = Engine::default();
+        engine.add("name-template", template)?;
+        engine.execute("name-template", &Value::Nil)
+    })
+}
+
+fn on_a_large_stack<T: Send>(run: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Error> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
+        let running = thread.spawn_scoped(scope, run).map_err(|error| Error::Thread(error.to_string()))?;
+        let result = running.join().map_err(|_| Error::Thread("a template function panicked".to_owned()))?;
+        result.map_err(Error::Template)
+    })
 }
 
 /// Runs all templates; the result is sorted by path.
 fn execute(
-    chart: &Chart,
+    tree: &Node<'_>,
     values: Map<String, Json>,
     release: &Release,
     options: &Options,
 ) -> Result<BTreeMap<String, String>, Fault> {
-    let texts: BTreeMap<String, &str> =
-        chart.templates().iter().map(|file| (format!("{}/{}", chart.name(), file.path), file.text.as_str())).collect();
-    let mut names: Vec<String> = texts.keys().cloned().collect();
+    let values = Value::from_json(&Json::Object(values));
+    let templates = scope::templates(tree, values, release, options);
+    let mut names: Vec<String> = templates.keys().cloned().collect();
     quirks::sort_templates(&mut names);
     let mut engine = Engine::default();
     for name in &names {
-        engine.add(name, texts[name])?;
+        engine.add(name, templates[name].text)?;
     }
-    let root = root(chart, values, release, options);
     let mut rendered = BTreeMap::new();
     for name in names.into_iter().filter(|name| !quirks::is_partial(name)) {
-        root.insert("Template", &json!({"Name": name, "BasePath": format!("{}/templates", chart.name())}));
-        let text = quirks::drop_no_value(&engine.execute(&name, &root.value())?);
-        rendered.insert(name, text);
+        let text = engine.execute(&name, &templates[&name].dot(&name))?;
+        rendered.insert(name, quirks::drop_no_value(&text));
     }
     Ok(rendered)
-}
-
-/// The dot that every file starts with. Files share it: what one changes with `set`, the next one sees.
-struct Root(crate::value::Dict);
-
-impl Root {
-    fn insert(&self, key: &str, json: &Json) {
-        self.0.borrow_mut().insert(key.to_owned(), Value::from_json(json));
-    }
-
-    fn value(&self) -> Value {
-        Value::Map(Rc::clone(&self.0))
-    }
-}
-
-fn root(chart: &Chart, values: Map<String, Json>, release: &Release, options: &Options) -> Root {
-    let root = Root(Rc::default());
-    root.insert("Values", &Json::Object(values));
-    root.insert("Chart", &chart.dot_chart());
-    root.insert("Subcharts", &json!({}));
-    root.insert(
-        "Release",
-        &json!({
-            "Name": release.name, "Namespace": release.namespace, "IsUpgrade": release.is_upgrade,
-            "IsInstall": !release.is_upgrade, "Revision": 1, "Service": "Helm",
-        }),
-    );
-    let versions = API_VERSIONS.iter().map(ToString::to_string).chain(options.api_versions.iter().cloned()).collect();
-    let capabilities = Value::map([
-        ("KubeVersion".to_owned(), Value::Object(Object::KubeVersion(Rc::new(options.kube_version.clone())))),
-        ("APIVersions".to_owned(), Value::Object(Object::ApiVersions(Rc::new(versions)))),
-        ("HelmVersion".to_owned(), Value::from_json(&json!({"Version": HELM_VERSION}))),
-    ]);
-    let files = Value::Object(Object::Files(Rc::new(chart.files().clone())));
-    root.0.borrow_mut().extend([("Capabilities".to_owned(), capabilities), ("Files".to_owned(), files)]);
-    root
 }

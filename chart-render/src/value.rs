@@ -7,13 +7,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
-use crate::capabilities::KubeVersion;
+use crate::capabilities::{HELM_VERSION, KubeVersion};
 use crate::numbers;
+use crate::semver::Version;
 
 /// A dict that every holder sees change.
 pub(crate) type Dict = Rc<RefCell<BTreeMap<String, Value>>>;
@@ -38,11 +40,15 @@ pub(crate) enum Value {
 #[derive(Clone, Debug)]
 pub(crate) enum Object {
     /// `.Files`: the chart's files outside `templates/`, by path.
-    Files(Rc<BTreeMap<String, Vec<u8>>>),
+    Files(Arc<BTreeMap<String, Vec<u8>>>),
     /// `.Capabilities.APIVersions`.
     ApiVersions(Rc<Vec<String>>),
     /// `.Capabilities.KubeVersion`, which prints as its version.
     KubeVersion(Rc<KubeVersion>),
+    /// `.Capabilities.HelmVersion`.
+    HelmVersion,
+    /// What `semver` gives.
+    Version(Rc<Version>),
 }
 
 impl Value {
@@ -70,7 +76,7 @@ impl Value {
             Self::Map(map) => !map.borrow().is_empty(),
             Self::Object(Object::Files(files)) => !files.is_empty(),
             Self::Object(Object::ApiVersions(versions)) => !versions.is_empty(),
-            Self::Object(Object::KubeVersion(_)) => true,
+            Self::Object(Object::KubeVersion(_) | Object::HelmVersion | Object::Version(_)) => true,
         }
     }
 
@@ -88,6 +94,8 @@ impl Value {
             Self::Object(Object::Files(_)) => "engine.files",
             Self::Object(Object::ApiVersions(_)) => "common.VersionSet",
             Self::Object(Object::KubeVersion(_)) => "*common.KubeVersion",
+            Self::Object(Object::HelmVersion) => "version.BuildInfo",
+            Self::Object(Object::Version(_)) => "*semver.Version",
         }
     }
 
@@ -97,7 +105,8 @@ impl Value {
             Self::Nil => "invalid",
             Self::List(_) | Self::Object(Object::ApiVersions(_)) => "slice",
             Self::Map(_) | Self::Object(Object::Files(_)) => "map",
-            Self::Object(Object::KubeVersion(_)) => "ptr",
+            Self::Object(Object::KubeVersion(_) | Object::Version(_)) => "ptr",
+            Self::Object(Object::HelmVersion) => "struct",
             scalar => scalar.go_type(),
         }
     }
@@ -135,6 +144,10 @@ impl Value {
             Self::Object(Object::KubeVersion(kube)) => {
                 json!({"Version": kube.version, "Major": kube.major, "Minor": kube.minor})
             }
+            Self::Object(Object::HelmVersion) => {
+                Json::Object(HELM_VERSION.iter().map(|(_, key, value)| ((*key).to_owned(), json!(value))).collect())
+            }
+            Self::Object(Object::Version(version)) => Json::from(version.to_string()),
             Self::Object(Object::Files(files)) => {
                 let encoded = |data: &Vec<u8>| Json::String(STANDARD.encode(data));
                 Json::Object(files.iter().map(|(path, data)| (path.clone(), encoded(data))).collect())

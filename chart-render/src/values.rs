@@ -5,7 +5,8 @@ mod set;
 
 use serde_json::{Map, Value as Json};
 
-pub(crate) use coalesce::over_defaults;
+pub use coalesce::NotATable;
+pub(crate) use coalesce::{Nulls, over_defaults, tables};
 
 use crate::{numbers, yaml};
 
@@ -23,7 +24,7 @@ pub enum Error {
     /// A setting does not follow the grammar.
     #[error("failed parsing {flag} data {input:?}: {message}")]
     Set {
-        /// The flag: `--set`, `--set-string`, `--set-file` or `--set-json`.
+        /// The flag: `--set`, `--set-string`, `--set-file`, `--set-json` or `--set-literal`.
         flag: &'static str,
         /// What was given.
         input: String,
@@ -34,8 +35,8 @@ pub enum Error {
 
 /// Values as given by the user; `null` stands for "drop the chart's default".
 ///
-/// Helm applies all files first, then `--set-json`, `--set`, `--set-string` and `--set-file`; who builds `Values` by
-/// hand calls the methods in that order to get the same.
+/// Helm applies all files first, then `--set-json`, `--set`, `--set-string`, `--set-file` and `--set-literal`; who builds
+/// `Values` by hand calls the methods in that order to get the same.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values {
     tree: Map<String, Json>,
@@ -64,14 +65,8 @@ impl Values {
     /// A values file (`-f`); `file` is its name in errors. Every number becomes a float, as in Helm.
     pub fn merge_yaml(&mut self, file: &str, text: &str) -> Result<&mut Self, Error> {
         let failed = |message: &str| Error::File { file: file.to_owned(), message: message.to_owned() };
-        match yaml::parse(text).map_err(|message| failed(&message))? {
-            Json::Object(mut map) => {
-                map.values_mut().for_each(numbers::widen);
-                coalesce::layer(&mut self.tree, map);
-            }
-            Json::Null => {}
-            _ => return Err(failed("must be a map of values")),
-        }
+        let map = documents(text).map_err(|message| failed(&message))?;
+        coalesce::layer(&mut self.tree, map);
         Ok(self)
     }
 
@@ -109,6 +104,16 @@ impl Values {
         Ok(self)
     }
 
+    /// `--set-literal a=text`: everything behind the first `=` is the value, as it stands.
+    pub fn set_literal(&mut self, input: &str) -> Result<&mut Self, Error> {
+        set::apply_literal(&mut self.tree, input).map_err(|message| Error::Set {
+            flag: "--set-literal",
+            input: input.to_owned(),
+            message,
+        })?;
+        Ok(self)
+    }
+
     fn apply(&mut self, flag: &'static str, input: &str, read: set::Read<'_>) -> Result<&mut Self, Error> {
         set::apply(&mut self.tree, input, read).map_err(|message| Error::Set {
             flag,
@@ -117,4 +122,20 @@ impl Values {
         })?;
         Ok(self)
     }
+}
+
+/// The values of a YAML text, every number a float; of several documents a later one goes over those before.
+pub(crate) fn documents(text: &str) -> Result<Map<String, Json>, String> {
+    let mut values = Map::new();
+    for document in yaml::documents(text) {
+        match yaml::parse(document)? {
+            Json::Object(mut map) => {
+                map.values_mut().for_each(numbers::widen);
+                coalesce::layer(&mut values, map);
+            }
+            Json::Null => {}
+            _ => return Err("must be a map of values".to_owned()),
+        }
+    }
+    Ok(values)
 }

@@ -5,5 +5,5 @@ mod document;
 mod emit;
 mod resolve;
 
-pub(crate) use document::parse;
+pub(crate) use document::{documents, parse};
 pub(crate) use emit::to_yaml;

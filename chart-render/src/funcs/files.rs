@@ -1,21 +1,21 @@
 //! Methods of `.Files`.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::text;
 use crate::fault::Fault;
+use crate::glob;
 use crate::value::{Object, Value};
 use crate::yaml;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-pub(crate) fn method(files: &Rc<Files>, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
+pub(crate) fn method(files: &Arc<Files>, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
     let read = |path: &str| files.get(path).map(|data| String::from_utf8_lossy(data).into_owned()).unwrap_or_default();
     let base_name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     match (name, arguments) {
@@ -29,9 +29,9 @@ pub(crate) fn method(files: &Rc<Files>, name: &str, arguments: &[Value]) -> Resu
             Ok(Value::list(content.split('\n').map(Value::str).collect()))
         }
         ("Glob", [Value::Str(pattern)]) => {
-            let pattern = glob(pattern)?;
+            let pattern = glob::paths(pattern).ok_or_else(|| Fault::new(format!("bad file pattern {pattern:?}")))?;
             let found = files.iter().filter(|(path, _)| pattern.is_match(path));
-            Ok(Value::Object(Object::Files(Rc::new(found.map(|(path, data)| (path.clone(), data.clone())).collect()))))
+            Ok(Value::Object(Object::Files(Arc::new(found.map(|(path, data)| (path.clone(), data.clone())).collect()))))
         }
         ("AsConfig", []) => text(as_yaml(
             files
@@ -48,24 +48,4 @@ pub(crate) fn method(files: &Rc<Files>, name: &str, arguments: &[Value]) -> Resu
 fn as_yaml(entries: impl Iterator<Item = (String, Json)>) -> String {
     let map: Map<String, Json> = entries.collect();
     if map.is_empty() { String::new() } else { yaml::to_yaml(&Json::Object(map)) }
-}
-
-/// A glob over whole paths: `*` and `?` stay within a folder, `**` crosses folders, `{a,b}` chooses.
-fn glob(pattern: &str) -> Result<Regex, Fault> {
-    let mut expression = String::from("^");
-    let mut characters = pattern.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '*' if characters.next_if_eq(&'*').is_some() => expression.push_str(".*"),
-            '*' => expression.push_str("[^/]*"),
-            '?' => expression.push_str("[^/]"),
-            '{' => expression.push_str("(?:"),
-            '}' => expression.push(')'),
-            ',' => expression.push('|'),
-            '[' | ']' => expression.push(character),
-            other => expression.push_str(&regex::escape(&other.to_string())),
-        }
-    }
-    expression.push('$');
-    Regex::new(&expression).map_err(|error| Fault::new(format!("bad file pattern {pattern:?}: {error}")))
 }

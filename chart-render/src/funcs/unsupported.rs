@@ -61,7 +61,6 @@ pub(super) const NAMES: &[&str] = &[
     "randBytes",
     "randInt",
     "randNumeric",
-    "semver",
     "shuffle",
     "snakecase",
     "split",

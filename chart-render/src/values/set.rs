@@ -43,19 +43,39 @@ pub(super) fn typed(text: &str) -> Json {
 
 /// Applies settings to `tree`.
 pub(super) fn apply(tree: &mut Map<String, Json>, input: &str, read: Read<'_>) -> Result<(), String> {
-    Parser { characters: input.chars().collect(), at: 0, read, json: false }.settings(tree)
+    Parser { characters: input.chars().collect(), at: 0, read, grammar: Grammar::Text }.settings(tree)
 }
 
 /// Applies `key=<json>` settings to `tree`.
 pub(super) fn apply_json(tree: &mut Map<String, Json>, input: &str) -> Result<(), String> {
-    Parser { characters: input.chars().collect(), at: 0, read: &|text| Ok(Json::from(text)), json: true }.settings(tree)
+    apply_as(tree, input, Grammar::Json)
+}
+
+/// Applies one `key=text` setting to `tree`; the text ends with the input and no character in it is special.
+pub(super) fn apply_literal(tree: &mut Map<String, Json>, input: &str) -> Result<(), String> {
+    apply_as(tree, input, Grammar::Literal)
+}
+
+fn apply_as(tree: &mut Map<String, Json>, input: &str, grammar: Grammar) -> Result<(), String> {
+    Parser { characters: input.chars().collect(), at: 0, read: &|text| Ok(Json::from(text)), grammar }.settings(tree)
+}
+
+/// What may stand behind the equals sign.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grammar {
+    /// Text or `{a,b}`, up to a comma.
+    Text,
+    /// JSON, up to a comma behind it.
+    Json,
+    /// All that is left.
+    Literal,
 }
 
 struct Parser<'a> {
     characters: Vec<char>,
     at: usize,
     read: Read<'a>,
-    json: bool,
+    grammar: Grammar,
 }
 
 /// `{…}` or something else behind the equals sign.
@@ -126,8 +146,13 @@ impl Parser<'_> {
 
     /// What stands behind `=`, and whether the input ended with it.
     fn value(&mut self) -> Result<(Json, Result<(), Stop>), Stop> {
-        if self.json {
-            return Ok((self.json_value()?, Ok(())));
+        match self.grammar {
+            Grammar::Json => return Ok((self.json_value()?, Ok(()))),
+            Grammar::Literal => {
+                let rest = self.characters.drain(self.at..).collect::<String>();
+                return Ok((Json::from(rest), Ok(())));
+            }
+            Grammar::Text => {}
         }
         if self.at == self.characters.len() {
             return Ok((Json::from(""), Err(Stop::End)));
@@ -243,10 +268,11 @@ impl Parser<'_> {
         let mut text = String::new();
         while let Some(&character) = self.characters.get(self.at) {
             self.at += 1;
-            if stops.contains(&character) {
+            let literal = self.grammar == Grammar::Literal;
+            if stops.contains(&character) && !(literal && character == ',') {
                 return (text, Some(character));
             }
-            if character == '\\' {
+            if character == '\\' && !literal {
                 match self.characters.get(self.at) {
                     Some(&literal) => text.push(literal),
                     None => return (text, None),

@@ -11,6 +11,24 @@ use serde_saphyr::{DuplicateKeyPolicy, Options};
 
 use crate::numbers;
 
+/// The documents of a stream, by the lines `---` between them.
+pub(crate) fn documents(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let current = rest?;
+        let mut at = 0;
+        for line in current.split_inclusive('\n') {
+            if at > 0 && line.strip_prefix("---").is_some_and(|behind| behind.trim().is_empty()) {
+                rest = Some(&current[at + line.len()..]);
+                return Some(&current[..at]);
+            }
+            at += line.len();
+        }
+        rest = None;
+        Some(current)
+    })
+}
+
 /// Reads one document; an empty one is null.
 pub(crate) fn parse(text: &str) -> Result<Json, String> {
     let mut options = Options::default();
