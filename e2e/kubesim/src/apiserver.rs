@@ -1,9 +1,8 @@
 //! A Kubernetes API server on loopback that unmodified `kubectl`, `helm` and client libraries talk to.
 //!
 //! A request goes through these modules, in this order: `http` reads it and finds out who asks,
-//! `request` what for, `body` decodes what it brings; `read`, `watch`, `create`, `update`, `delete` and
-//! `scale` are the verbs, carried out on the `state` behind one lock; `table` and `negotiation` give the
-//! answer its form. `builtin` is the table of resources, `crd` adds custom ones, `definitions` holds the
+//! `request` what for, `verbs` has it carried out: `body` decodes what it brings; `read`, `watch`, `create`, `update`,
+//! `delete` and `scale` work on the `state` behind one lock; `table` and `negotiation` give the answer its form. `builtin` is the table of resources, `crd` adds custom ones, `definitions` holds the
 //! schemas that `apply`, `patch` and validation read through `schema`.
 //!
 //! Objects live in memory and end with the process. The server speaks plain HTTP and allows everything to
@@ -24,6 +23,7 @@ mod defaults;
 mod definitions;
 mod delete;
 mod discovery;
+mod documents;
 mod failure;
 mod fields;
 mod http;
@@ -33,7 +33,9 @@ mod network;
 mod openapi;
 mod patch;
 mod pods;
+mod port_forward;
 mod protobuf;
+mod proxy;
 mod read;
 mod request;
 mod resource;
@@ -47,6 +49,7 @@ mod table;
 mod tokens;
 mod update;
 mod validation;
+mod verbs;
 mod watch;
 
 use std::net::SocketAddr;
@@ -113,7 +116,10 @@ impl Server {
         // Rustls takes one provider for the whole process; whoever comes first has installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().map_err(Error::Client)?;
-        let shared = Arc::new(Shared::new(State::new(ServiceAddresses::new(network)), client));
+        // Pods serve with certificates of their own making, and like the real server this one does not check them.
+        let trusting = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
+        let trusting = trusting.map_err(Error::Client)?;
+        let shared = Arc::new(Shared::new(State::new(ServiceAddresses::new(network)), client, trusting));
         let router = Router::new().fallback(http::handle).with_state(Arc::clone(&shared));
         let mut stopping = shared.stopping.subscribe();
         let task = tokio::spawn(async move {

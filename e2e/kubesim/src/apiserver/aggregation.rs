@@ -53,22 +53,26 @@ impl State {
         Some(Aggregated {
             group: text(&spec["group"]),
             version: text(&spec["version"]),
-            backend: self.backend(&namespace, &name, port),
+            backend: self.backend(&namespace, &name, &port.to_string()).map(|backend| format!("http://{backend}")),
         })
     }
 
-    fn backend(&self, namespace: &str, name: &str, port: u64) -> Result<String, String> {
+    /// `ip:port` of a ready endpoint of a Service, whose port is given by number or name; empty is its only port.
+    pub(super) fn backend(&self, namespace: &str, name: &str, port: &str) -> Result<String, String> {
         let key = Key::new(namespace, name);
         let service = self
             .store
             .get(&GroupResource::new("", "services"), &key)
             .ok_or_else(|| format!("service {namespace}/{name} does not exist"))?;
-        let port = service["spec"]["ports"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|known| known["port"] == port)
-            .ok_or_else(|| format!("service {namespace}/{name} has no port {port}"))?;
+        let ports = service["spec"]["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let port = match (port, ports) {
+            ("", [only]) => Some(only),
+            ("", _) => None,
+            (port, ports) => {
+                ports.iter().find(|known| known["name"] == port || known["port"].as_u64() == port.parse().ok())
+            }
+        }
+        .ok_or_else(|| format!("service {namespace}/{name} has no port {port}"))?;
         let none = || format!("endpoints for service {namespace}/{name} have no addresses");
         let endpoints = self.store.get(&GroupResource::new("", "endpoints"), &key).ok_or_else(none)?;
         let mut subsets = endpoints["subsets"].as_array().into_iter().flatten();
@@ -76,7 +80,7 @@ impl State {
             .find_map(|subset| {
                 let address = subset["addresses"][0]["ip"].as_str()?;
                 let target = subset["ports"].as_array()?.iter().find(|candidate| candidate["name"] == port["name"])?;
-                Some(format!("http://{address}:{}", target["port"].as_u64()?))
+                Some(format!("{address}:{}", target["port"].as_u64()?))
             })
             .ok_or_else(none)
     }

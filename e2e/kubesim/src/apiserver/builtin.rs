@@ -135,6 +135,8 @@ const POD_PROXY: Subresource = Subresource {
     body: Some(("", "v1", "PodProxyOptions")),
     verbs: &["create", "delete", "get", "patch", "update"],
 };
+const PORT_FORWARD: Subresource =
+    Subresource { name: "portforward", body: Some(("", "v1", "PodPortForwardOptions")), verbs: &["create", "get"] };
 const SERVICE_PROXY: Subresource = Subresource {
     name: "proxy",
     body: Some(("", "v1", "ServiceProxyOptions")),
@@ -150,7 +152,7 @@ const TABLE: &[Row] = &[
     cluster::<core::Node>().short(&["no"]).with(&[STATUS]),
     namespaced::<core::PersistentVolumeClaim>().short(&["pvc"]).with(&[STATUS]),
     cluster::<core::PersistentVolume>().short(&["pv"]).with(&[STATUS]),
-    namespaced::<core::Pod>().short(&["po"]).in_all().with(&[STATUS, LOG, BINDING, EVICTION, POD_PROXY]),
+    namespaced::<core::Pod>().short(&["po"]).in_all().with(&[STATUS, LOG, BINDING, EVICTION, POD_PROXY, PORT_FORWARD]),
     namespaced::<core::PodTemplate>(),
     namespaced::<core::ReplicationController>().short(&["rc"]).in_all().with(&[STATUS, SCALE]),
     namespaced::<core::ResourceQuota>().short(&["quota"]).with(&[STATUS]),

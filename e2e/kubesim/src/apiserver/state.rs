@@ -20,6 +20,8 @@ pub(super) struct Shared {
     /// Turns true when the server stops, which ends watches and followed logs.
     pub(super) stopping: watch::Sender<bool>,
     pub(super) http: reqwest::Client,
+    /// Accepts any certificate, for pods and services behind the proxy subresource.
+    pub(super) trusting: reqwest::Client,
 }
 
 /// What the lock protects.
@@ -60,8 +62,8 @@ impl Call {
 }
 
 impl Shared {
-    pub(super) fn new(state: State, http: reqwest::Client) -> Self {
-        Self { state: Mutex::new(state), stopping: watch::Sender::new(false), http }
+    pub(super) fn new(state: State, http: reqwest::Client, trusting: reqwest::Client) -> Self {
+        Self { state: Mutex::new(state), stopping: watch::Sender::new(false), http, trusting }
     }
 
     /// A panic while the lock was held leaves complete objects behind: every write is one map insertion.

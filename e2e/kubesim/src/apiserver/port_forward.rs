@@ -1,0 +1,174 @@
+//! The `portforward` subresource over a WebSocket, as client libraries speak it (`v4.channel.k8s.io`).
+//!
+//! Each forwarded port has two channels, told apart by the first byte of a message: data and errors. The first message
+//! on each is the port's number. There is no way to close one channel; the socket closes when all of them have ended.
+//! `kubectl port-forward` tunnels SPDY instead, which this server does not speak.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::{Buf as _, Bytes};
+use futures::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Message, handshake::derive_accept_key, protocol::Role};
+
+use super::failure::Failure;
+use super::http::Incoming;
+use super::state::{Call, Shared};
+
+const PROTOCOL: &str = "v4.channel.k8s.io";
+
+/// How much is read from a pod at once.
+const CHUNK: usize = 32 * 1024;
+
+/// Messages on their way to a client; a full queue stops reading from the pods.
+const QUEUE: usize = 16;
+
+/// Answers `101 Switching Protocols` and forwards from then on.
+pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Result<Response, Failure> {
+    let offered = incoming.header(header::SEC_WEBSOCKET_PROTOCOL).split(',').any(|name| name.trim() == PROTOCOL);
+    let accept = derive_accept_key(incoming.header(header::SEC_WEBSOCKET_KEY).as_bytes());
+    let Some(upgrade) = incoming.upgrade.filter(|_| offered) else {
+        let message =
+            format!("port-forward is served on WebSockets of protocol {PROTOCOL} only; kubectl port-forward uses SPDY");
+        return Err(Failure::bad_request(message));
+    };
+    let ports = ports(call.query.get("ports").unwrap_or_default())?;
+    let pod = shared.lock().read(call)?;
+    let ip = pod["status"]["podIP"].as_str().and_then(|ip| ip.parse::<IpAddr>().ok());
+    let Some(ip) = ip.filter(|_| pod["status"]["phase"] == "Running") else {
+        let phase = pod["status"]["phase"].as_str().unwrap_or("Unknown");
+        let message = format!("unable to forward port because pod is not running. Current status={phase}");
+        return Err(Failure::new(500, "InternalError", message));
+    };
+    let mut stopping = shared.stopping.subscribe();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = forward(upgrade, ip, ports) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    if let Ok(accept) = HeaderValue::from_str(&accept) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    Ok(response)
+}
+
+/// Reads `80,1234`. Two channels a port, numbered in one byte, make 128 ports at most.
+fn ports(text: &str) -> Result<Vec<u16>, Failure> {
+    let ports: Result<Vec<u16>, _> = text.split(',').map(str::parse).collect();
+    match ports {
+        Ok(ports) if ports.len() <= 128 && !ports.contains(&0) => Ok(ports),
+        _ => Err(Failure::bad_request(format!("query parameter \"ports\" must name 1 to 128 ports, got {text:?}"))),
+    }
+}
+
+async fn forward(upgrade: OnUpgrade, ip: IpAddr, ports: Vec<u16>) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+    relay(socket, ip, ports).await;
+}
+
+/// Carries bytes both ways until the client leaves or all pods' ends have closed.
+async fn relay(socket: WebSocketStream<TokioIo<Upgraded>>, ip: IpAddr, ports: Vec<u16>) {
+    let (mut to_client, mut from_client) = socket.split();
+    let (outbox, mut queued) = mpsc::channel::<Message>(QUEUE);
+    let mut to_pods: Vec<Option<OwnedWriteHalf>> = Vec::new();
+    // The readers end with this function, whichever way it ends.
+    let mut readers = JoinSet::new();
+    for (index, port) in (0_u8..).step_by(2).zip(ports) {
+        for channel in [index, index + 1] {
+            let _ = outbox.send(message(channel, &port.to_le_bytes())).await;
+        }
+        let connected = TcpStream::connect(SocketAddr::new(ip, port)).await;
+        to_pods.push(match connected {
+            Ok(stream) => {
+                let (read, write) = stream.into_split();
+                readers.spawn(read_from_pod(index, read, outbox.clone()));
+                Some(write)
+            }
+            Err(error) => {
+                let text = format!("an error occurred forwarding {port}: connecting to the pod's port: {error}");
+                let _ = outbox.send(message(index + 1, text.as_bytes())).await;
+                None
+            }
+        });
+    }
+    // Only the readers hold the queue open now.
+    drop(outbox);
+    loop {
+        tokio::select! {
+            sent = queued.recv() => {
+                let end = sent.is_none();
+                let sent = to_client.send(sent.unwrap_or(Message::Close(None))).await;
+                if end || sent.is_err() {
+                    return;
+                }
+            }
+            received = from_client.next() => match received {
+                Some(Ok(Message::Binary(bytes))) => write_to_pod(bytes, &mut to_pods).await,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+        }
+    }
+}
+
+async fn read_from_pod(channel: u8, mut stream: OwnedReadHalf, outbox: mpsc::Sender<Message>) {
+    let mut buffer = vec![0; CHUNK];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        if outbox.send(message(channel, &buffer[..read])).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What a pod no longer takes is dropped: its end is reported by the reader.
+async fn write_to_pod(mut bytes: Bytes, to_pods: &mut [Option<OwnedWriteHalf>]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let channel = usize::from(bytes.get_u8());
+    let Some(place) = to_pods.get_mut(channel / 2).filter(|_| channel.is_multiple_of(2)) else { return };
+    if let Some(stream) = place
+        && stream.write_all(&bytes).await.is_err()
+    {
+        *place = None;
+    }
+}
+
+fn message(channel: u8, bytes: &[u8]) -> Message {
+    let mut framed = Vec::with_capacity(bytes.len() + 1);
+    framed.push(channel);
+    framed.extend_from_slice(bytes);
+    Message::binary(framed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_numbers_between_commas() {
+        assert_eq!(ports("80,1234").ok(), Some(vec![80, 1234]));
+        for refused in ["", "http", "0", "70000"] {
+            assert!(ports(refused).is_err(), "{refused}");
+        }
+    }
+}
