@@ -1,10 +1,13 @@
 //! Configuration, resolved once into one value.
 //!
-//! [`keys`] is the table of everything that can be set; [`sources`] finds each value; [`value`] and [`address`] read it;
-//! [`Config`] is the checked result that the rest of the program works with.
+//! [`keys`] is the table of everything that can be set; [`sources`] finds each value; [`kind`], [`value`] and [`address`]
+//! read it. [`Early`] is what must be known before the main ConfigMap can be read; [`Config`] is the checked result
+//! that the rest of the program works with. What may change while the program runs is [`Live`].
 
 pub mod address;
+pub mod flat;
 pub mod keys;
+pub mod kind;
 mod resolve;
 pub mod sources;
 pub mod value;
@@ -24,12 +27,12 @@ pub struct Config {
     pub scope: Scope,
     /// Namespace the controller runs in.
     pub pod_namespace: String,
-    /// Pause between two decision cycles.
-    pub interval: Duration,
+    /// Names of the ConfigMaps with settings of models.
+    pub config_maps: ConfigMapNames,
+    /// What may change while the controller runs.
+    pub live: Live,
     /// Look-back of the saturation queries.
     pub metrics_window: Duration,
-    /// Readings older than this allow no decision.
-    pub stale_after: Duration,
     /// How to reach Prometheus.
     pub prometheus: Prometheus,
     /// How `/metrics` is served.
@@ -42,8 +45,67 @@ pub struct Config {
     pub election: Option<Election>,
     /// Time limit of one request to the API server.
     pub rest_timeout: Duration,
+    /// Whether models without a scale-to-zero entry of their own or by default go to zero when idle.
+    pub scale_to_zero: bool,
+    /// Whether targets are kept within the GPUs there are.
+    pub limited_mode: bool,
+    /// Label selector of the nodes whose GPUs count; `None` for all.
+    pub node_selector: Option<String>,
+    /// Waking models from zero.
+    pub from_zero: FromZero,
+    /// HYBRID mode.
+    pub proactive: bool,
+}
+
+/// What must be known before the main ConfigMap can be read, and a first idea of what it may still change.
+#[derive(Clone, Debug)]
+pub struct Early {
+    /// Namespace the controller runs in.
+    pub pod_namespace: String,
+    /// Name of the main ConfigMap.
+    pub config_map: String,
+    /// Where probes are answered meanwhile.
+    pub probes: BindAddress,
+    /// Host for bind addresses that name none.
+    pub bind_host: Option<IpAddr>,
+    /// Time limit of one request to the API server.
+    pub rest_timeout: Duration,
     /// How much is logged.
     pub level: tracing::Level,
+}
+
+/// What may change while the controller runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// `false` pauses decisions: the last ones are held.
+    pub enabled: bool,
+    /// Pause between two decision cycles.
+    pub interval: Duration,
+    /// Readings older than this allow no decision.
+    pub stale_after: Duration,
+    /// How much is logged.
+    pub level: tracing::Level,
+}
+
+/// Names of the ConfigMaps with settings of models: in the controller's namespace for all, in a workload's namespace for
+/// that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigMapNames {
+    /// Of saturation settings.
+    pub saturation: String,
+    /// Of scale-to-zero settings.
+    pub scale_to_zero: String,
+}
+
+/// Waking models from zero.
+#[derive(Clone, Debug)]
+pub struct FromZero {
+    /// Models woken at the same time, at least 1.
+    pub concurrency: usize,
+    /// Bearer token for the metrics of endpoint pickers.
+    pub epp_token: Option<Token>,
+    /// API group of the `InferencePool`s to watch; `None` for all groups served.
+    pub pool_group: Option<&'static str>,
 }
 
 /// How to reach Prometheus.
@@ -104,7 +166,8 @@ pub enum Error {
     /// Prometheus is not named.
     #[error(
         "configuration: PROMETHEUS_BASE_URL is not set, and without Prometheus nothing can be decided; set the \
-         environment variable to the address of Prometheus, e.g. https://prometheus-operated.monitoring:9090"
+         environment variable, or the key in the main ConfigMap, to the address of Prometheus, e.g. \
+         https://prometheus-operated.monitoring:9090"
     )]
     NoPrometheus,
     /// A value does not fit its key.
@@ -116,12 +179,20 @@ pub enum Error {
         key: &'static str,
         /// The value.
         value: String,
-        /// Flag or environment.
+        /// Where it was found.
         source_name: &'static str,
         /// What is wrong with it.
         why: String,
         /// Default of the key.
         default: &'static str,
+    },
+    /// The configuration file cannot be used.
+    #[error("configuration: the file {path} (from --config-file) {why}; correct it or leave the flag out")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// The instance id is no label value.
     #[error("configuration: CONTROLLER_INSTANCE: {0}")]

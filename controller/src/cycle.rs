@@ -66,14 +66,14 @@ impl Cycle {
         teller: Teller,
     ) -> Self {
         let settings = Settings {
-            interval: signed(config.interval),
-            stale_after: signed(config.stale_after),
+            interval: signed(config.live.interval),
+            stale_after: signed(config.live.stale_after),
             ..Settings::default()
         };
         Self {
             scope: config.scope.clone(),
             settings,
-            interval: config.interval,
+            interval: config.live.interval,
             prometheus,
             prometheus_answers: shared.answers.gate("first answer of Prometheus"),
             shared,

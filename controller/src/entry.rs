@@ -16,8 +16,10 @@ use crate::{install_crypto, run, telemetry};
 pub fn main() -> anyhow::Result<ExitCode> {
     let matches = command().get_matches();
     let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let config = Config::resolve(&Sources::new(&matches, environment))?;
-    telemetry::init(config.level);
+    let mut sources = Sources::new(&matches, environment);
+    sources.read_file()?;
+    let config = Config::resolve(&sources)?;
+    telemetry::init(config.live.level);
     install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -137,7 +137,7 @@ fn announce(config: &Config) {
         version = env!("CARGO_PKG_VERSION"),
         %instance,
         namespaces = ?config.scope.namespaces,
-        interval = crate::config::value::format_duration(config.interval),
+        interval = crate::config::value::format_duration(config.live.interval),
         prometheus = %config.prometheus.url,
         "Starting"
     );

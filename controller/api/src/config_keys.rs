@@ -59,5 +59,37 @@ pub const LOG_LEVEL: &str = "LOG_LEVEL";
 /// Host used where a bind address names none; all interfaces when not set.
 pub const BIND_HOST: &str = "BIND_HOST";
 
+/// YAML file with keys of this list, read once at start.
+pub const CONFIG_FILE: &str = "CONFIG_FILE";
+/// `false` pauses decisions; the last ones are held.
+pub const GLOBAL_OPT_ENABLE: &str = "GLOBAL_OPT_ENABLE";
+/// Readings older than this allow no decision.
+pub const PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD: &str = "PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD";
+/// Directory with the certificate of `/metrics`.
+pub const METRICS_CERT_PATH: &str = "METRICS_CERT_PATH";
+/// Certificate file in [`METRICS_CERT_PATH`].
+pub const METRICS_CERT_NAME: &str = "METRICS_CERT_NAME";
+/// Key file in [`METRICS_CERT_PATH`].
+pub const METRICS_CERT_KEY: &str = "METRICS_CERT_KEY";
+/// Offer HTTP/2 on the HTTPS endpoint.
+pub const ENABLE_HTTP2: &str = "ENABLE_HTTP2";
+/// Let idle models scale to zero where no scale-to-zero entry says otherwise.
+pub const SCALE_TO_ZERO: &str = "WVA_SCALE_TO_ZERO";
+/// Keep targets within the GPUs there are.
+pub const LIMITED_MODE: &str = "WVA_LIMITED_MODE";
+/// Label selector of the nodes whose GPUs count.
+pub const NODE_SELECTOR: &str = "WVA_NODE_SELECTOR";
+/// Models woken from zero at the same time.
+pub const FROM_ZERO_CONCURRENCY: &str = "SCALE_FROM_ZERO_ENGINE_MAX_CONCURRENCY";
+/// Bearer token for the metrics of endpoint pickers, with or without the word `Bearer`.
+pub const EPP_TOKEN: &str = "EPP_METRIC_READER_BEARER_TOKEN";
+/// API group of the `InferencePool`s to watch; both when not set.
+pub const POOL_GROUP: &str = "POOL_GROUP";
+/// HYBRID mode: scale ahead of saturation by a queueing model.
+pub const PROACTIVE_MODEL: &str = "EXPERIMENTAL_PROACTIVE_MODEL";
+
+/// API groups an `InferencePool` can be in, the newer one first.
+pub const POOL_GROUPS: [&str; 2] = ["inference.networking.k8s.io", "inference.networking.x-k8s.io"];
+
 /// Default of [`POD_NAMESPACE`].
 pub const DEFAULT_POD_NAMESPACE: &str = "workload-variant-autoscaler-system";

@@ -7,12 +7,13 @@
 //! - [`instance`]: the identity of one controller, and everything derived from it;
 //! - [`scope`]: the one answer to "is this variant mine?";
 //! - [`conditions`]: condition types, reasons, messages, and how they are updated;
-//! - [`labels`], [`metrics`], [`events`], [`config_keys`]: names, one file per kind.
+//! - [`labels`], [`metrics`], [`events`], [`config_keys`], [`config_maps`]: names, one file per kind.
 //!
 //! The crate has no client and does no input or output.
 
 pub mod conditions;
 pub mod config_keys;
+pub mod config_maps;
 pub mod crd;
 pub mod events;
 pub mod instance;

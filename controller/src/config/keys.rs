@@ -1,8 +1,8 @@
 //! The table of configuration keys: the one source of flags, environment variables, defaults, help and checks.
 
-use wva_api::config_keys as name;
+use wva_api::{config_keys as name, config_maps};
 
-use super::value;
+pub use super::kind::Kind;
 
 /// One configuration key.
 #[derive(Debug)]
@@ -21,70 +21,38 @@ pub struct Key {
     pub default: &'static str,
     /// What it does, one line.
     pub help: &'static str,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+    /// What comes of a change in the main ConfigMap.
+    pub change: Change,
 }
 
-/// Values a key takes.
+/// What comes of a change of a key in the main ConfigMap while the controller runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// An `http://` or `https://` address.
-    Url,
-    /// `host:port`, `:port`, or `0` for off.
-    Address,
-    /// True or false.
-    Bool,
-    /// A whole number of at least the given size.
-    Int {
-        /// Smallest value allowed.
-        min: i64,
-    },
-    /// A duration longer than zero.
-    Duration,
-    /// A duration; zero means off.
-    DurationOrOff,
-    /// A log level by name.
-    Level,
+pub enum Change {
+    /// It applies at once.
+    Live,
+    /// It is refused with a Warning event; only a restart can change it.
+    Refused,
+    /// It applies at the next start.
+    NextStart,
+    /// The key does not count in the ConfigMap: it says where the ConfigMap is.
+    NotRead,
 }
 
-impl Kind {
-    /// Checks a value.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words for a person.
-    pub fn check(self, text: &str) -> Result<(), String> {
-        match self {
-            Self::Text => Ok(()),
-            Self::Bool => value::parse_bool(text).map(drop).map_err(|why| format!("is not a boolean: {why}")),
-            Self::Int { min } => match text.parse::<i64>() {
-                Ok(number) if number >= min => Ok(()),
-                Ok(_) => Err(format!("is less than {min}")),
-                Err(_) => Err("is not a whole number".to_owned()),
-            },
-            Self::Duration => match value::parse_duration(text) {
-                Ok(duration) if duration.is_zero() => Err("must be longer than zero".to_owned()),
-                Ok(_) => Ok(()),
-                Err(why) => Err(format!("is not a duration: {why}")),
-            },
-            Self::DurationOrOff => {
-                value::parse_duration(text).map(drop).map_err(|why| format!("is not a duration: {why}"))
-            }
-            Self::Url => match reqwest::Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
-                Ok(_) => Err("is not an http:// or https:// address".to_owned()),
-                Err(why) => Err(format!("is not an address: {why}")),
-            },
-            Self::Address => super::address::BindAddress::parse(text).map(drop),
-            Self::Level => crate::telemetry::level_of_name(text)
-                .map(drop)
-                .ok_or_else(|| "is not a log level: use error, warn, info, debug or trace".to_owned()),
-        }
-    }
-}
-
-/// A key without flag, aliases or default.
+/// A key without flag, aliases or default, whose change applies at the next start.
 const fn key(name: &'static str, kind: Kind, help: &'static str) -> Key {
-    Key { name, old_names: &[], flag: None, old_flags: &[], kind, default: "", help }
+    Key {
+        name,
+        old_names: &[],
+        flag: None,
+        old_flags: &[],
+        kind,
+        default: "",
+        help,
+        secret: false,
+        change: Change::NextStart,
+    }
 }
 
 impl Key {
@@ -103,6 +71,32 @@ impl Key {
     const fn old_names(self, old_names: &'static [&'static str]) -> Self {
         Self { old_names, ..self }
     }
+
+    const fn live(self) -> Self {
+        Self { change: Change::Live, ..self }
+    }
+
+    const fn refused(self) -> Self {
+        Self { change: Change::Refused, ..self }
+    }
+
+    const fn not_read(self) -> Self {
+        Self { change: Change::NotRead, ..self }
+    }
+
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    /// The value as it may be shown.
+    pub fn shown<'a>(&self, value: &'a str) -> &'a str {
+        if self.secret && !value.is_empty() { "(secret)" } else { value }
+    }
+
+    /// Its names as an environment variable and in the main ConfigMap, the one that wins first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.old_names.iter().copied())
+    }
 }
 
 /// All keys, in the order of `--help`.
@@ -115,58 +109,72 @@ pub static KEYS: &[Key] = &[
     key(name::WATCH_NAMESPACE, Kind::Text, "Namespaces to watch, comma-separated; empty for all")
         .flag("watch-namespace"),
     key(name::POD_NAMESPACE, Kind::Text, "Namespace of the Lease and the global ConfigMaps")
-        .default(name::DEFAULT_POD_NAMESPACE),
-    key(name::CONFIG_MAP_NAME, Kind::Text, "Name of the main ConfigMap").default("wva-variantautoscaling-config"),
-    key(name::SATURATION_CONFIG_MAP_NAME, Kind::Text, "Name of the global saturation ConfigMap")
-        .default("wva-saturation-scaling-config"),
-    key(name::SCALE_TO_ZERO_CONFIG_MAP_NAME, Kind::Text, "Name of the global scale-to-zero ConfigMap")
-        .default("wva-model-scale-to-zero-config"),
-    key(name::GLOBAL_OPT_INTERVAL, Kind::Duration, "Pause between two decision cycles").default("60s"),
+        .default(name::DEFAULT_POD_NAMESPACE)
+        .not_read(),
+    key(name::CONFIG_MAP_NAME, Kind::Text, "Name of the main ConfigMap").default(config_maps::MAIN).not_read(),
+    key(name::CONFIG_FILE, Kind::Text, "YAML file with keys of this list, read once; weaker than the environment")
+        .flag("config-file")
+        .not_read(),
+    key(name::SATURATION_CONFIG_MAP_NAME, Kind::Text, "Name of the saturation ConfigMaps, global and local")
+        .default(config_maps::SATURATION),
+    key(name::SCALE_TO_ZERO_CONFIG_MAP_NAME, Kind::Text, "Name of the scale-to-zero ConfigMaps, global and local")
+        .default(config_maps::SCALE_TO_ZERO),
+    key(name::GLOBAL_OPT_ENABLE, Kind::Bool, "Decide; false holds the last decisions").default("true").live(),
+    key(name::GLOBAL_OPT_INTERVAL, Kind::Duration, "Pause between two decision cycles").default("60s").live(),
     key(name::METRICS_WINDOW, Kind::Duration, "Look-back of the saturation queries").default("1m"),
-    key(name::PROMETHEUS_BASE_URL, Kind::Url, "Where Prometheus answers (required)"),
+    key(name::PROMETHEUS_BASE_URL, Kind::Url, "Where Prometheus answers (required)").refused(),
     key(name::PROMETHEUS_TLS_INSECURE_SKIP_VERIFY, Kind::Bool, "Accept any certificate from Prometheus")
         .default("false"),
     key(name::PROMETHEUS_CA_CERT_PATH, Kind::Text, "CA certificates to trust for Prometheus, a PEM file"),
     key(name::PROMETHEUS_CLIENT_CERT_PATH, Kind::Text, "Client certificate for Prometheus, a PEM file"),
     key(name::PROMETHEUS_CLIENT_KEY_PATH, Kind::Text, "Client key for Prometheus, a PEM file"),
     key(name::PROMETHEUS_SERVER_NAME, Kind::Text, "Name expected in the certificate of Prometheus"),
-    key(name::PROMETHEUS_BEARER_TOKEN, Kind::Text, "Bearer token for Prometheus"),
+    key(name::PROMETHEUS_BEARER_TOKEN, Kind::Text, "Bearer token for Prometheus").secret(),
     key(name::PROMETHEUS_TOKEN_PATH, Kind::Text, "File with the bearer token for Prometheus, read again on change"),
-    key("PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD", Kind::Duration, "Readings older than this allow no decision")
-        .default("2m"),
-    key("PROMETHEUS_METRICS_CACHE_ENABLED", Kind::Bool, COMPATIBILITY).default("true"),
-    key("PROMETHEUS_METRICS_CACHE_TTL", Kind::Duration, COMPATIBILITY).default("30s"),
-    key("PROMETHEUS_METRICS_CACHE_CLEANUP_INTERVAL", Kind::Duration, COMPATIBILITY).default("1m"),
-    key("PROMETHEUS_METRICS_CACHE_FETCH_INTERVAL", Kind::DurationOrOff, COMPATIBILITY).default("30s"),
-    key("PROMETHEUS_METRICS_CACHE_FRESH_THRESHOLD", Kind::Duration, COMPATIBILITY).default("1m"),
-    key("PROMETHEUS_METRICS_CACHE_UNAVAILABLE_THRESHOLD", Kind::Duration, COMPATIBILITY).default("5m"),
+    key(name::PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD, Kind::Duration, "Readings older than this allow no decision")
+        .default("2m")
+        .live(),
+    key("PROMETHEUS_METRICS_CACHE_ENABLED", Kind::Bool, COMPATIBILITY).default("true").live(),
+    key("PROMETHEUS_METRICS_CACHE_TTL", Kind::Duration, COMPATIBILITY).default("30s").live(),
+    key("PROMETHEUS_METRICS_CACHE_CLEANUP_INTERVAL", Kind::Duration, COMPATIBILITY).default("1m").live(),
+    key("PROMETHEUS_METRICS_CACHE_FETCH_INTERVAL", Kind::DurationOrOff, COMPATIBILITY).default("30s").live(),
+    key("PROMETHEUS_METRICS_CACHE_FRESH_THRESHOLD", Kind::Duration, COMPATIBILITY).default("1m").live(),
+    key("PROMETHEUS_METRICS_CACHE_UNAVAILABLE_THRESHOLD", Kind::Duration, COMPATIBILITY).default("5m").live(),
+    key("PROMETHEUS_METRICS_CACHE_MAX_SIZE", Kind::Int { min: 0 }, COMPATIBILITY).default("0").live(),
     key(name::METRICS_BIND_ADDRESS, Kind::Address, "Serve /metrics here; 0 turns it off")
         .flag("metrics-bind-address")
         .old_flags(&["metrics-addr"])
         .old_names(&["METRICS_ADDR"])
-        .default("0"),
+        .default("0")
+        .refused(),
     key(name::METRICS_SECURE, Kind::Bool, "Serve /metrics by HTTPS with authentication and authorisation")
         .flag("metrics-secure")
         .default("true"),
-    key("METRICS_CERT_PATH", Kind::Text, "Directory with the certificate of /metrics; self-signed when empty")
-        .flag("metrics-cert-path"),
-    key("METRICS_CERT_NAME", Kind::Text, "Certificate file in it").flag("metrics-cert-name").default("tls.crt"),
-    key("METRICS_CERT_KEY", Kind::Text, "Key file in it").flag("metrics-cert-key").default("tls.key"),
-    key("ENABLE_HTTP2", Kind::Bool, "Offer HTTP/2 on the HTTPS endpoint").flag("enable-http2").default("false"),
-    key("WEBHOOK_CERT_PATH", Kind::Text, WEBHOOK).flag("webhook-cert-path"),
-    key("WEBHOOK_CERT_NAME", Kind::Text, WEBHOOK).flag("webhook-cert-name").default("tls.crt"),
-    key("WEBHOOK_CERT_KEY", Kind::Text, WEBHOOK).flag("webhook-cert-key").default("tls.key"),
+    key(name::METRICS_CERT_PATH, Kind::Text, "Directory with the certificate of /metrics; self-signed when empty")
+        .flag("metrics-cert-path")
+        .refused(),
+    key(name::METRICS_CERT_NAME, Kind::Text, "Certificate file in it")
+        .flag("metrics-cert-name")
+        .default("tls.crt")
+        .refused(),
+    key(name::METRICS_CERT_KEY, Kind::Text, "Key file in it").flag("metrics-cert-key").default("tls.key").refused(),
+    key(name::ENABLE_HTTP2, Kind::Bool, "Offer HTTP/2 on the HTTPS endpoint").flag("enable-http2").default("false"),
+    key("WEBHOOK_CERT_PATH", Kind::Text, WEBHOOK).flag("webhook-cert-path").refused(),
+    key("WEBHOOK_CERT_NAME", Kind::Text, WEBHOOK).flag("webhook-cert-name").default("tls.crt").refused(),
+    key("WEBHOOK_CERT_KEY", Kind::Text, WEBHOOK).flag("webhook-cert-key").default("tls.key").refused(),
     key(name::HEALTH_PROBE_BIND_ADDRESS, Kind::Address, "Serve /healthz and /readyz here; 0 turns them off")
         .flag("health-probe-bind-address")
         .old_flags(&["probe-addr"])
         .old_names(&["PROBE_ADDR"])
-        .default(":8081"),
+        .default(":8081")
+        .refused(),
     key(name::LEADER_ELECT, Kind::Bool, "Take part in leader election")
         .flag("leader-elect")
         .old_flags(&["enable-leader-election"])
         .default("false"),
     key(name::LEADER_ELECTION_ID, Kind::Text, "Name of the Lease; derived from the instance when empty")
-        .flag("leader-election-id"),
+        .flag("leader-election-id")
+        .refused(),
     key(name::LEADER_ELECTION_LEASE_DURATION, Kind::Duration, "How long the Lease holds without renewal")
         .flag("leader-election-lease-duration")
         .default("60s"),
@@ -179,14 +187,18 @@ pub static KEYS: &[Key] = &[
     key(name::REST_CLIENT_TIMEOUT, Kind::Duration, "Time limit of one request to the API server")
         .flag("rest-client-timeout")
         .default("60s"),
-    key("WVA_SCALE_TO_ZERO", Kind::Bool, "Let idle models scale to zero").default("false"),
-    key("WVA_LIMITED_MODE", Kind::Bool, "Keep targets within the GPUs there are").default("false"),
-    key("WVA_NODE_SELECTOR", Kind::Text, "Label selector of the nodes whose GPUs count"),
-    key("SCALE_FROM_ZERO_ENGINE_MAX_CONCURRENCY", Kind::Int { min: 1 }, "Models woken from zero at the same time")
-        .default("10"),
-    key("EPP_METRIC_READER_BEARER_TOKEN", Kind::Text, "Bearer token for the metrics of endpoint pickers"),
-    key(name::VERBOSITY, Kind::Int { min: 0 }, "Log verbosity: 0 to 2 info, 3 and 4 debug, 5 trace").flag("v"),
-    key(name::LOG_LEVEL, Kind::Level, "Log level by name, when no verbosity is given"),
+    key(name::SCALE_TO_ZERO, Kind::Bool, "Let idle models scale to zero where no scale-to-zero entry decides")
+        .default("false")
+        .refused(),
+    key(name::LIMITED_MODE, Kind::Bool, "Keep targets within the GPUs there are").default("false").refused(),
+    key(name::NODE_SELECTOR, Kind::Text, "Label selector of the nodes whose GPUs count"),
+    key(name::FROM_ZERO_CONCURRENCY, Kind::Int { min: 1 }, "Models woken from zero at the same time").default("10"),
+    key(name::EPP_TOKEN, Kind::Text, "Bearer token for the metrics of endpoint pickers").secret(),
+    key(name::POOL_GROUP, Kind::OneOf(&name::POOL_GROUPS), "API group of the InferencePools to watch; both when empty"),
+    key(name::PROACTIVE_MODEL, Kind::Bool, "Experimental: scale ahead of saturation by a queueing model")
+        .default("false"),
+    key(name::VERBOSITY, Kind::Int { min: 0 }, "Log verbosity: 0 to 2 info, 3 and 4 debug, 5 trace").flag("v").live(),
+    key(name::LOG_LEVEL, Kind::Level, "Log level by name; a verbosity from the same source wins").live(),
     key(name::BIND_HOST, Kind::Text, "Host for bind addresses that name none; all interfaces when empty"),
 ];
 
@@ -196,6 +208,11 @@ const WEBHOOK: &str = "Accepted for compatibility; there is no webhook";
 /// The key of that name.
 pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// The key that has this name, or had it once.
+pub fn find_any(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.names().any(|own| own == name))
 }
 
 #[cfg(test)]

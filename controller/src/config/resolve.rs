@@ -1,6 +1,7 @@
 //! From raw values to the checked configuration.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,49 @@ use wva_api::{Instance, Scope, config_keys as name};
 
 use super::address::BindAddress;
 use super::sources::{Origin, Sources};
-use super::{Config, Election, Error, MetricsEndpoint, Prometheus, Token, keys, value};
+use super::{
+    Config, ConfigMapNames, Early, Election, Error, FromZero, Live, MetricsEndpoint, Prometheus, Token, keys, value,
+};
 use crate::telemetry;
+
+impl Early {
+    /// Checks what is known without the main ConfigMap. A value that is wrong ends the start here, before anything is
+    /// waited for.
+    ///
+    /// # Errors
+    /// At the first value that cannot be used, naming its key.
+    pub fn resolve(sources: &Sources) -> Result<Self, Error> {
+        for key in keys::KEYS {
+            check(sources, key)?;
+        }
+        let get = Getter(sources);
+        Instance::parse(get.text(name::CONTROLLER_INSTANCE))?;
+        Ok(Self {
+            pod_namespace: get.text(name::POD_NAMESPACE).to_owned(),
+            config_map: get.text(name::CONFIG_MAP_NAME).to_owned(),
+            probes: get.parse(name::HEALTH_PROBE_BIND_ADDRESS, BindAddress::parse)?,
+            bind_host: bind_host(&get)?,
+            rest_timeout: get.duration(name::REST_CLIENT_TIMEOUT)?,
+            level: level(&get)?,
+        })
+    }
+}
+
+impl Live {
+    /// Reads what may change. The values have been checked one by one.
+    ///
+    /// # Errors
+    /// At the first value that cannot be used, naming its key.
+    pub fn resolve(sources: &Sources) -> Result<Self, Error> {
+        let get = Getter(sources);
+        Ok(Self {
+            enabled: get.bool(name::GLOBAL_OPT_ENABLE)?,
+            interval: get.duration(name::GLOBAL_OPT_INTERVAL)?,
+            stale_after: get.duration(name::PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD)?,
+            level: level(&get)?,
+        })
+    }
+}
 
 impl Config {
     /// Checks every key of the table and builds the configuration.
@@ -37,26 +79,54 @@ impl Config {
             election: election(&get, &scope.instance)?,
             scope,
             pod_namespace: get.text(name::POD_NAMESPACE).to_owned(),
-            interval: get.duration(name::GLOBAL_OPT_INTERVAL)?,
+            config_maps: ConfigMapNames {
+                saturation: get.text(name::SATURATION_CONFIG_MAP_NAME).to_owned(),
+                scale_to_zero: get.text(name::SCALE_TO_ZERO_CONFIG_MAP_NAME).to_owned(),
+            },
+            live: Live::resolve(sources)?,
             metrics_window: window,
-            stale_after: get.duration("PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD")?,
             prometheus: prometheus(&get)?,
             metrics: MetricsEndpoint {
                 bind: get.parse(name::METRICS_BIND_ADDRESS, BindAddress::parse)?,
                 secure: get.bool(name::METRICS_SECURE)?,
-                certificate: get.path("METRICS_CERT_PATH").map(|directory| {
-                    (directory.join(get.text("METRICS_CERT_NAME")), directory.join(get.text("METRICS_CERT_KEY")))
+                certificate: get.path(name::METRICS_CERT_PATH).map(|directory| {
+                    let file = |name| directory.join(get.text(name));
+                    (file(name::METRICS_CERT_NAME), file(name::METRICS_CERT_KEY))
                 }),
-                http2: get.bool("ENABLE_HTTP2")?,
+                http2: get.bool(name::ENABLE_HTTP2)?,
             },
             probes: get.parse(name::HEALTH_PROBE_BIND_ADDRESS, BindAddress::parse)?,
-            bind_host: match get.text(name::BIND_HOST) {
-                "" => None,
-                _ => Some(get.parse(name::BIND_HOST, |t| t.parse().map_err(|_| "is not an IP address".to_owned()))?),
-            },
+            bind_host: bind_host(&get)?,
             rest_timeout: get.duration(name::REST_CLIENT_TIMEOUT)?,
-            level: level(&get)?,
+            scale_to_zero: get.bool(name::SCALE_TO_ZERO)?,
+            limited_mode: get.bool(name::LIMITED_MODE)?,
+            node_selector: Some(get.text(name::NODE_SELECTOR).to_owned()).filter(|text| !text.is_empty()),
+            from_zero: FromZero {
+                concurrency: get.parse(name::FROM_ZERO_CONCURRENCY, |t| {
+                    t.parse().map_err(|_| "is not a whole number".to_owned())
+                })?,
+                epp_token: bearer(get.text(name::EPP_TOKEN)),
+                pool_group: name::POOL_GROUPS.into_iter().find(|group| *group == get.text(name::POOL_GROUP)),
+            },
+            proactive: get.bool(name::PROACTIVE_MODEL)?,
         })
+    }
+}
+
+/// A token given directly, with or without the word that goes before it in the header.
+fn bearer(text: &str) -> Option<Token> {
+    let text = text.trim();
+    let token = match text.split_at_checked("Bearer ".len()) {
+        Some((word, token)) if word.eq_ignore_ascii_case("Bearer ") => token.trim(),
+        _ => text,
+    };
+    (!token.is_empty()).then(|| Token::Value(token.to_owned()))
+}
+
+fn bind_host(get: &Getter<'_>) -> Result<Option<IpAddr>, Error> {
+    match get.text(name::BIND_HOST) {
+        "" => Ok(None),
+        _ => get.parse(name::BIND_HOST, |t| t.parse().map_err(|_| "is not an IP address".to_owned())).map(Some),
     }
 }
 
@@ -75,10 +145,8 @@ fn prometheus(get: &Getter<'_>) -> Result<Prometheus, Error> {
             )));
         }
     };
-    let token = match get.text(name::PROMETHEUS_BEARER_TOKEN) {
-        "" => get.path(name::PROMETHEUS_TOKEN_PATH).map(Token::File),
-        token => Some(Token::Value(token.trim().to_owned())),
-    };
+    let token = bearer(get.text(name::PROMETHEUS_BEARER_TOKEN))
+        .or_else(|| get.path(name::PROMETHEUS_TOKEN_PATH).map(Token::File));
     Ok(Prometheus {
         url: get.parse(name::PROMETHEUS_BASE_URL, |text| reqwest::Url::parse(text).map_err(|why| why.to_string()))?,
         skip_verify: get.bool(name::PROMETHEUS_TLS_INSECURE_SKIP_VERIFY)?,
@@ -128,15 +196,19 @@ fn election(get: &Getter<'_>, instance: &Instance) -> Result<Option<Election>, E
 /// Other controllers stretch their retry period by up to this factor; the same bound keeps durations exchangeable.
 const RETRY_JITTER: f64 = 1.2;
 
-/// A number wins over a level's name; without either the level is info.
+/// The stronger source of the two wins, a number over a level's name from the same source; without either the level is
+/// info.
 fn level(get: &Getter<'_>) -> Result<tracing::Level, Error> {
-    match (get.text(name::VERBOSITY), get.text(name::LOG_LEVEL)) {
-        ("", "") => Ok(tracing::Level::INFO),
-        ("", _) => get.parse(name::LOG_LEVEL, |text| telemetry::level_of_name(text).ok_or_else(String::new)),
-        _ => get.parse(name::VERBOSITY, |text| {
-            text.parse().map(telemetry::level_of_verbosity).map_err(|_| "is not a whole number".to_owned())
-        }),
+    let (verbosity, level) = (get.origin(name::VERBOSITY), get.origin(name::LOG_LEVEL));
+    if (verbosity, level) == (Origin::Default, Origin::Default) {
+        return Ok(tracing::Level::INFO);
     }
+    if level > verbosity {
+        return get.parse(name::LOG_LEVEL, |text| telemetry::level_of_name(text).ok_or_else(String::new));
+    }
+    get.parse(name::VERBOSITY, |text| {
+        text.parse().map(telemetry::level_of_verbosity).map_err(|_| "is not a whole number".to_owned())
+    })
 }
 
 fn list(text: &str) -> BTreeSet<String> {
@@ -152,12 +224,13 @@ fn check(sources: &Sources, key: &'static keys::Key) -> Result<(), Error> {
 }
 
 fn refused(key: &'static keys::Key, value: &str, origin: Origin, why: String) -> Error {
-    let source_name = match origin {
-        Origin::Flag => "flag",
-        Origin::Environment => "environment",
-        Origin::Default => "default",
-    };
-    Error::Value { key: key.name, value: value.to_owned(), source_name, why, default: key.default }
+    Error::Value {
+        key: key.name,
+        value: key.shown(value).to_owned(),
+        source_name: origin.word(),
+        why,
+        default: key.default,
+    }
 }
 
 /// Reads keys by name.
@@ -166,6 +239,10 @@ struct Getter<'a>(&'a Sources);
 impl Getter<'_> {
     fn text(&self, name: &str) -> &str {
         keys::find(name).map_or("", |key| self.0.value(key).0)
+    }
+
+    fn origin(&self, name: &str) -> Origin {
+        keys::find(name).map_or(Origin::Default, |key| self.0.value(key).1)
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {

@@ -54,14 +54,14 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// Reads a boolean: `true`, `t`, `1`, `false`, `f` or `0`, in any case.
+/// Reads a boolean: `true`, `t`, `yes`, `1`, `false`, `f`, `no` or `0`, in any case.
 ///
 /// # Errors
 /// In words that complete the sentence "… is not a boolean: ".
 pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
-        "true" | "t" | "1" => Ok(true),
-        "false" | "f" | "0" => Ok(false),
+        "true" | "t" | "yes" | "1" => Ok(true),
+        "false" | "f" | "no" | "0" => Ok(false),
         _ => Err("use true or false".to_owned()),
     }
 }
@@ -119,7 +119,9 @@ mod tests {
     #[case("1", Some(true))]
     #[case("FALSE", Some(false))]
     #[case("0", Some(false))]
-    #[case("yes", None)]
+    #[case("yes", Some(true))]
+    #[case("No", Some(false))]
+    #[case("on", None)]
     #[case("", None)]
     fn booleans_are_read_in_any_case(#[case] text: &str, #[case] expect: Option<bool>) {
         assert_eq!(parse_bool(text).ok(), expect);

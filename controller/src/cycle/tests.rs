@@ -25,7 +25,8 @@ impl Scene {
     async fn start_with(prometheus: FakePrometheus, index: Index, interval: Duration) -> Self {
         let (api, shared) = (FakeApi::default(), Arc::new(Shared::default()));
         let metrics = Metrics::new(&Instance::default());
-        let config = Config { interval, prometheus: prometheus.start().await, ..any_config() };
+        let mut config = Config { prometheus: prometheus.start().await, ..any_config() };
+        config.live.interval = interval;
         *shared.index() = index;
         let transport = Transport::new(&config.prometheus).unwrap();
         let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
