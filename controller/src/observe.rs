@@ -146,12 +146,14 @@ pub fn snapshot(
             bounds: bounds.get(&(&*key.namespace, &*variant.target.name)).copied().unwrap_or_default(),
             gpus_per_replica: deployment.gpus_per_replica,
             pods: pods.map(|&(pod, ready)| Pod { name: pod.name.clone(), ready, sample: sample(pod) }).collect(),
+            ..Observed::default()
         };
         let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
         models.entry(key).or_default().push(observed);
     }
-    let models = models.into_iter().map(|(key, variants)| Model { key, source: source.clone(), variants });
-    Snapshot { models: models.collect() }
+    let models =
+        models.into_iter().map(|(key, variants)| Model { key, source: source.clone(), variants, ..Model::default() });
+    Snapshot { models: models.collect(), ..Snapshot::default() }
 }
 
 /// Replicas the target reports, or asks for while it reports none (just created, or its controller is behind).

@@ -28,7 +28,7 @@ use crate::{Memory, Plan, Settings, Snapshot, Target};
 /// Deterministic: the same arguments give the same plan, in whatever order the snapshot lists its parts. Models do not
 /// influence each other. `memory` is brought up to date; a fresh one decides the same, with its time-outs started anew.
 pub fn decide(snapshot: &Snapshot, memory: &mut Memory, settings: &Settings, now: Timestamp) -> Plan {
-    let Snapshot { models } = snapshot;
+    let Snapshot { models, inventory: _ } = snapshot;
     let (mut outcomes, targets): (Vec<_>, Vec<_>) =
         models.iter().map(|model| decide_model(model, memory, settings, now)).unzip();
     let mut targets: Vec<_> = targets.into_iter().flatten().collect();
@@ -59,7 +59,7 @@ fn decide_model(
     settings: &Settings,
     now: Timestamp,
 ) -> (ModelOutcome, Vec<Target>) {
-    let Model { key, source, variants } = model;
+    let Model { key, source, demand: _, variants } = model;
     let views: Vec<_> = variants.iter().map(|variant| view(key, variant, memory, settings, now)).collect();
     let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
 
@@ -138,6 +138,7 @@ fn target(model: &ModelKey, view: &View<'_>, choice: Choice, source: &Source) ->
         current: view.variant.current,
         replicas: choice.replicas,
         reason: choice.reason,
+        notes: Vec::new(),
         evidence: match source {
             Source::Answered => view.readings.evidence(),
             Source::Failed { message } => Evidence::SourceFailed { message: message.clone() },

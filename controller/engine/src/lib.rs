@@ -12,14 +12,18 @@
 //! - [`memory`]: what one decision leaves for the next;
 //! - `fixtures`: snapshots written as sentences, for tests (feature `fixtures`).
 
+pub mod accelerator;
 pub mod decide;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod memory;
+mod number;
 pub mod plan;
+mod serde_pairs;
 pub mod settings;
 pub mod snapshot;
 pub mod threshold;
+pub mod vllm;
 
 pub use decide::decide;
 pub use memory::Memory;

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Target;
+use crate::serde_pairs;
 use crate::snapshot::VariantKey;
 
 /// Memory of the decision core. Empty after a restart: what must survive one comes back through the snapshot
@@ -13,7 +14,7 @@ use crate::snapshot::VariantKey;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// Variants of the last snapshot; others are forgotten.
-    #[serde(with = "entries")]
+    #[serde(with = "serde_pairs")]
     pub(crate) variants: BTreeMap<VariantKey, VariantMemory>,
 }
 
@@ -50,34 +51,13 @@ impl Memory {
     /// Remembers the targets and forgets every variant that has none.
     pub(crate) fn remember(&mut self, targets: &[Target], now: Timestamp) {
         let remember = |target: &Target| {
-            let Target { variant, current, replicas, model_id: _, accelerator: _, reason: _, evidence: _ } = target;
+            let Target { variant, current, replicas, model_id: _, accelerator: _, reason: _, notes: _, evidence: _ } =
+                target;
             let unchanged = self.unchanged_for(variant, *replicas, *current, now).is_some();
             let since = self.variants.get(variant).filter(|_| unchanged).map_or(now, |it| it.since);
             (variant.clone(), VariantMemory { target: *replicas, current: *current, since })
         };
         let variants = targets.iter().map(remember).collect();
         self.variants = variants;
-    }
-}
-
-/// JSON has no maps with structs for keys: the map is written as a list of pairs.
-mod entries {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::{VariantKey, VariantMemory};
-
-    pub(super) fn serialize<S: Serializer>(
-        variants: &BTreeMap<VariantKey, VariantMemory>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(variants)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<VariantKey, VariantMemory>, D::Error> {
-        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
     }
 }

@@ -1,6 +1,7 @@
 //! What to do, and why, as data: gauges, status, events, logs and the plugin all print from here.
 
 mod evidence;
+mod note;
 mod reason;
 
 use std::cmp::Ordering;
@@ -10,6 +11,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 pub use self::evidence::Evidence;
+pub use self::note::Note;
 pub use self::reason::{Reason, Trigger, Unsettled};
 use crate::snapshot::{ModelKey, VariantKey};
 use crate::threshold::Analysis;
@@ -51,6 +53,9 @@ pub struct Target {
     pub replicas: u32,
     /// Why.
     pub reason: Reason,
+    /// What is worth knowing besides, mostly nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Whether this variant's own metrics were there.
     pub evidence: Evidence,
 }

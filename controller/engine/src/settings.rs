@@ -1,23 +1,39 @@
 //! How to decide. Values are validated where they enter the process; the engine trusts them.
 
-use std::collections::BTreeMap;
+mod analyzer;
+mod limiter;
+mod per_model;
+mod proactive;
+mod zero;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+pub use self::analyzer::{Analyzer, TokenThresholds};
+pub use self::limiter::{FailMode, Limiter};
+pub use self::per_model::PerModel;
+pub use self::proactive::{Proactive, Profile, Slo};
+pub use self::zero::{ZeroPolicies, ZeroPolicy};
 use crate::snapshot::ModelKey;
 
 /// Everything a decision depends on besides the world and its own memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// `false` pauses decisions: the last ones are held (`GLOBAL_OPT_ENABLE`).
     pub enabled: bool,
     /// Pause between two cycles (`GLOBAL_OPT_INTERVAL`).
     pub interval: SignedDuration,
-    /// Thresholds of models without an entry of their own.
-    pub thresholds: Thresholds,
-    /// Thresholds of single models, already merged with what they inherit.
-    pub overrides: BTreeMap<ModelKey, Thresholds>,
+    /// What a saturated replica is and how much is to stay free.
+    pub thresholds: PerModel<Thresholds>,
+    /// How a model's need is found.
+    pub analyzer: PerModel<Analyzer>,
+    /// Which idle models are put to sleep.
+    pub zero: ZeroPolicies,
+    /// Whether growth is limited by the GPUs there are.
+    pub limiter: Limiter,
+    /// Scaling ahead of saturation (`EXPERIMENTAL_PROACTIVE_MODEL`); `None` is off.
+    pub proactive: Option<Proactive>,
     /// Readings older than this count as stale.
     pub stale_after: SignedDuration,
     /// How long a pod may be ready before its readings must be there: the metric source needs time to find it.
@@ -28,7 +44,7 @@ pub struct Settings {
     pub pending_timeout: SignedDuration,
 }
 
-/// Thresholds of the [`threshold`](crate::threshold) analyzer.
+/// Thresholds of a saturated replica, and the triggers of the [`threshold`](crate::threshold) analyzer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Thresholds {
@@ -63,8 +79,11 @@ impl Default for Settings {
         Self {
             enabled: true,
             interval: SignedDuration::from_secs(60),
-            thresholds: Thresholds::DEFAULT,
-            overrides: BTreeMap::new(),
+            thresholds: PerModel::default(),
+            analyzer: PerModel::default(),
+            zero: ZeroPolicies::default(),
+            limiter: Limiter::Off,
+            proactive: None,
             stale_after: SignedDuration::from_mins(2),
             metrics_grace: SignedDuration::from_mins(1),
             transition_timeout: SignedDuration::from_mins(10),
@@ -76,6 +95,6 @@ impl Default for Settings {
 impl Settings {
     /// The thresholds that hold for a model.
     pub fn thresholds_of(&self, model: &ModelKey) -> &Thresholds {
-        self.overrides.get(model).unwrap_or(&self.thresholds)
+        self.thresholds.of(model)
     }
 }

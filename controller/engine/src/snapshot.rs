@@ -1,28 +1,41 @@
 //! What was observed, before anything is concluded from it.
 
+mod demand;
+mod inventory;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub use self::demand::{Demand, Gateway};
+pub use self::inventory::{Gpus, Inventory};
+use crate::vllm::ServerArguments;
 
 /// One look at the world: every model this controller decides for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The models, in any order.
     pub models: Vec<Model>,
+    /// GPUs of the cluster; `None` when they are not known.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
 }
 
 /// Variants that serve the same model in the same namespace share its load and are decided together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// Which model.
     pub key: ModelKey,
     /// Whether the metric source answered for this model at all.
     pub source: Source,
+    /// What is asked of the model as a whole.
+    #[serde(default)]
+    pub demand: Demand,
     /// Its variants, in any order.
     pub variants: Vec<Variant>,
 }
 
 /// Identity of a model within the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ModelKey {
     /// Namespace of the variants.
     pub namespace: String,
@@ -40,10 +53,11 @@ pub struct VariantKey {
 }
 
 /// Outcome of asking the metric source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
     /// It answered; what it did not mention is missing.
+    #[default]
     Answered,
     /// It did not answer.
     Failed {
@@ -53,7 +67,7 @@ pub enum Source {
 }
 
 /// One way of serving a model: a workload on one kind of accelerator at one cost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
     /// Name of the `VariantAutoscaling`; unique within the model's namespace.
     pub name: String,
@@ -69,8 +83,11 @@ pub struct Variant {
     pub desired: Option<u32>,
     /// What whoever follows the published number can reach (the HPA's or `ScaledObject`'s limits).
     pub bounds: Bounds,
-    /// GPUs one replica requests.
+    /// GPUs one replica requests; 0 counts as 1.
     pub gpus_per_replica: u32,
+    /// How its servers are started; `None` when that could not be read.
+    #[serde(default)]
+    pub server: Option<ServerArguments>,
     /// The workload's serving pods, one per replica, in any order; without those that are being deleted or have ended.
     pub pods: Vec<Pod>,
 }
@@ -119,7 +136,7 @@ pub enum Readiness {
 }
 
 /// Readings of one pod.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Model name in the pod's series.
     pub model_id: String,
@@ -127,6 +144,31 @@ pub struct Sample {
     pub kv_usage: Option<Reading>,
     /// Requests waiting for a slot; `None` when there is no such series.
     pub queue_length: Option<Reading>,
+    /// What the `saturation` analyzer and the proactive mode need besides.
+    #[serde(default)]
+    pub tokens: Tokens,
+}
+
+/// Token counts of one pod. All are optional: without them its capacity is not measured, which is not a capacity of 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tokens {
+    /// Blocks of its KV cache (label `num_gpu_blocks` of `vllm:cache_config_info`).
+    pub kv_blocks: Option<u64>,
+    /// Tokens a block holds (label `block_size` of the same series).
+    pub kv_block_size: Option<u64>,
+    /// Average length of a prompt, in tokens, over the last minutes.
+    pub avg_input: Option<Reading>,
+    /// Average length of an answer, in tokens, over the last minutes.
+    pub avg_output: Option<Reading>,
+}
+
+impl Tokens {
+    /// Tokens its KV cache holds; `None` unless both factors are known and above 0.
+    pub fn kv_capacity(&self) -> Option<u64> {
+        let (blocks, size) = (self.kv_blocks?, self.kv_block_size?);
+        Some(blocks.saturating_mul(size)).filter(|capacity| *capacity > 0)
+    }
 }
 
 /// One number and how old it is.

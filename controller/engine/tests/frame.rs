@@ -27,7 +27,7 @@ fn reading(value: f64) -> Reading {
 /// A variant with one pod that reports `IDLE`, and one that has been ready for long and reports this.
 fn one_odd_pod(kv_usage: impl Into<Option<Reading>>, queue_length: impl Into<Option<Reading>>) -> VariantBuilder {
     let (kv_usage, queue_length) = (kv_usage.into(), queue_length.into());
-    let sample = Sample { model_id: MODEL.into(), kv_usage, queue_length };
+    let sample = Sample { model_id: MODEL.into(), kv_usage, queue_length, ..Sample::default() };
     variant("a").ready(1, IDLE).pods(1, Readiness::Ready { since: EARLIER }, Some(&sample))
 }
 
@@ -60,7 +60,7 @@ fn the_dearest_variant_of_an_idle_model_shrinks() {
 #[case::negative(one_odd_pod(reading(-0.5), reading(0.0)), Evidence::Partial { pods: vec!["a-001".into()] })]
 #[case::no_queue_series_at_all(
     variant("a").pods(1, Readiness::Ready { since: EARLIER }, Some(&Sample {
-        model_id: MODEL.into(), kv_usage: Some(reading(0.0)), queue_length: None
+        model_id: MODEL.into(), kv_usage: Some(reading(0.0)), ..Sample::default()
     })),
     Evidence::Partial { pods: vec!["a-000".into()] }
 )]
@@ -175,7 +175,8 @@ fn a_variant_with_no_ready_pod_keeps_its_number() {
 
 #[test]
 fn a_variant_with_a_pod_that_is_not_ready_but_reports_is_passed_over() {
-    let sample = Sample { model_id: MODEL.into(), kv_usage: Some(reading(0.78)), queue_length: Some(reading(4.0)) };
+    let (kv_usage, queue_length) = (Some(reading(0.78)), Some(reading(4.0)));
+    let sample = Sample { model_id: MODEL.into(), kv_usage, queue_length, ..Sample::default() };
     let warming = variant("a").cost(5.0).ready(1, BUSY).pods(1, Readiness::NotReady { since: START }, Some(&sample));
 
     let plan = Script::new().cycle([model(MODEL).with(warming).with(variant("b").cost(9.0).ready(1, BUSY))]);
@@ -270,7 +271,7 @@ fn thresholds_of_a_single_model_hold_for_that_model_only() {
     let mut script = Script::new();
     let key = ModelKey { namespace: "llm".into(), model_id: "patient".into() };
     let patient = Thresholds { kv_spare_trigger: 0.01, queue_spare_trigger: 0.5, ..Thresholds::DEFAULT };
-    script.settings.overrides.insert(key, patient);
+    script.settings.thresholds.models.insert(key, patient);
 
     let plan = script
         .cycle([model("patient").with(variant("a").ready(2, BUSY)), model("usual").with(variant("b").ready(2, BUSY))]);

@@ -16,7 +16,7 @@ use wva_engine::{Memory, Plan, Settings, Target, Thresholds, decide};
 /// A pod as it is when nothing is wrong.
 fn sound_pod(load: (f64, f64)) -> Pod {
     let reading = |value| Some(Reading { value, age: SignedDuration::from_secs(15) });
-    let sample = Sample { model_id: String::new(), kv_usage: reading(load.0), queue_length: reading(load.1) };
+    let sample = Sample { kv_usage: reading(load.0), queue_length: reading(load.1), ..Sample::default() };
     let since = START - SignedDuration::from_hours(1);
     Pod { name: String::new(), ready: Readiness::Ready { since }, sample: Some(sample) }
 }
@@ -42,6 +42,7 @@ fn hostile_pod() -> impl Strategy<Value = Pod> {
         model_id,
         kv_usage,
         queue_length,
+        ..Sample::default()
     });
     (ready, proptest::option::weighted(0.8, sample)).prop_map(|(ready, sample)| Pod {
         name: String::new(),
@@ -94,6 +95,7 @@ fn variant(
         bounds,
         gpus_per_replica: 1,
         pods,
+        ..Variant::default()
     }
 }
 
@@ -107,6 +109,7 @@ fn models(variant: impl Strategy<Value = Variant> + Clone) -> impl Strategy<Valu
         key: ModelKey { namespace: "llm".into(), model_id: String::new() },
         source,
         variants,
+        ..Model::default()
     });
     proptest::collection::vec(model, 0..4)
 }
@@ -125,7 +128,7 @@ fn named(mut models: Vec<Model>) -> Snapshot {
             }
         }
     }
-    Snapshot { models }
+    Snapshot { models, ..Snapshot::default() }
 }
 
 fn sound_snapshot() -> impl Strategy<Value = Snapshot> {
@@ -212,7 +215,7 @@ proptest! {
     ) {
         let expected = plan_of(&snapshot, &memory, now);
 
-        let (plan, memory) = plan_of(&Snapshot { models: shuffled }, &memory, now);
+        let (plan, memory) = plan_of(&Snapshot { models: shuffled, ..Snapshot::default() }, &memory, now);
 
         // Compared as text: the targets may carry a number that is not equal to itself.
         prop_assert_eq!(format!("{plan:?}"), format!("{:?}", expected.0));
@@ -322,7 +325,7 @@ proptest! {
         let mut alone: Vec<Target> = snapshot
             .models
             .iter()
-            .flat_map(|model| plan_of(&Snapshot { models: vec![model.clone()] }, &memory, now).0.targets)
+            .flat_map(|model| plan_of(&Snapshot { models: vec![model.clone()], ..Snapshot::default() }, &memory, now).0.targets)
             .collect();
         alone.sort_by(|a, b| a.variant.cmp(&b.variant));
 
@@ -357,11 +360,11 @@ proptest! {
 }
 
 fn shuffled_model(model: Model) -> impl Strategy<Value = Model> {
-    let Model { key, source, variants } = model;
+    let Model { key, source, demand, variants } = model;
     let variants = Just(variants)
         .prop_shuffle()
         .prop_flat_map(|variants| variants.into_iter().map(shuffled_variant).collect::<Vec<_>>());
-    variants.prop_map(move |variants| Model { key: key.clone(), source: source.clone(), variants })
+    variants.prop_map(move |variants| Model { key: key.clone(), source: source.clone(), demand, variants })
 }
 
 fn shuffled_variant(variant: Variant) -> impl Strategy<Value = Variant> {

@@ -155,6 +155,7 @@ fn a_target_says_in_which_direction_it_goes(#[case] current: u32, #[case] replic
         current,
         replicas,
         reason: Reason::Steady,
+        notes: Vec::new(),
         evidence: Evidence::Complete,
     };
 

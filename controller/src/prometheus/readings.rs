@@ -54,7 +54,7 @@ impl Readings {
         let models = self.pods.get(pod)?;
         let (model_id, numbers) = models.get_key_value(model).or_else(|| models.first_key_value())?;
         let Numbers { kv_usage, queue_length } = *numbers;
-        Some(Sample { model_id: model_id.clone(), kv_usage, queue_length })
+        Some(Sample { model_id: model_id.clone(), kv_usage, queue_length, ..Sample::default() })
     }
 
     fn entry(

@@ -23,6 +23,7 @@ fn target(replicas: u32, reason: Reason, evidence: Evidence) -> Target {
         current: 2,
         replicas,
         reason,
+        notes: Vec::new(),
         evidence,
     }
 }

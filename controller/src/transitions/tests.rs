@@ -30,6 +30,7 @@ fn decision(current: u32, reason: Reason) -> Target {
         current,
         replicas: 0,
         reason,
+        notes: Vec::new(),
         evidence: Evidence::Complete,
     }
 }

@@ -125,7 +125,7 @@ fn is_valid(reading: &Reading) -> bool {
 }
 
 fn oldest_stale(sample: &Sample, settings: &Settings) -> Option<SignedDuration> {
-    let Sample { model_id: _, kv_usage, queue_length } = sample;
+    let Sample { model_id: _, kv_usage, queue_length, tokens: _ } = sample;
     let readings = kv_usage.iter().chain(queue_length).filter(|it| is_valid(it));
     readings.map(|it| it.age).filter(|age| *age > settings.stale_after).max()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Thresholds;
@@ -62,6 +63,46 @@ pub enum Reason {
     Paused,
     /// The workload is scaled to zero.
     AtZero,
+    /// Nothing was asked of the model for the retention of its policy: it is put to sleep.
+    ScaledToZero {
+        /// The retention.
+        retention: SignedDuration,
+    },
+    /// The model is idle and would be put to sleep, but whoever follows the number keeps replicas.
+    IdleAtMinimum {
+        /// Replicas that are kept.
+        min: u32,
+    },
+    /// Requests wait at the gateway for a model that sleeps, and this variant is the cheapest to serve them.
+    Woken {
+        /// Requests that wait.
+        queued: u64,
+    },
+    /// Requests wait at the gateway for a model that sleeps; another variant is woken for them.
+    OtherVariantWakes {
+        /// Name of that variant.
+        variant: String,
+    },
+    /// There are not enough free GPUs for all the replicas that are needed.
+    LimitedByGpus {
+        /// Type of the accelerator.
+        accelerator: String,
+        /// Replicas that are needed.
+        wanted: u32,
+        /// GPUs that one replica takes.
+        gpus_per_replica: u32,
+        /// GPUs of this type that were left for this variant.
+        free: u32,
+    },
+    /// The GPUs for the replicas that are needed cannot be counted, and nothing grows on what is not known.
+    GpusUnknown {
+        /// The accelerator.
+        accelerator: String,
+        /// Replicas that are needed.
+        wanted: u32,
+        /// Whether there is an inventory, which does not know the accelerator; else there is none at all.
+        inventory: bool,
+    },
     /// The limits of whoever follows the number moved it.
     Bounded {
         /// Lower limit.
@@ -118,6 +159,12 @@ impl Reason {
             Self::Held => "held",
             Self::Paused => "paused",
             Self::AtZero => "at_zero",
+            Self::ScaledToZero { .. } => "scaled_to_zero",
+            Self::IdleAtMinimum { .. } => "idle_at_minimum",
+            Self::Woken { .. } => "woken",
+            Self::OtherVariantWakes { .. } => "other_variant_wakes",
+            Self::LimitedByGpus { .. } => "limited_by_gpus",
+            Self::GpusUnknown { .. } => "gpus_unknown",
             Self::Bounded { .. } => "bounded",
         }
     }
@@ -163,6 +210,29 @@ impl fmt::Display for Reason {
             Self::Held => f.write_str("the metrics allow no decision; the last one is held"),
             Self::Paused => f.write_str("decisions are paused; the last one is held"),
             Self::AtZero => f.write_str("the workload is scaled to zero"),
+            Self::ScaledToZero { retention } => {
+                write!(f, "nothing was asked of the model for {retention:#}: it is scaled to zero")
+            }
+            Self::IdleAtMinimum { min } => {
+                write!(f, "the model is idle, but the autoscaler that follows the number keeps {min} replicas")
+            }
+            Self::Woken { queued } => {
+                write!(f, "{queued} requests wait at the gateway and no replica serves the model")
+            }
+            Self::OtherVariantWakes { variant } => {
+                write!(f, "requests wait at the gateway and {variant} is the cheapest to serve them")
+            }
+            Self::LimitedByGpus { accelerator, wanted, gpus_per_replica, free } => write!(
+                f,
+                "limited by GPUs: {wanted} replicas are needed at {gpus_per_replica} GPUs each, and {free} GPUs of type \
+                 {accelerator} are free"
+            ),
+            Self::GpusUnknown { accelerator, wanted, inventory: true } => {
+                write!(f, "{wanted} replicas are needed, but no node has GPUs of type {accelerator}")
+            }
+            Self::GpusUnknown { accelerator: _, wanted, inventory: false } => {
+                write!(f, "{wanted} replicas are needed, but the GPUs of the cluster could not be counted")
+            }
             Self::Bounded { min: Some(min), max: Some(max) } => {
                 write!(f, "limited to between {min} and {max} replicas by the autoscaler that follows the number")
             }
@@ -214,6 +284,19 @@ mod tests {
     #[case::rebased(
         Reason::Rebased { unreached: 5 },
         "5 replicas were published but not reached in time; starting from the current ones"
+    )]
+    #[case::to_zero(
+        Reason::ScaledToZero { retention: SignedDuration::from_mins(10) },
+        "nothing was asked of the model for 10m: it is scaled to zero"
+    )]
+    #[case::woken(Reason::Woken { queued: 2 }, "2 requests wait at the gateway and no replica serves the model")]
+    #[case::limited(
+        Reason::LimitedByGpus { accelerator: "A100".into(), wanted: 5, gpus_per_replica: 2, free: 3 },
+        "limited by GPUs: 5 replicas are needed at 2 GPUs each, and 3 GPUs of type A100 are free"
+    )]
+    #[case::unknown_type(
+        Reason::GpusUnknown { accelerator: "B200".into(), wanted: 3, inventory: true },
+        "3 replicas are needed, but no node has GPUs of type B200"
     )]
     #[case::at_most(
         Reason::Bounded { min: None, max: Some(4) },

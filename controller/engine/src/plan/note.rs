@@ -1,0 +1,26 @@
+//! What is worth knowing of a target besides its reason.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What is worth knowing of a target besides its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+pub enum Note {
+    /// It grows although its GPUs could not be counted, as configured.
+    GpusNotCounted {
+        /// The accelerator.
+        accelerator: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GpusNotCounted { accelerator } => {
+                write!(f, "the GPUs of type {accelerator} could not be counted and do not limit it")
+            }
+        }
+    }
+}
