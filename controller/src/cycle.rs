@@ -87,18 +87,23 @@ impl Cycle {
         }
     }
 
-    /// Decides for as long as this process leads, until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
-        let work = self.lead().instrument(tracing::info_span!("cycle"));
+    /// Decides whenever this process leads, until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let work = async {
+            loop {
+                self.stand_by().await;
+                self.lead().await;
+                self.retire();
+            }
+        };
         tokio::select! {
-            () = work => {}
+            () = work.instrument(tracing::info_span!("cycle")) => {}
             () = stop.cancelled() => {}
         }
     }
 
-    async fn lead(mut self) {
-        self.stand_by().await;
-        self.metrics.leader.set(1);
+    async fn lead(&mut self) {
+        let mut leadership = self.leadership.clone();
         self.sweep(Timestamp::now());
         let mut started = Instant::now();
         let mut next = started;
@@ -106,15 +111,13 @@ impl Cycle {
         let mut asking = false;
         while self.leadership.holds() {
             tokio::select! {
+                // In this order: who no longer leads does nothing else, and no rush of changes keeps a cycle from its turn.
+                biased;
+                () = leadership.lost() => {}
                 answer = &mut reading => {
                     asking = false;
                     self.decide(&answer, Timestamp::now());
                     self.metrics.cycle.duration.observe(started.elapsed().as_secs_f64());
-                }
-                () = self.shared.wake.notified() => {
-                    tokio::time::sleep(DEBOUNCE).await;
-                    self.sweep(Timestamp::now());
-                    next = next.min(Instant::now().max(started + LEAST_PAUSE));
                 }
                 () = tokio::time::sleep_until(next), if !asking => {
                     started = Instant::now();
@@ -123,9 +126,24 @@ impl Cycle {
                     let prometheus = self.prometheus.clone();
                     reading = async move { prometheus.read().await }.boxed().fuse();
                 }
+                () = self.shared.wake.notified() => {
+                    tokio::time::sleep(DEBOUNCE).await;
+                    self.sweep(Timestamp::now());
+                    next = next.min(Instant::now().max(started + LEAST_PAUSE));
+                }
             }
         }
-        self.metrics.leader.set(0);
+    }
+
+    /// Takes everything back that only a leader may say, and forgets what may be out of date when it leads again.
+    fn retire(&mut self) {
+        self.metrics.published.keep_only(|_| false);
+        self.teller.keep_only(|_| false);
+        self.memory = Memory::default();
+        self.safety_net = SafetyNet::default();
+        self.metrics.cycle.safety_net.set(0);
+        self.metrics.cycle.variants.clear();
+        tracing::info!("No longer leader: removed all series");
     }
 
     /// Waits until this process leads and knows its part of the cluster. Meanwhile it asks Prometheus until that answers,

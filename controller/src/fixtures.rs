@@ -90,7 +90,8 @@ pub(crate) fn variant(name: &str) -> String {
 
 pub(crate) fn variant_on(name: &str, target: &str) -> String {
     format!(
-        "{{apiVersion: llmd.ai/v1alpha1, kind: VariantAutoscaling, metadata: {{namespace: ns, name: {name}, generation: 1, \
+        "{{apiVersion: llmd.ai/v1alpha1, kind: VariantAutoscaling, metadata: {{namespace: ns, name: {name}, uid: uid-{name}, \
+         resourceVersion: '1', generation: 1, \
          labels: {{inference.optimization/acceleratorName: A100}}}}, \
          spec: {{modelID: llama, scaleTargetRef: {{kind: Deployment, name: {target}}}}}}}"
     )
@@ -224,6 +225,9 @@ async fn record(State(fake): State<FakeApi>, request: Request) -> Response {
         return (StatusCode::from_u16(code).unwrap(), Json(status)).into_response();
     }
     let mut stored = body;
+    // The next version of what was written over.
+    let version = stored["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok()).unwrap_or(0);
+    stored["metadata"]["resourceVersion"] = json!((version + 1_u64).to_string());
     stored["spec"] = json!({"modelID": "llama", "scaleTargetRef": {"kind": "Deployment", "name": "a"}});
     Json(stored).into_response()
 }

@@ -44,13 +44,14 @@ pub enum NotWritten {
     TimedOut,
 }
 
-/// How an election ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The process was asked to stop; the Lease is released.
-    Stopped,
-    /// The Lease could not be kept. Another process may lead by now.
-    Lost,
+impl Claim {
+    fn remaining(self) -> Duration {
+        match self {
+            Self::Standby => Duration::ZERO,
+            Self::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
+            Self::Always => Duration::MAX,
+        }
+    }
 }
 
 impl Leadership {
@@ -74,11 +75,7 @@ impl Leadership {
 
     /// How long this process may still write without renewing its claim; zero when it may not.
     pub fn remaining(&self) -> Duration {
-        match *self.0.borrow() {
-            Claim::Standby => Duration::ZERO,
-            Claim::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
-            Claim::Always => Duration::MAX,
-        }
+        self.0.borrow().remaining()
     }
 
     /// Carries out one write, for at most `limit`. The right to write is looked at before every step of it, the first
@@ -101,9 +98,37 @@ impl Leadership {
 
     /// Returns when this process leads.
     pub async fn acquired(&mut self) {
-        if self.0.wait_for(|claim| *claim != Claim::Standby).await.is_err() {
+        if self.0.wait_for(|claim| !claim.remaining().is_zero()).await.is_err() {
             // The election is over, and it was not won.
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns when this process no longer leads; at the latest when its claim ends without having been renewed.
+    pub async fn lost(&mut self) {
+        loop {
+            let deadline = match *self.0.borrow_and_update() {
+                Claim::Standby => return,
+                Claim::Until(deadline) if Instant::now() >= deadline => return,
+                Claim::Until(deadline) => Some(deadline),
+                Claim::Always => None,
+            };
+            let ended = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let changed = async {
+                // Nobody renews any longer; what was last said holds.
+                if self.0.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = ended => {}
+            }
         }
     }
 }
@@ -123,29 +148,22 @@ impl Election {
         (Leadership(leadership), Self { elector, lease, claim })
     }
 
-    /// Runs until the Lease is lost or the process is asked to stop.
-    pub async fn run(self, stop: CancellationToken) -> Ended {
+    /// Runs until the process is asked to stop, and releases the Lease then. A Lease that is lost in between is competed
+    /// for again: whoever writes asks [`Leadership`] first, so nothing is gained by ending the process, and its
+    /// successor would have to learn the cluster anew.
+    pub async fn run(self, stop: CancellationToken) {
         let span = tracing::info_span!("leader", lease = self.lease.name());
-        self.elect(stop).instrument(span).await
+        self.elect(stop).instrument(span).await;
     }
 
-    async fn elect(mut self, stop: CancellationToken) -> Ended {
+    async fn elect(mut self, stop: CancellationToken) {
         let mut changes = self.lease.changes();
         loop {
             tokio::select! {
                 () = self.attempt() => {}
                 () = stop.cancelled() => return self.release().await,
             }
-            if self.elector.leads() && self.elector.deadline().is_none_or(|deadline| Instant::now() >= deadline) {
-                self.claim.send_replace(Claim::Standby);
-                tracing::error!("Lost the lease: it could not be renewed in time");
-                return Ended::Lost;
-            }
-            if matches!(*self.claim.borrow(), Claim::Until(_)) && !self.elector.leads() {
-                self.claim.send_replace(Claim::Standby);
-                tracing::error!("Lost the lease: another process holds it");
-                return Ended::Lost;
-            }
+            self.resign_if_lost();
             let leads = self.elector.leads();
             tokio::select! {
                 () = tokio::time::sleep(self.elector.pause(Instant::now())) => {}
@@ -154,6 +172,19 @@ impl Election {
                 () = stop.cancelled() => return self.release().await,
             }
         }
+    }
+
+    fn resign_if_lost(&mut self) {
+        let why = if self.elector.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+            "it could not be renewed in time"
+        } else if matches!(*self.claim.borrow(), Claim::Until(_)) && !self.elector.leads() {
+            "another process holds it"
+        } else {
+            return;
+        };
+        self.claim.send_replace(Claim::Standby);
+        self.elector.resign();
+        tracing::error!("Lost the lease: {why}; standing by");
     }
 
     /// One look at the Lease, and one write if it is ours to take or keep.
@@ -187,7 +218,7 @@ impl Election {
     }
 
     /// Stops writing, then lets the next one in.
-    async fn release(mut self) -> Ended {
+    async fn release(mut self) {
         self.claim.send_replace(Claim::Standby);
         if self.elector.leads() {
             match tokio::time::timeout(Duration::from_secs(1), self.hand_over()).await {
@@ -197,7 +228,6 @@ impl Election {
                 Err(_) => tracing::warn!("Releasing the lease timed out; it runs out by itself"),
             }
         }
-        Ended::Stopped
     }
 
     async fn hand_over(&mut self) -> Result<Written, lease::Error> {

@@ -22,7 +22,9 @@ pub use self::published::Published;
 /// All metrics, and the registry they are encoded from.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    registry: Arc<Registry>,
+    health: Arc<Registry>,
+    /// What only a leader may say.
+    leaders: Arc<Registry>,
     /// What others scale by.
     pub published: Published,
     /// The decision cycle.
@@ -33,8 +35,7 @@ pub struct Metrics {
     pub status: WriteMetrics,
     /// Writes of events.
     pub events: WriteMetrics,
-    /// 1 while this process leads.
-    pub leader: Gauge,
+    leader: Gauge,
 }
 
 /// Metrics of the decision cycle.
@@ -99,29 +100,37 @@ impl Metrics {
     /// Registers everything; an instance's id becomes a label of every series.
     pub fn new(instance: &Instance) -> Self {
         let constant = instance.metric_label().map(|(name, id)| (name.into(), id.to_owned().into()));
-        let mut registry = Registry::with_labels(constant.into_iter());
+        let mut registry = Registry::with_labels(constant.clone().into_iter());
+        let mut leaders = Registry::with_labels(constant.into_iter());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("wva_build", "Version of the controller", build);
         let leader = Gauge::default();
         registry.register("wva_leader", "1 while this process leads", leader.clone());
         Self {
-            published: Published::register(&mut registry),
+            published: Published::register(&mut leaders),
             cycle: CycleMetrics::register(&mut registry),
             prometheus: PrometheusMetrics::register(&mut registry),
             status: WriteMetrics::register(&mut registry, "wva_status_writes", "Writes of status, by outcome"),
             events: WriteMetrics::register(&mut registry, "wva_event_writes", "Writes of events, by outcome"),
             leader,
-            registry: Arc::new(registry),
+            health: Arc::new(registry),
+            leaders: Arc::new(leaders),
         }
     }
 
-    /// Everything as `OpenMetrics` text.
+    /// Everything as `OpenMetrics` text. Who is not `leading` keeps to its own health: others would add up what it says
+    /// and what the leader says.
     ///
     /// # Errors
     /// When a metric cannot be written as text, which would be a bug.
-    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+    pub fn encode(&self, leading: bool) -> Result<String, std::fmt::Error> {
+        self.leader.set(leading.into());
         let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
+        if leading {
+            text::encode_registry(&mut text, &self.leaders)?;
+        }
+        text::encode_registry(&mut text, &self.health)?;
+        text::encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -189,6 +198,8 @@ pub enum WriteOutcome {
     Ok,
     /// The API server refused it.
     Failed,
+    /// The object had changed meanwhile; it is written again over the new version.
+    Conflict,
     /// The API server did not answer in time.
     TimedOut,
     /// It was not sent: this process does not lead, the object is gone, or too many were waiting.
@@ -218,6 +229,7 @@ impl WriteOutcome {
         match self {
             Self::Ok => "ok",
             Self::Failed => "failed",
+            Self::Conflict => "conflict",
             Self::TimedOut => "timed_out",
             Self::Dropped => "dropped",
         }

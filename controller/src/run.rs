@@ -14,7 +14,7 @@ use crate::cycle::Cycle;
 use crate::events::{EventWriter, Reporter};
 use crate::leader::elector::Elector;
 use crate::leader::lease::LeaseApi;
-use crate::leader::{Election, Ended, Leadership};
+use crate::leader::{Election, Leadership};
 use crate::metrics::Metrics;
 use crate::prometheus::{Prometheus, Queries, Transport};
 use crate::server::{self, auth::Authenticator, certificate, health};
@@ -48,7 +48,7 @@ pub enum Error {
     Signals(#[source] std::io::Error),
 }
 
-/// Runs the controller until it is asked to stop (success) or loses its Lease (failure).
+/// Runs the controller until it is asked to stop.
 ///
 /// # Errors
 /// When it cannot start.
@@ -67,8 +67,6 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
     let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
     let prometheus = Prometheus::new(transport, queries, metrics.prometheus.clone());
     let client = client().await?;
-    serve_metrics(&config, &metrics, &client).await?;
-
     let watches = watch::start(&client, &config.scope, &shared);
     let stop = CancellationToken::new();
     let manager = config.scope.instance.field_manager();
@@ -80,6 +78,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
             (leadership, Some(election))
         }
     };
+    let source = server::metrics::Source { metrics: metrics.clone(), leadership: leadership.clone() };
+    serve_metrics(&config, source, &client).await?;
     let reporter = Reporter { manager: manager.clone(), identity: host() };
     let (events, event_writer) =
         EventWriter::new(client.clone(), reporter, config.rest_timeout, leadership.clone(), metrics.events.clone());
@@ -97,20 +97,10 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
     let cycle = tokio::spawn(cycle.run(stop.child_token()));
 
     let elected = stop.child_token();
-    let mut election = tokio::spawn(async move {
-        match election {
-            Some(election) => election.run(elected).await,
-            None => std::future::pending().await,
-        }
-    });
+    let election = election.map(|election| tokio::spawn(election.run(elected)));
     let signal = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
-        ended = &mut election => {
-            // Exit at once: what this process would still write is no longer its to write.
-            tracing::error!(ended = ?ended.ok(), "No longer leader, exiting");
-            return Ok(ExitCode::FAILURE);
-        }
     };
     tracing::info!(signal, "Stopping");
     stop.cancel();
@@ -121,8 +111,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
         let _ended = cycle.await;
         let written = futures::future::join(writer, event_writer);
         let _ended = tokio::time::timeout(Duration::from_millis(300), written).await;
-        if config.election.is_some() {
-            let _ended: Result<Ended, _> = election.await;
+        if let Some(election) = election {
+            let _ended = election.await;
         }
     };
     if tokio::time::timeout(STOP_WITHIN, stopping).await.is_err() {
@@ -161,16 +151,16 @@ async fn client() -> Result<Client, Error> {
     Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))
 }
 
-async fn serve_metrics(config: &Config, metrics: &Metrics, client: &Client) -> Result<(), Error> {
+async fn serve_metrics(config: &Config, source: server::metrics::Source, client: &Client) -> Result<(), Error> {
     let endpoint = &config.metrics;
     let Some(address) = endpoint.bind.socket(config.bind_host) else { return Ok(()) };
     let listener = server::bind(name::METRICS_BIND_ADDRESS, address).await?;
     if endpoint.secure {
         let tls = certificate::load(endpoint.certificate.clone(), endpoint.http2).await.map_err(server::Error::from)?;
         let authenticator = Authenticator::new(client.clone());
-        tokio::spawn(server::metrics::serve_secure(listener, metrics.clone(), tls, authenticator));
+        tokio::spawn(server::metrics::serve_secure(listener, source, tls, authenticator));
     } else {
-        tokio::spawn(server::metrics::serve_plain(listener, metrics.clone()));
+        tokio::spawn(server::metrics::serve_plain(listener, source));
     }
     Ok(())
 }

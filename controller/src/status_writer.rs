@@ -149,11 +149,12 @@ impl StatusWriter {
 
     /// Writes one status, if this process may. Returns whether it is worth trying again.
     async fn must_retry(&self, variant: &ObjectKey, status: &VariantAutoscalingStatus) -> bool {
-        if !self.leadership.holds() || !self.shared.index().variants.contains_key(variant) {
+        let known = self.shared.index().variants.get(variant).map(|variant| variant.version.clone());
+        let (true, Some(version)) = (self.leadership.holds(), known) else {
             self.metrics.count(WriteOutcome::Dropped);
             return false;
-        }
-        match self.apply(variant, status).await {
+        };
+        match self.apply(variant, &version, status).await {
             Ok(()) => {
                 self.metrics.count(WriteOutcome::Ok);
                 tracing::debug!(variant = variant.name, namespace = variant.namespace, "Wrote status");
@@ -169,6 +170,11 @@ impl StatusWriter {
                 true
             }
             Err(Error::Api(error)) => {
+                if is_code(&error, 409) {
+                    self.metrics.count(WriteOutcome::Conflict);
+                    tracing::debug!(variant = variant.name, namespace = variant.namespace, "Object changed meanwhile");
+                    return true;
+                }
                 self.metrics.count(WriteOutcome::Failed);
                 let gone = is_code(&error, 404);
                 // Refused for good: the same status would be refused again.
@@ -186,24 +192,37 @@ impl StatusWriter {
         }
     }
 
-    async fn apply(&self, variant: &ObjectKey, status: &VariantAutoscalingStatus) -> Result<(), Error> {
+    /// Writes over the version that is known and no other. That fences off who no longer leads: if somebody else wrote
+    /// or the variant was relabelled while this process was paused, what it still sends is refused.
+    async fn apply(&self, variant: &ObjectKey, version: &str, status: &VariantAutoscalingStatus) -> Result<(), Error> {
         let api: Api<VariantAutoscaling> = Api::namespaced(self.client.clone(), &variant.namespace);
         let params = PatchParams::apply(&self.manager).force();
-        let patch = Patch::Apply(body(variant, status));
+        let patch = Patch::Apply(body(variant, version, status));
         match self.leadership.write(self.timeout, api.patch_status(&variant.name, &params, &patch)).await? {
-            Ok(_) => Ok(()),
+            Ok(written) => {
+                self.remember(variant, version, written);
+                Ok(())
+            }
             Err(error) => Err(Error::Api(Box::new(error))),
         }
+    }
+
+    /// Takes a write over into the index, so that the next one need not wait until the watch has told of this one.
+    fn remember(&self, variant: &ObjectKey, version: &str, written: VariantAutoscaling) {
+        let mut index = self.shared.index();
+        let Some(known) = index.variants.get_mut(variant).filter(|known| known.version == version) else { return };
+        known.version = written.metadata.resource_version.unwrap_or_default();
+        known.status = written.status.unwrap_or_default();
     }
 }
 
 /// What is applied: everything this controller has to say, so that what it leaves out is removed.
-fn body(variant: &ObjectKey, status: &VariantAutoscalingStatus) -> serde_json::Value {
+fn body(variant: &ObjectKey, version: &str, status: &VariantAutoscalingStatus) -> serde_json::Value {
     use kube::Resource as _;
     json!({
         "apiVersion": VariantAutoscaling::api_version(&()),
         "kind": VariantAutoscaling::kind(&()),
-        "metadata": { "name": variant.name, "namespace": variant.namespace },
+        "metadata": { "name": variant.name, "namespace": variant.namespace, "resourceVersion": version },
         "status": status,
     })
 }

@@ -59,7 +59,7 @@ impl Scene {
 
     /// The value of a gauge of variant `a`; `None` when there is no such series.
     fn gauge(&self, name: &str, variant: &str) -> Option<String> {
-        let text = self.metrics.encode().unwrap();
+        let text = self.metrics.encode(true).unwrap();
         let line = text.lines().find(|l| l.starts_with(name) && l.contains(&format!("variant_name=\"{variant}\"")))?;
         Some(line.rsplit(' ').next().unwrap().to_owned())
     }
@@ -167,7 +167,7 @@ async fn a_failing_prometheus_holds_the_last_target_and_says_so() {
     scene.desired("a", Some("3")).await;
     scene.reported("a", "MetricsAvailable", "False PrometheusError").await;
     scene.reported("a", "OptimizationReady", "False MetricsUnavailable").await;
-    let text = scene.metrics.encode().unwrap();
+    let text = scene.metrics.encode(true).unwrap();
     assert!(text.contains("wva_safety_net_active 1"), "{text}");
     assert_eq!(scene.shared.answers.waits_for(), ["first answer of Prometheus"]);
 }

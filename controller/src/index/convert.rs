@@ -23,6 +23,7 @@ pub fn variant(object: VariantAutoscaling) -> Variant {
         model: object.spec.model().map(str::to_owned),
         cost: object.spec.cost(),
         uid: object.metadata.uid.unwrap_or_default(),
+        version: object.metadata.resource_version.unwrap_or_default(),
         labels: object.metadata.labels.unwrap_or_default(),
         generation: object.metadata.generation,
         target: object.spec.scale_target_ref,

@@ -12,6 +12,8 @@ use super::{Index, ObjectKey, Record, Table, workload};
 pub struct Variant {
     /// `metadata.uid`.
     pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub version: String,
     /// Labels: who it belongs to.
     pub labels: BTreeMap<String, String>,
     /// `metadata.generation`.
@@ -91,7 +93,7 @@ impl Record for Variant {
     /// Everything but the status, which is this controller's own doing.
     fn matters(_: &Index, _: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
         let (Some(before), Some(after)) = (before, after) else { return true };
-        let Self { uid, labels, generation: _, target, model, cost, accelerator, status: _ } = before;
+        let Self { uid, version: _, labels, generation: _, target, model, cost, accelerator, status: _ } = before;
         *uid != after.uid
             || *labels != after.labels
             || *target != after.target

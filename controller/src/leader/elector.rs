@@ -94,9 +94,14 @@ impl Elector {
         self.renewed = Some(asked);
     }
 
+    /// Leads no longer; what it knows of the Lease stays.
+    pub fn resign(&mut self) {
+        self.renewed = None;
+    }
+
     /// What to write so that another candidate need not wait; `None` when the Lease is not this candidate's.
     pub fn released(&mut self, found: Option<&LeaseSpec>, wall: Timestamp) -> Option<LeaseSpec> {
-        self.renewed = None;
+        self.resign();
         let found = found.filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity))?;
         Some(LeaseSpec {
             holder_identity: Some(String::new()),

@@ -70,7 +70,7 @@ fn refusal(code: u16) -> Response {
 struct Candidate {
     leadership: Leadership,
     stop: CancellationToken,
-    ended: JoinHandle<Ended>,
+    ended: JoinHandle<()>,
 }
 
 fn candidate(store: &LeaseStore, identity: &str) -> Candidate {
@@ -108,31 +108,72 @@ async fn of_several_candidates_one_leads_and_hands_over_when_it_stops() {
 }
 
 #[tokio::test]
-async fn a_leader_that_cannot_renew_stops_writing_and_ends() {
+async fn a_leader_that_cannot_renew_stops_writing_in_time_and_leads_again_when_it_can() {
     let store = LeaseStore::default();
-    let Candidate { leadership, stop: _stop, ended } = candidate(&store, "a");
+    let Candidate { mut leadership, stop: _stop, ended } = candidate(&store, "a");
     eventually("a leader", || leadership.holds()).await;
     store.down.store(true, Ordering::SeqCst);
     let down = Instant::now();
-    assert_eq!(ended.await.unwrap(), Ended::Lost);
+    leadership.lost().await;
     assert!(!leadership.holds());
     assert!(down.elapsed() < Duration::from_secs(1), "before the lease can pass to another: {:?}", down.elapsed());
+    assert!(!ended.is_finished(), "it stands by");
+    store.down.store(false, Ordering::SeqCst);
+    leadership.acquired().await;
+    assert!(leadership.holds());
 }
 
 #[tokio::test]
-async fn a_leader_whose_lease_was_taken_stops_writing_and_ends() {
+async fn a_leader_whose_lease_was_taken_stops_writing_and_stands_by() {
     let store = LeaseStore::default();
-    let Candidate { leadership, stop: _stop, ended } = candidate(&store, "a");
+    let Candidate { mut leadership, stop: _stop, ended } = candidate(&store, "a");
     eventually("a leader", || leadership.holds()).await;
     {
         let mut lease = store.lease.lock().unwrap();
         let lease = lease.as_mut().unwrap();
         lease["spec"]["holderIdentity"] = json!("intruder");
+        lease["spec"]["leaseDurationSeconds"] = json!(3600);
         lease["metadata"]["resourceVersion"] = json!("100");
     }
-    assert_eq!(ended.await.unwrap(), Ended::Lost);
-    assert!(!leadership.holds());
+    leadership.lost().await;
+    assert!(!leadership.holds() && !ended.is_finished());
     assert_eq!(store.holder(), "intruder");
+}
+
+#[tokio::test]
+async fn a_write_ends_with_the_claim_and_a_late_one_never_begins() {
+    let (claim, channel) = watch::channel(Claim::Until(Instant::now() + Duration::from_millis(50)));
+    let leadership = Leadership(channel);
+    let begun = Instant::now();
+    let endless = leadership.write(Duration::from_mins(1), std::future::pending::<()>());
+    assert_eq!(endless.await, Err(NotWritten::NotLeading));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let polled = AtomicBool::new(false);
+    let late = leadership.write(Duration::from_mins(1), async { polled.store(true, Ordering::SeqCst) });
+    assert_eq!(late.await, Err(NotWritten::NotLeading));
+    assert!(!polled.load(Ordering::SeqCst), "no step of it is taken");
+    claim.send_replace(Claim::Always);
+    let slow = leadership.write(Duration::from_millis(10), std::future::pending::<()>());
+    assert_eq!(slow.await, Err(NotWritten::TimedOut));
+    assert_eq!(leadership.write(Duration::from_mins(1), async { 7 }).await, Ok(7));
+}
+
+/// What a process does that was paused between two steps of a write: when it goes on, its claim has ended.
+#[tokio::test]
+async fn a_write_that_was_begun_in_time_takes_no_step_after_the_claim_has_ended() {
+    let (_claim, channel) = watch::channel(Claim::Until(Instant::now() + Duration::from_millis(50)));
+    let leadership = Leadership(channel);
+    let steps = std::sync::atomic::AtomicUsize::new(0);
+    let write = leadership.write(Duration::from_mins(1), async {
+        loop {
+            steps.fetch_add(1, Ordering::SeqCst);
+            // Blocks the thread past the end of the claim, as a pause of the process does.
+            std::thread::sleep(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(write.await, Err::<(), _>(NotWritten::NotLeading));
+    assert_eq!(steps.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

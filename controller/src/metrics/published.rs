@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn series(metrics: &Metrics) -> Vec<String> {
-        let text = metrics.encode().unwrap();
+        let text = metrics.encode(true).unwrap();
         let ours = ["wva_desired", "wva_current", "wva_replica_scaling"];
         text.lines().filter(|line| ours.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect()
     }

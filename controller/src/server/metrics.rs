@@ -12,22 +12,32 @@ use axum_server::tls_rustls::RustlsConfig;
 use tokio::net::TcpListener;
 
 use super::auth::{Authenticator, Verdict};
+use crate::leader::Leadership;
 use crate::metrics::Metrics;
 
 /// What Prometheus must be told for it to read the text as `OpenMetrics`.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What is served: the metrics, and who may say which of them.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Whether this process leads.
+    pub leadership: Leadership,
+}
+
 /// Answers by HTTP until the process ends.
-pub async fn serve_plain(listener: TcpListener, metrics: Metrics) {
-    if let Err(error) = axum::serve(listener, router(metrics)).await {
+pub async fn serve_plain(listener: TcpListener, source: Source) {
+    if let Err(error) = axum::serve(listener, router(source)).await {
         tracing::error!(%error, "Metrics are no longer served");
     }
 }
 
 /// Answers by HTTPS, to those who may, until the process ends.
-pub async fn serve_secure(listener: TcpListener, metrics: Metrics, tls: RustlsConfig, authenticator: Authenticator) {
+pub async fn serve_secure(listener: TcpListener, source: Source, tls: RustlsConfig, authenticator: Authenticator) {
     let checked = middleware::from_fn_with_state(Arc::new(authenticator), check);
-    let router = router(metrics).layer(checked);
+    let router = router(source).layer(checked);
     let server =
         async { axum_server::from_tcp_rustls(listener.into_std()?, tls)?.serve(router.into_make_service()).await };
     if let Err(error) = server.await {
@@ -35,12 +45,12 @@ pub async fn serve_secure(listener: TcpListener, metrics: Metrics, tls: RustlsCo
     }
 }
 
-fn router(metrics: Metrics) -> Router {
-    Router::new().route("/metrics", get(text)).with_state(metrics)
+fn router(source: Source) -> Router {
+    Router::new().route("/metrics", get(text)).with_state(source)
 }
 
-async fn text(State(metrics): State<Metrics>) -> Response {
-    match metrics.encode() {
+async fn text(State(Source { metrics, leadership }): State<Source>) -> Response {
+    match metrics.encode(leadership.holds()) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "Cannot write metrics as text");

@@ -65,7 +65,7 @@ async fn a_status_is_applied_by_its_own_field_manager() {
     let body = json!({
         "apiVersion": "llmd.ai/v1alpha1",
         "kind": "VariantAutoscaling",
-        "metadata": {"name": "a", "namespace": "ns"},
+        "metadata": {"name": "a", "namespace": "ns", "resourceVersion": "1"},
         "status": {"actuation": {"applied": true}},
     });
     assert_eq!(request.body, body);
@@ -87,16 +87,7 @@ async fn of_several_updates_of_one_variant_only_the_newest_is_written() {
 
 #[tokio::test]
 async fn who_does_not_lead_writes_nothing() {
-    let lease = crate::leader::lease::LeaseApi::new(FakeApi::default().client(), "ns", "lease", String::new());
-    let election = crate::config::Election {
-        lease_name: "lease".to_owned(),
-        lease_duration: Duration::from_mins(1),
-        renew_deadline: Duration::from_secs(50),
-        retry_period: Duration::from_secs(10),
-    };
-    let elector = crate::leader::elector::Elector::new("me".to_owned(), &election);
-    let (leadership, _election) = crate::leader::Election::new(elector, lease);
-    let mut scene = scene(leadership);
+    let mut scene = scene(Leadership::never());
     scene.start();
     scene.sender.send(update("a", true));
     scene.counted(WriteOutcome::Dropped, 1).await;
@@ -128,6 +119,32 @@ async fn a_write_that_fails_is_repeated_and_one_refused_for_good_is_not() {
     scene.sender.send(update("c", true));
     scene.counted(WriteOutcome::Ok, 2).await;
     assert_eq!(scene.lines().iter().filter(|line| line.contains("/b/")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_variant_that_changed_meanwhile_is_written_again_over_its_new_version() {
+    let mut scene = scene(Leadership::always());
+    scene.api.refuse(&[409]);
+    scene.start();
+    scene.sender.send(update("a", true));
+    scene.counted(WriteOutcome::Conflict, 1).await;
+    let relabelled = variant("a").replace("resourceVersion: '1'", "resourceVersion: '2'");
+    let _effect = scene.shared.index().apply_variant(&relabelled);
+    scene.counted(WriteOutcome::Ok, 1).await;
+    let versions: Vec<_> =
+        scene.api.requests().iter().map(|it| it.body["metadata"]["resourceVersion"].clone()).collect();
+    assert_eq!(versions, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_write_is_known_before_the_watch_tells_of_it() {
+    let mut scene = scene(Leadership::always());
+    scene.start();
+    scene.sender.send(update("a", true));
+    scene.counted(WriteOutcome::Ok, 1).await;
+    let a = scene.shared.index().variants[&ObjectKey::new("ns", "a")].clone();
+    assert_eq!(a.version, "2");
+    assert_eq!(a.status.actuation, Some(Actuation { applied: true }));
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use wva_api::Instance;
 
 use super::*;
+use crate::index::ObjectKey;
+use crate::metrics::published::Numbers;
 use crate::server::certificate;
 
 /// An API server that knows the token `good` (which may read metrics) and `weak` (which may not).
@@ -24,6 +26,10 @@ fn api_server() -> Client {
     Client::new(router, "default")
 }
 
+fn source(leadership: Leadership) -> Source {
+    Source { metrics: Metrics::new(&Instance::default()), leadership }
+}
+
 fn client() -> reqwest::Client {
     crate::install_crypto();
     reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap()
@@ -38,11 +44,25 @@ async fn listener() -> (TcpListener, String) {
 #[tokio::test]
 async fn plain_metrics_are_open_metrics_text() {
     let (listener, address) = listener().await;
-    tokio::spawn(serve_plain(listener, Metrics::new(&Instance::default())));
+    tokio::spawn(serve_plain(listener, source(Leadership::always())));
     let answer = client().get(format!("http://{address}")).send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], CONTENT_TYPE);
     let text = answer.text().await.unwrap();
     assert!(text.contains("wva_build_info{version=") && text.ends_with("# EOF\n"), "{text}");
+}
+
+#[tokio::test]
+async fn who_does_not_lead_tells_only_of_its_own_health() {
+    for (leadership, leads) in [(Leadership::always(), true), (Leadership::never(), false)] {
+        let (listener, address) = listener().await;
+        let source = source(leadership);
+        let numbers = Numbers { accelerator: "A100", current: 1, desired: 2, before: None, reason: "saturation" };
+        source.metrics.published.publish(&ObjectKey::new("ns", "llama"), numbers);
+        tokio::spawn(serve_plain(listener, source));
+        let text = client().get(format!("http://{address}")).send().await.unwrap().text().await.unwrap();
+        assert_eq!(text.contains("wva_desired_replicas"), leads, "{text}");
+        assert!(text.contains(&format!("wva_leader {}", i32::from(leads))) && text.ends_with("# EOF\n"), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -51,7 +71,7 @@ async fn secure_metrics_are_for_those_who_may_read_them() {
     let (listener, address) = listener().await;
     let tls = certificate::load(None, false).await.unwrap();
     let authenticator = Authenticator::new(api_server());
-    tokio::spawn(serve_secure(listener, Metrics::new(&Instance::default()), tls, authenticator));
+    tokio::spawn(serve_secure(listener, source(Leadership::always()), tls, authenticator));
     let status = async |token: Option<&str>| {
         let request = client.get(format!("https://{address}"));
         let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
