@@ -1,5 +1,6 @@
 //! The command line of `chart-render`.
 
+mod check;
 mod template;
 mod value_flags;
 
@@ -18,7 +19,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Template(template::Template),
+    Template(Box<template::Template>),
+    Check(check::Check),
 }
 
 /// What a command that ran to its end has to say.
@@ -26,6 +28,8 @@ enum Command {
 enum Verdict {
     /// All is well.
     Fine,
+    /// The command did its work and found something wrong.
+    Finding,
 }
 
 /// The definition of the command line, from which its documentation is written.
@@ -39,6 +43,7 @@ pub fn run() -> ExitCode {
     let mut out = Vec::new();
     let (result, failure) = match Cli::parse().command {
         Command::Template(template) => (template.run(&mut out), 1),
+        Command::Check(check) => (check.run(&mut out), 2),
     };
     let written = io::stdout().lock().write_all(&out);
     if let Err(error) = result {
@@ -48,6 +53,7 @@ pub fn run() -> ExitCode {
     }
     match (written, result) {
         (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        (_, Ok(Verdict::Finding)) => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
 }

@@ -32,6 +32,7 @@
 
 mod capabilities;
 pub mod chart;
+pub mod check;
 pub mod cli;
 mod engine;
 mod eval;

@@ -3,6 +3,7 @@
 mod chart_contract;
 mod chart_names;
 mod chart_readme;
+mod check;
 mod cli;
 mod helm;
 mod numbers;
