@@ -63,8 +63,9 @@ check-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
 .PHONY: generate
-generate: ## Write generated files (the CRD)
+generate: ## Write generated files (the CRD, the chart's README table and schema descriptions)
 	$(CARGO) run -q -p wva-api --example crd > $(CRD)
+	UPDATE_CHART_DOCS=1 $(CARGO) nextest run -p chart-render -E 'test(readme_and_schema_repeat)'
 
 .PHONY: check-generated
 check-generated: ## Fail when a generated file differs from what `make generate` writes

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use crate::check::{self, Check};
 use crate::config::Config;
 use crate::config::sources::{Sources, command};
 use crate::{install_crypto, run, telemetry};
@@ -14,20 +15,29 @@ use crate::{install_crypto, run, telemetry};
 /// # Errors
 /// When the configuration cannot be used or the controller cannot start.
 pub fn main() -> anyhow::Result<ExitCode> {
-    let matches = command().get_matches();
+    let matches = command().subcommand(check::command()).args_conflicts_with_subcommands(true).get_matches();
+    if let Some((check::NAME, arguments)) = matches.subcommand() {
+        return run_check(&Check::new(arguments));
+    }
     let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let mut sources = Sources::new(&matches, environment);
     sources.read_file()?;
     let config = Config::resolve(&sources)?;
     telemetry::init(config.live.level);
     install_crypto();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let ended = runtime.block_on(run::run(config))?;
     // Tasks that still run serve ports; nothing waits for them.
     runtime.shutdown_background();
     Ok(ended)
+}
+
+fn run_check(check: &Check) -> anyhow::Result<ExitCode> {
+    install_crypto();
+    runtime()?.block_on(async { Ok(check.run(run::client().await?).await?) })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().context("cannot start the runtime")
 }

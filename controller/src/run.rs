@@ -146,7 +146,11 @@ fn announce(config: &Config) {
     }
 }
 
-async fn client() -> Result<Client, Error> {
+/// A client for the API server of the cluster this process runs in, or of the kubeconfig.
+///
+/// # Errors
+/// When neither is there.
+pub async fn client() -> Result<Client, Error> {
     let config = kube::Config::infer().await.map_err(|error| Error::Kubeconfig(Box::new(error)))?;
     Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))
 }

@@ -30,6 +30,12 @@ fn container(rendered: &Rendered) -> Json {
     one(rendered, "Deployment", "-controller-manager").object["spec"]["template"]["spec"]["containers"][0].clone()
 }
 
+/// A variable of the controller; null when it has no such one.
+fn environment(rendered: &Rendered, name: &str) -> Json {
+    let all = container(rendered)["env"].clone();
+    all.as_array().and_then(|all| all.iter().find(|variable| variable["name"] == name)).cloned().unwrap_or(Json::Null)
+}
+
 #[rstest]
 fn without_a_controller_only_the_model_and_the_user_roles_remain(
     #[values(true, false)] va: bool,
@@ -199,13 +205,12 @@ fn settings_are_flat_keys_of_the_main_config_map() {
 
 #[test]
 fn a_token_is_sent_over_https_only() {
-    let token = |set: &str| {
-        one(&rendered(&[set]), "ConfigMap", "-variantautoscaling-config").object["data"]["PROMETHEUS_TOKEN_PATH"]
-            .clone()
-    };
+    let token = |set: &str| environment(&rendered(&[set]), "PROMETHEUS_TOKEN_PATH")["value"].clone();
     assert_eq!(token("wva.prometheus.baseURL=https://p"), "/var/run/secrets/kubernetes.io/serviceaccount/token");
     assert_eq!(token("wva.prometheus.baseURL=http://p"), Json::Null);
     assert_eq!(token("wva.prometheus.baseURL=http://p,wva.prometheus.tokenPath=/t"), "/t");
+    let secret = token("wva.prometheus.baseURL=http://p,wva.prometheus.tokenSecret.name=s");
+    assert_eq!(secret, "/etc/wva/prometheus-token/token");
 }
 
 #[test]

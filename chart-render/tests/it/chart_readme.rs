@@ -1,59 +1,163 @@
-//! The table of values in the chart's README agrees with values.yaml.
+//! The comments of values.yaml are the one description of each value: the README's table and the schema repeat them.
+//!
+//! `make generate` (this test with `UPDATE_CHART_DOCS=1`) writes both.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::fmt::Write as _;
+use std::{env, fs};
 
 use chart_render::Chart;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::helm::chart;
 
-/// Documented as one value although it has parts.
-const WHOLE: &[&str] = &["wva.resources"];
+const BEGIN: &str = "| Key | Type | Default | Description |\n|-----|------|---------|-------------|\n";
 
-fn leaves(prefix: &str, json: &Json, out: &mut BTreeMap<String, Json>) {
+/// A value with a comment, hence a row of the table.
+#[derive(Debug, PartialEq, Eq)]
+struct Documented {
+    path: Vec<String>,
+    description: String,
+}
+
+/// The keys behind a `# -- …` comment, as helm-docs has it. A key with a comment stands for everything below it.
+fn documented(values: &str) -> Vec<Documented> {
+    let mut found = Vec::new();
+    let mut path: Vec<(usize, String)> = Vec::new();
+    let mut description: Option<String> = None;
+    let mut whole: Option<usize> = None;
+    for line in values.lines() {
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        if whole.is_some_and(|outer| indent > outer || text.starts_with("- ")) {
+            continue;
+        }
+        if let Some(comment) = text.strip_prefix('#') {
+            let comment = comment.trim();
+            match (comment.strip_prefix("-- "), description.as_mut()) {
+                (Some(start), _) => description = Some(start.to_owned()),
+                (None, Some(so_far)) => so_far.extend([" ", comment]),
+                (None, None) => {}
+            }
+            continue;
+        }
+        let Some((key, _)) = text.split_once(':') else { continue };
+        path.retain(|(outer, _)| *outer < indent);
+        path.push((indent, key.to_owned()));
+        whole = description.is_some().then_some(indent);
+        if let Some(description) = description.take() {
+            found.push(Documented { path: path.iter().map(|(_, key)| key.clone()).collect(), description });
+        }
+    }
+    found.sort_by_key(|entry| entry.path.join("."));
+    found
+}
+
+/// Paths of the values that no comment describes, neither theirs nor that of a map around them.
+fn undescribed(prefix: &[String], json: &Json, documented: &[Documented], out: &mut Vec<String>) {
+    if documented.iter().any(|entry| entry.path == prefix) {
+        return;
+    }
     match json {
-        Json::Object(map) if !map.is_empty() && !WHOLE.contains(&prefix) => {
+        Json::Object(map) if !map.is_empty() => {
             for (key, value) in map {
-                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                leaves(&path, value, out);
+                let path: Vec<String> = prefix.iter().chain([key]).cloned().collect();
+                undescribed(&path, value, documented, out);
             }
         }
-        other => {
-            out.insert(prefix.to_owned(), other.clone());
-        }
+        _ => out.push(prefix.join(".")),
     }
 }
 
-/// 10 and 10.0 are the same default.
-fn comparable(json: &Json) -> Json {
+fn at<'a>(values: &'a Map<String, Json>, path: &[String]) -> &'a Json {
+    path.iter()
+        .fold(None, |found: Option<&Json>, key| found.map_or_else(|| values.get(key), |json| json.get(key)))
+        .expect("a value")
+}
+
+/// Helm reads every number as a float; the table shows whole ones as such.
+fn whole_numbers(json: &Json) -> Json {
     match json {
-        Json::Number(number) => Json::from(number.as_f64()),
-        Json::Array(items) => items.iter().map(comparable).collect(),
-        Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), comparable(value))).collect(),
+        Json::Number(number) => number
+            .as_f64()
+            .filter(|float| float.fract() == 0.0)
+            .map_or_else(|| json.clone(), |float| Json::from(float as i64)),
+        Json::Array(items) => items.iter().map(whole_numbers).collect(),
+        Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), whole_numbers(value))).collect(),
         other => other.clone(),
     }
 }
 
-#[test]
-fn every_value_stands_in_the_readme_with_its_default() {
-    let mut expected = BTreeMap::new();
-    let values = Chart::load(chart()).expect("chart").values().clone();
-    leaves("", &Json::Object(values), &mut expected);
+fn type_of(json: &Json) -> &'static str {
+    match json {
+        Json::Null => "int",
+        Json::Bool(_) => "bool",
+        Json::Number(number) if number.is_f64() => "float",
+        Json::Number(_) => "int",
+        Json::String(_) => "string",
+        Json::Array(_) => "list",
+        Json::Object(_) => "object",
+    }
+}
 
-    let readme = fs::read_to_string(chart().join("README.md")).expect("README.md");
-    let rows =
-        readme.lines().skip_while(|line| !line.starts_with("| Key |")).skip(2).take_while(|line| line.starts_with('|'));
-    let documented: BTreeMap<String, Json> = rows
-        .map(|row| {
-            let cells: Vec<&str> = row.split(" | ").collect();
-            let default = cells[2].trim_matches('`');
-            let value = serde_json::from_str(default).unwrap_or_else(|error| panic!("{row}: {error}"));
-            assert!(!cells[3].trim_matches([' ', '|']).is_empty(), "no description: {row}");
-            (cells[0].trim_start_matches("| ").to_owned(), comparable(&value))
-        })
-        .collect();
-    let expected: BTreeMap<String, Json> =
-        expected.iter().map(|(key, value)| (key.clone(), comparable(value))).collect();
-    assert_eq!(documented, expected);
+fn table(values: &Map<String, Json>, documented: &[Documented]) -> String {
+    let mut table = BEGIN.to_owned();
+    for Documented { path, description } in documented {
+        let default = whole_numbers(at(values, path));
+        let description = description.replace('|', "\\|");
+        writeln!(table, "| {} | {} | `{default}` | {description} |", path.join("."), type_of(&default))
+            .expect("a string");
+    }
+    table
+}
+
+/// The README with its table replaced.
+fn readme(old: &str, table: &str) -> String {
+    let start = old.find(BEGIN).expect("the README has a table of values");
+    let rest = old[start..].find("\n\n").map_or("", |end| &old[start + end + 1..]);
+    format!("{}{table}{rest}", &old[..start])
+}
+
+/// The schema with each description replaced.
+fn schema(old: &str, documented: &[Documented]) -> String {
+    let mut schema: Json = serde_json::from_str(old).expect("values.schema.json");
+    for Documented { path, description } in documented {
+        let place = path.iter().fold(&mut schema, |node, key| &mut node["properties"][key]);
+        let place = place.as_object_mut().unwrap_or_else(|| panic!("the schema lacks {}", path.join(".")));
+        place.insert("description".to_owned(), Json::from(description.replace('`', "")));
+    }
+    serde_json::to_string_pretty(&schema).expect("JSON") + "\n"
+}
+
+#[test]
+fn readme_and_schema_repeat_the_comments_of_the_values() {
+    let text = fs::read_to_string(chart().join("values.yaml")).expect("values.yaml");
+    let values = Chart::load(chart()).expect("chart").values().clone();
+    let documented = documented(&text);
+    let mut missing = Vec::new();
+    undescribed(&[], &Json::Object(values.clone()), &documented, &mut missing);
+    assert!(missing.is_empty(), "no `# -- …` comment above {missing:?} in values.yaml");
+
+    let update = env::var_os("UPDATE_CHART_DOCS").is_some();
+    let table = table(&values, &documented);
+    let renewals: [(&str, &dyn Fn(&str) -> String); 2] =
+        [("README.md", &|old| readme(old, &table)), ("values.schema.json", &|old| schema(old, &documented))];
+    for (file, renewed) in renewals {
+        let path = chart().join(file);
+        let old = fs::read_to_string(&path).expect(file);
+        let new = renewed(&old);
+        if update {
+            fs::write(&path, &new).expect(file);
+        }
+        assert!(update || old == new, "{file} is out of date: run `make generate` and commit the result");
+    }
+}
+
+#[test]
+fn a_comment_of_several_lines_is_one_sentence_and_covers_what_is_below() {
+    let text = "# Not about a value.\na:\n  # -- First\n  # second.\n  b:\n    c: 1\n    # -- hidden\n    d: 2\n  # plain\n  # -- Third.\n  e: []\n";
+    let entry = |path: &[&str], description: &str| Documented {
+        path: path.iter().map(|key| (*key).to_owned()).collect(),
+        description: description.to_owned(),
+    };
+    assert_eq!(documented(text), [entry(&["a", "b"], "First second."), entry(&["a", "e"], "Third.")]);
 }

@@ -23,11 +23,40 @@ wva.llmd.ai/controller-instance: {{ . | quote }}
 
 {{/* Labels of every object. */}}
 {{- define "wva.labels" -}}
+{{- include "wva.labelsAnd" (list . dict) -}}
+{{- end }}
+
+{{/*
+The same and others; called with a list of the root and the others. Where one is given twice the others win over
+commonLabels, and what identifies the release wins over all.
+*/}}
+{{- define "wva.labelsAnd" -}}
+{{- $root := index . 0 -}}
+{{- $own := include "wva.ownLabels" $root | fromYaml -}}
+{{- toYaml (merge $own (index . 1) $root.Values.commonLabels) -}}
+{{- end }}
+
+{{- define "wva.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{ include "wva.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- include "wva.instanceLabel" . }}
+{{- end }}
+
+{{/* Labels of the controller's objects that something selects. */}}
+{{- define "wva.controllerLabels" -}}
+{{- include "wva.labelsAnd" (list . (dict "control-plane" "controller-manager")) -}}
+{{- end }}
+
+{{/* Labels of a ServiceMonitor: those given for it, and the one that OpenShift's user-workload monitoring looks for. */}}
+{{- define "wva.monitorLabels" -}}
+{{- $root := index . 0 -}}
+{{- $extra := dict -}}
+{{- if $root.Values.wva.openshift.enabled -}}
+{{- $extra = dict "openshift.io/user-monitoring" "true" -}}
+{{- end -}}
+{{- include "wva.labelsAnd" (list $root (merge $extra (index . 1) (default dict (index . 2)))) -}}
 {{- end }}
 
 {{/* Labels of the model's Service, and what its ServiceMonitor selects: this release's Service and no other. */}}

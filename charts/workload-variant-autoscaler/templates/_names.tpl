@@ -71,8 +71,24 @@ in namespace "c" and release "a" in namespace "b-c" would meet.
 {{- include "wva.objectName" (list . "-controller-manager") -}}
 {{- end }}
 
+{{/* The account of the controller's pods. */}}
+{{- define "wva.serviceAccountName" -}}
+{{- if .Values.wva.serviceAccount.name -}}
+{{- .Values.wva.serviceAccount.name -}}
+{{- else if .Values.wva.serviceAccount.create -}}
+{{- include "wva.controllerName" . -}}
+{{- else -}}
+default
+{{- end -}}
+{{- end }}
+
+{{/* The main ConfigMap. Named after its content, an immutable one is replaced instead of changed. */}}
 {{- define "wva.configName" -}}
+{{- if .Values.wva.configMap.contentName -}}
+{{- printf "%s-variantautoscaling-config-%s" .Release.Name (include "wva.configData" . | sha256sum | trunc 8) -}}
+{{- else -}}
 {{- printf "%s-variantautoscaling-config" .Release.Name -}}
+{{- end -}}
 {{- end }}
 
 {{- define "wva.saturationConfigName" -}}
@@ -87,7 +103,17 @@ in namespace "c" and release "a" in namespace "b-c" would meet.
 {{- include "wva.objectName" (list . "-va") -}}
 {{- end }}
 
-{{/* The Deployment that the VariantAutoscaling describes and the HPA scales. */}}
+{{- define "wva.hpaName" -}}
+{{- include "wva.objectName" (list . "-hpa") -}}
+{{- end }}
+
+{{/* What the VariantAutoscaling describes and the HPA scales. */}}
+{{- define "wva.scaleTarget" -}}
+apiVersion: {{ .Values.llmd.target.apiVersion | quote }}
+kind: {{ .Values.llmd.target.kind | quote }}
+name: {{ include "wva.targetName" . | quote }}
+{{- end }}
+
 {{- define "wva.targetName" -}}
 {{- if .Values.llmd.deploymentName -}}
 {{- .Values.llmd.deploymentName -}}

@@ -12,9 +12,37 @@
 {{- if and (include "wva.hasMetrics" .) .Values.wva.metrics.secure -}}true{{- end -}}
 {{- end }}
 
+{{/* "true" when the controller's metrics are scraped with the token of an account made for that. */}}
+{{- define "wva.hasScrapeAccount" -}}
+{{- if include "wva.hasSecureMetrics" . -}}
+{{- if or .Values.wva.openshift.enabled .Values.wva.metrics.serviceMonitor.dedicatedToken -}}true{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* "true" when the controller's roles are rendered. */}}
+{{- define "wva.hasRoles" -}}
+{{- if and (include "wva.hasController" .) .Values.wva.rbac.create -}}true{{- end -}}
+{{- end }}
+
+{{/* The controller, as the subject of a binding. */}}
+{{- define "wva.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "wva.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
+{{- end }}
+
 {{/* The namespaces a namespace-scoped controller watches, separated by commas. */}}
 {{- define "wva.watchedNamespaces" -}}
-{{- list .Release.Namespace .Values.llmd.namespace | uniq | join "," -}}
+{{- concat (list .Release.Namespace .Values.llmd.namespace) .Values.wva.watchNamespaces | uniq | join "," -}}
+{{- end }}
+
+{{/* Fewest replicas of the model, for HPA and ScaledObject. */}}
+{{- define "wva.minReplicas" -}}
+{{- if kindIs "invalid" .Values.hpa.minReplicas -}}
+{{- ternary 0 1 .Values.wva.scaleToZero -}}
+{{- else -}}
+{{- int .Values.hpa.minReplicas -}}
+{{- end -}}
 {{- end }}
 
 {{/* What the controller may do with namespaced objects, in each namespace it watches. */}}
