@@ -77,10 +77,10 @@ fn at<'a>(values: &'a Map<String, Json>, path: &[String]) -> &'a Json {
 /// Helm reads every number as a float; the table shows whole ones as such.
 fn whole_numbers(json: &Json) -> Json {
     match json {
-        Json::Number(number) => number
-            .as_f64()
-            .filter(|float| float.fract() == 0.0)
-            .map_or_else(|| json.clone(), |float| Json::from(float as i64)),
+        Json::Number(number) => {
+            let text = number.as_f64().map(|float| float.to_string()).unwrap_or_default();
+            text.parse::<i64>().map_or_else(|_| json.clone(), Json::from)
+        }
         Json::Array(items) => items.iter().map(whole_numbers).collect(),
         Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), whole_numbers(value))).collect(),
         other => other.clone(),
@@ -89,10 +89,10 @@ fn whole_numbers(json: &Json) -> Json {
 
 fn type_of(json: &Json) -> &'static str {
     match json {
-        Json::Null => "int",
         Json::Bool(_) => "bool",
         Json::Number(number) if number.is_f64() => "float",
-        Json::Number(_) => "int",
+        // The values without a default are all counts.
+        Json::Null | Json::Number(_) => "int",
         Json::String(_) => "string",
         Json::Array(_) => "list",
         Json::Object(_) => "object",
@@ -122,7 +122,7 @@ fn schema(old: &str, documented: &[Documented]) -> String {
     let mut schema: Json = serde_json::from_str(old).expect("values.schema.json");
     for Documented { path, description } in documented {
         let place = path.iter().fold(&mut schema, |node, key| &mut node["properties"][key]);
-        let place = place.as_object_mut().unwrap_or_else(|| panic!("the schema lacks {}", path.join(".")));
+        let place = place.as_object_mut().expect("every value stands in the schema");
         place.insert("description".to_owned(), Json::from(description.replace('`', "")));
     }
     serde_json::to_string_pretty(&schema).expect("JSON") + "\n"
@@ -139,17 +139,19 @@ fn readme_and_schema_repeat_the_comments_of_the_values() {
 
     let update = env::var_os("UPDATE_CHART_DOCS").is_some();
     let table = table(&values, &documented);
-    let renewals: [(&str, &dyn Fn(&str) -> String); 2] =
-        [("README.md", &|old| readme(old, &table)), ("values.schema.json", &|old| schema(old, &documented))];
-    for (file, renewed) in renewals {
-        let path = chart().join(file);
-        let old = fs::read_to_string(&path).expect(file);
-        let new = renewed(&old);
-        if update {
-            fs::write(&path, &new).expect(file);
-        }
-        assert!(update || old == new, "{file} is out of date: run `make generate` and commit the result");
+    renew("README.md", update, |old| readme(old, &table));
+    renew("values.schema.json", update, |old| schema(old, &documented));
+}
+
+/// Writes a file of the chart anew, or compares it with what would be written.
+fn renew(file: &str, update: bool, new: impl FnOnce(&str) -> String) {
+    let path = chart().join(file);
+    let old = fs::read_to_string(&path).expect(file);
+    let new = new(&old);
+    if update {
+        fs::write(&path, &new).expect(file);
     }
+    assert!(update || old == new, "{file} is out of date: run `make generate` and commit the result");
 }
 
 #[test]
