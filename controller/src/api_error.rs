@@ -20,6 +20,14 @@ pub fn words(error: &kube::Error) -> String {
     text
 }
 
+/// HTTP status of the API server's answer; `None` when it gave none.
+pub fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kube::core::Status;

@@ -183,7 +183,7 @@ impl Cycle {
             let variant = &index.variants[key];
             let was_lost =
                 conditions::find(&variant.status.conditions, conditions::READY).is_some_and(|c| c.status != "True");
-            if *standing != Standing::Ready || was_lost {
+            if *standing != Standing::Unread && (*standing != Standing::Ready || was_lost) {
                 self.teller.tell(key, variant, standing, None, now);
             }
         }

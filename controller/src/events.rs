@@ -121,12 +121,14 @@ impl EventWriter {
                     return true;
                 }
                 // A series counts from the event it belongs to; that may have expired.
-                Ok(Err(error)) if verb == Verb::Patch && code(&error) == Some(404) => return false,
+                Ok(Err(error)) if verb == Verb::Patch && api_error::code(&error) == Some(404) => return false,
                 // An earlier attempt succeeded after all.
-                Ok(Err(error)) if verb == Verb::Create && attempt > 1 && code(&error) == Some(409) => return true,
+                Ok(Err(error)) if verb == Verb::Create && attempt > 1 && api_error::code(&error) == Some(409) => {
+                    return true;
+                }
                 Ok(Err(error)) => {
                     self.metrics.count(WriteOutcome::Failed);
-                    if code(&error).is_some_and(|code| (400..500).contains(&code) && code != 429) {
+                    if api_error::code(&error).is_some_and(|code| (400..500).contains(&code) && code != 429) {
                         tracing::warn!(reason = event.reason, error = api_error::words(&error), "Event refused");
                         return false;
                     }
@@ -170,13 +172,6 @@ impl EventWriter {
 enum Verb {
     Create,
     Patch,
-}
-
-fn code(error: &kube::Error) -> Option<u16> {
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //!
 //! Watches call [`Index::apply`] and [`Index::delete`]; both are synchronous and say whether the change is one that a
 //! cycle should not wait for. Only what decisions need is kept of each object ([`records`]), made from the API's
-//! types in [`convert`] and [`workload`].
+//! types in [`convert`] and [`workload`]. Targets that are no Deployments are read one by one ([`scaled`]).
 
 pub mod convert;
 pub mod records;
+pub mod scaled;
+pub mod selector;
+pub mod target;
 pub mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +17,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::records::{Deployment, Hpa, Namespace, Pod, ReplicaSet, Variant};
+pub use self::scaled::{Scale, Scaled, TargetKey, TargetKind};
 
 /// Namespace and name of an object. Cluster-scoped objects have an empty namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -36,10 +40,12 @@ pub struct Index {
     pub deployments: Table<Deployment>,
     /// `ReplicaSet`s: the link between a pod and its Deployment.
     pub replica_sets: Table<ReplicaSet>,
-    /// Pods that belong to a `ReplicaSet`.
+    /// Pods that serve for longer: not those of Jobs and `DaemonSet`s, and none without an owner.
     pub pods: Table<Pod>,
     /// `HorizontalPodAutoscaler`s.
     pub hpas: Table<Hpa>,
+    /// Targets of other kinds, as far as variants name them.
+    pub scaled: BTreeMap<TargetKey, Scaled>,
     /// Namespaces; empty when the namespaces to watch are given by name.
     pub namespaces: Table<Namespace>,
     /// Objects (kind and key) whose last version could not be read, with the reason. A version read before stays
@@ -104,12 +110,10 @@ impl Index {
         gone.iter().map(|key| self.delete::<R>(key)).fold(Effect::Later, Effect::or)
     }
 
-    /// Whether any variant names this Deployment as its target.
-    pub(crate) fn is_target(&self, deployment: &ObjectKey) -> bool {
+    /// Whether any variant names an object of this kind and name as its target.
+    pub(crate) fn is_target(&self, kind: &str, object: &ObjectKey) -> bool {
         self.variants.iter().any(|(key, variant)| {
-            key.namespace == deployment.namespace
-                && variant.target.name == deployment.name
-                && workload::is_deployment(&variant.target)
+            key.namespace == object.namespace && variant.target.name == object.name && variant.target.kind == kind
         })
     }
 

@@ -1,6 +1,6 @@
 //! The Workload Variant Autoscaler controller.
 //!
-//! Watches fill an in-memory [`index`] ([`watch`]). A [`cycle`] begins when its interval ends or something wakes it:
+//! Watches fill an in-memory [`index`] ([`watch`]; [`targets`] of other kinds than Deployment through [`scale`]). A [`cycle`] begins when its interval ends or something wakes it:
 //! [`observe`] reads the index and asks [`prometheus`] a constant number of grouped queries; `wva_engine::decide` turns
 //! that into a plan; [`actuate`] publishes the plan's numbers as [`metrics`], which an HPA or KEDA follows; [`report`]
 //! turns it into status and [`transitions`] into events; the [`teller`] hands these to the tasks that write
@@ -29,9 +29,11 @@ pub mod prometheus;
 pub mod readiness;
 pub mod report;
 pub mod run;
+pub mod scale;
 pub mod server;
 pub mod shared;
 pub mod status_writer;
+pub mod targets;
 pub mod telemetry;
 pub mod teller;
 pub mod transitions;

@@ -3,12 +3,16 @@
 //! [`Census`] needs no metrics: it says which variants are mine and which of them can be decided. [`snapshot`] adds
 //! the readings.
 
+mod pods;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wva_api::{Claim, Instance, Scope};
 use wva_engine::snapshot::{Bounds, Model, Pod, Source, Variant as Observed};
 use wva_engine::{ModelKey, Snapshot};
 
+use self::pods::Pods;
+use crate::index::target::Target;
 use crate::index::{Index, ObjectKey, Variant, workload};
 use crate::prometheus::{QueryError, Readings};
 
@@ -30,8 +34,10 @@ pub enum Standing {
     Ready,
     /// Its target does not exist, or is being deleted.
     TargetMissing,
-    /// Its target is of a kind whose pods cannot be followed.
-    KindNotSupported,
+    /// Its target cannot be scaled; the reason, as a sentence.
+    Unscalable(String),
+    /// Its target has not been read yet; what was said before holds until then.
+    Unread,
     /// Other variants, named here, have the same target.
     TargetConflict(Vec<String>),
     /// It names no model.
@@ -101,17 +107,13 @@ impl Census {
 }
 
 fn standing(index: &Index, key: &ObjectKey, variant: &Variant, others: Vec<String>) -> Standing {
-    let target = ObjectKey::new(&*key.namespace, &*variant.target.name);
-    if !workload::is_deployment(&variant.target) {
-        Standing::KindNotSupported
-    } else if index.deployments.get(&target).is_none_or(|deployment| deployment.deleting) {
-        Standing::TargetMissing
-    } else if !others.is_empty() {
-        Standing::TargetConflict(others)
-    } else if variant.model.is_none() {
-        Standing::NoModel
-    } else {
-        Standing::Ready
+    match index.target(&key.namespace, &variant.target) {
+        Target::Unread => Standing::Unread,
+        Target::Unscalable(why) => Standing::Unscalable(why.to_owned()),
+        Target::Missing => Standing::TargetMissing,
+        Target::Found(_) if !others.is_empty() => Standing::TargetConflict(others),
+        Target::Found(_) if variant.model.is_none() => Standing::NoModel,
+        Target::Found(_) => Standing::Ready,
     }
 }
 
@@ -127,25 +129,28 @@ pub fn snapshot(
         Ok(_) => Source::Answered,
         Err(error) => Source::Failed { message: error.to_string() },
     };
-    let pods = pods_by_deployment(index);
+    let pods = Pods::of(index);
     let bounds = bounds_by_target(index);
     let mut models: BTreeMap<ModelKey, Vec<Observed>> = BTreeMap::new();
     for key in census.ready() {
         let variant = &index.variants[key];
-        let target = ObjectKey::new(&*key.namespace, &*variant.target.name);
-        let (Some(deployment), Some(model)) = (index.deployments.get(&target), &variant.model) else { continue };
+        let target = index.target(&key.namespace, &variant.target);
+        let (Target::Found(workload), Some(model)) = (target, &variant.model) else { continue };
         let sample = |pod: &ObjectKey| readings.as_ref().ok().and_then(|readings| readings.of(pod, model));
-        let pods = pods.get(deployment.uid.as_str()).into_iter().flatten();
+        let pods = pods.find(&key.namespace, workload.pods).into_iter();
         let observed = Observed {
             name: key.name.clone(),
-            accelerator: accelerator(variant, deployment.accelerator.as_deref()),
+            accelerator: accelerator(variant, workload.accelerator),
             cost: variant.cost,
-            spec_replicas: deployment.spec_replicas,
-            current: current(deployment.spec_replicas, deployment.status_replicas),
+            spec_replicas: workload.spec_replicas,
+            current: current(workload.spec_replicas, workload.status_replicas),
             desired: published(key).or_else(|| stored_target(variant)),
-            bounds: bounds.get(&(&*key.namespace, &*variant.target.name)).copied().unwrap_or_default(),
-            gpus_per_replica: deployment.gpus_per_replica,
-            pods: pods.map(|&(pod, ready)| Pod { name: pod.name.clone(), ready, sample: sample(pod) }).collect(),
+            bounds: bounds
+                .get(&(&*key.namespace, &*variant.target.kind, &*variant.target.name))
+                .copied()
+                .unwrap_or_default(),
+            gpus_per_replica: workload.gpus_per_replica,
+            pods: pods.map(|(pod, ready)| Pod { name: pod.name.clone(), ready, sample: sample(pod) }).collect(),
             ..Observed::default()
         };
         let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
@@ -171,26 +176,12 @@ fn stored_target(variant: &Variant) -> Option<u32> {
     u32::try_from(allocation.num_replicas?).ok()
 }
 
-/// The pods of each Deployment (by uid) that are not on their way out, by the chain of owners. Label selectors are no
-/// substitute: those of two Deployments may overlap.
-fn pods_by_deployment(index: &Index) -> HashMap<&str, Vec<(&ObjectKey, wva_engine::snapshot::Readiness)>> {
-    let deployment_of: HashMap<&str, &str> =
-        index.replica_sets.values().map(|set| (set.uid.as_str(), set.owner.as_str())).collect();
-    let mut pods: HashMap<&str, Vec<_>> = HashMap::new();
-    for (key, pod) in index.pods.iter().filter(|(_, pod)| !pod.leaving) {
-        if let Some(&deployment) = deployment_of.get(pod.owner.as_str()) {
-            pods.entry(deployment).or_default().push((key, pod.ready));
-        }
-    }
-    pods
-}
-
-/// How far each Deployment (by namespace and name) can be scaled. Several HPAs on one target are a mistake; their
+/// How far each target (by namespace, kind and name) can be scaled. Several HPAs on one target are a mistake; their
 /// common range is then all that is safe to assume.
-fn bounds_by_target(index: &Index) -> HashMap<(&str, &str), Bounds> {
-    let mut bounds: HashMap<(&str, &str), Bounds> = HashMap::new();
-    for (key, hpa) in index.hpas.iter().filter(|(_, hpa)| hpa.kind == workload::DEPLOYMENT) {
-        let entry = bounds.entry((&key.namespace, &hpa.name)).or_insert(hpa.bounds);
+fn bounds_by_target(index: &Index) -> HashMap<(&str, &str, &str), Bounds> {
+    let mut bounds: HashMap<(&str, &str, &str), Bounds> = HashMap::new();
+    for (key, hpa) in &index.hpas {
+        let entry = bounds.entry((&key.namespace, &hpa.kind, &hpa.name)).or_insert(hpa.bounds);
         entry.min = entry.min.max(hpa.bounds.min);
         entry.max = entry.max.min(hpa.bounds.max);
     }

@@ -79,11 +79,12 @@ fn standing_conditions(
             let message = conditions::target_gone_message(kind, name);
             vec![ready(false, reasons::DEPLOYMENT_NOT_FOUND, message), resolved(false)]
         }
-        Standing::KindNotSupported => {
-            let message = format!("Targets of kind {kind} ({}) are not supported", variant.target.api_version);
-            let resolved = state(conditions::TARGET_RESOLVED, false, reasons::TARGET_NOT_FOUND, message.clone());
-            vec![ready(false, reasons::INVALID_SPEC, message), resolved]
+        Standing::Unscalable(why) => {
+            let resolved = state(conditions::TARGET_RESOLVED, false, reasons::TARGET_NOT_FOUND, why.clone());
+            vec![ready(false, reasons::INVALID_SPEC, why.clone()), resolved]
         }
+        // Nobody asks for the status of a variant whose target has not been looked at.
+        Standing::Unread => variant.status.conditions.clone(),
         Standing::TargetConflict(others) => {
             let message = format!(
                 "Target {lowered} '{name}' is also the target of {}; delete all but one VariantAutoscaling",

@@ -17,9 +17,11 @@ use crate::leader::lease::LeaseApi;
 use crate::leader::{Election, Leadership};
 use crate::metrics::Metrics;
 use crate::prometheus::{Prometheus, Queries, Transport};
+use crate::scale::Scales;
 use crate::server::{self, auth::Authenticator, certificate, health};
 use crate::shared::Shared;
 use crate::status_writer::StatusWriter;
+use crate::targets::Targets;
 use crate::teller::Teller;
 use crate::watch;
 
@@ -67,7 +69,9 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
     let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
     let prometheus = Prometheus::new(transport, queries, metrics.prometheus.clone());
     let client = client().await?;
-    let watches = watch::start(&client, &config.scope, &shared);
+    let mut watches = watch::start(&client, &config.scope, &shared);
+    let scales = Arc::new(Scales::new(client.clone()));
+    watches.spawn(Targets::new(client.clone(), scales, &config.scope, Arc::clone(&shared)).run());
     let stop = CancellationToken::new();
     let manager = config.scope.instance.field_manager();
     let (leadership, election) = match &config.election {

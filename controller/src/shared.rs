@@ -17,6 +17,8 @@ pub struct Shared {
     last_cycle: Mutex<Option<LastCycle>>,
     /// Wakes the cycle before its interval ends.
     pub wake: Notify,
+    /// Told when variants change, and with them what is a target.
+    pub targets: Notify,
     /// First lists of the watches; nothing is decided on an index that is half filled.
     pub lists: Readiness,
     /// First answers of what the controller depends on besides.

@@ -228,7 +228,7 @@ fn body(variant: &ObjectKey, version: &str, status: &VariantAutoscalingStatus) -
 }
 
 fn is_code(error: &kube::Error, code: u16) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == code)
+    api_error::code(error) == Some(code)
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Variant, convert};
 use crate::readiness::Gate;
 use crate::shared::Shared;
 
+/// Plural name of the variants' kind.
+const VARIANTS: &str = "variantautoscalings";
+
 /// Starts all watches; they run until the set is dropped.
 pub fn start(client: &Client, scope: &Scope, shared: &Arc<Shared>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
@@ -32,7 +35,7 @@ pub fn start(client: &Client, scope: &Scope, shared: &Arc<Shared>) -> JoinSet<()
     for namespace in namespaces {
         let feed = |kind| Feed::new(kind, namespace.clone(), shared);
         let variants = watcher(api::<DeserializeGuard<VariantAutoscaling>>(client, namespace.as_deref()), mine());
-        tasks.spawn(feed("variantautoscalings").run(variants, read_variant));
+        tasks.spawn(feed(VARIANTS).run(variants, read_variant));
         let deployments = watcher(api::<ApiDeployment>(client, namespace.as_deref()), all());
         tasks.spawn(
             feed("deployments").run(deployments, |d| Read::of(convert::key(&d.metadata), convert::deployment(d))),
@@ -178,6 +181,9 @@ impl Feed {
         };
         if effect == Effect::Now {
             self.shared.wake.notify_one();
+            if self.kind == VARIANTS {
+                self.shared.targets.notify_one();
+            }
         }
     }
 

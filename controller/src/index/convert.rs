@@ -11,6 +11,9 @@ use wva_engine::snapshot::{Bounds, Readiness};
 
 use super::{Deployment, Hpa, Namespace, ObjectKey, Pod, ReplicaSet, Variant, workload};
 
+/// Kinds that own pods and are no target: their pods are many, and nobody's replicas.
+const NEVER_SCALED: [&str; 3] = ["DaemonSet", "Job", "Node"];
+
 /// Key of an object with this metadata.
 pub fn key(metadata: &ObjectMeta) -> ObjectKey {
     ObjectKey::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
@@ -52,15 +55,21 @@ pub fn replica_set(object: PartialObjectMeta<ApiReplicaSet>) -> Option<ReplicaSe
     Some(ReplicaSet { uid: object.metadata.uid.unwrap_or_default(), owner })
 }
 
-/// A pod; `None` when no `ReplicaSet` controls it.
+/// A pod; `None` when nothing controls it that could be scaled.
 pub fn pod(object: ApiPod) -> Option<Pod> {
-    let owner = controller_of(&object.metadata, "ReplicaSet")?;
+    let owner = object.metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))?;
+    if NEVER_SCALED.contains(&owner.kind.as_str()) {
+        return None;
+    }
+    let by_owner = owner.kind == "ReplicaSet";
+    let owner = owner.uid.clone();
     let status = object.status.unwrap_or_default();
     let ready = status.conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == "Ready");
     let created = object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let since = ready.as_ref().and_then(|ready| ready.last_transition_time.as_ref()).map_or(created, |time| time.0);
     Some(Pod {
         owner,
+        labels: if by_owner { None } else { Some(object.metadata.labels.unwrap_or_default()) },
         leaving: object.metadata.deletion_timestamp.is_some()
             || matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
         ready: if ready.is_some_and(|ready| ready.status == "True") {

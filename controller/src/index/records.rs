@@ -56,11 +56,13 @@ pub struct ReplicaSet {
     pub owner: String,
 }
 
-/// A pod of a `ReplicaSet`.
+/// A pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
-    /// Uid of the `ReplicaSet` that controls it.
+    /// Uid of what controls it.
     pub owner: String,
+    /// Its labels; `None` when a `ReplicaSet` controls it, because it is found by its owner then.
+    pub labels: Option<BTreeMap<String, String>>,
     /// Whether it is being deleted or has ended.
     pub leaving: bool,
     /// Its `Ready` condition.
@@ -110,7 +112,7 @@ impl Record for Deployment {
 
     fn matters(index: &Index, key: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
         let identity = |deployment: Option<&Self>| deployment.filter(|d| !d.deleting).map(|d| d.uid.clone());
-        identity(before) != identity(after) && index.is_target(key)
+        identity(before) != identity(after) && index.is_target(workload::DEPLOYMENT, key)
     }
 }
 
@@ -140,9 +142,10 @@ impl Record for Hpa {
     }
 
     fn matters(index: &Index, key: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
-        [before, after].into_iter().flatten().any(|hpa| {
-            hpa.kind == workload::DEPLOYMENT && index.is_target(&ObjectKey::new(&*key.namespace, &*hpa.name))
-        })
+        [before, after]
+            .into_iter()
+            .flatten()
+            .any(|hpa| index.is_target(&hpa.kind, &ObjectKey::new(&*key.namespace, &*hpa.name)))
     }
 }
 

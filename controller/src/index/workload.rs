@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Container, NodeSelectorRequirement, PodSpec};
 use wva_api::ScaleTargetRef;
 
-/// Kind of the targets whose pods can be followed.
+/// Kind of the targets that are watched and not read one by one.
 pub const DEPLOYMENT: &str = "Deployment";
 
 /// Accelerator of a variant when nothing names it.
@@ -33,8 +33,12 @@ pub fn accelerator(template: &PodSpec) -> Option<String> {
 
 /// GPUs one replica requests; 1 when its template requests none, so that a workload always counts.
 pub fn gpus_per_replica(template: &PodSpec) -> u32 {
-    let total: u32 = template.containers.iter().map(|container| gpus(container).map_or(0, |(_, count)| count)).sum();
-    total.max(1)
+    gpus_of_pod(template).max(1)
+}
+
+/// GPUs one pod requests.
+pub fn gpus_of_pod(template: &PodSpec) -> u32 {
+    template.containers.iter().map(|container| gpus(container).map_or(0, |(_, count)| count)).sum()
 }
 
 fn by_node_selector(template: &PodSpec) -> Option<String> {

@@ -6,7 +6,7 @@ use wva_engine::snapshot::{Readiness, Reading};
 
 use super::*;
 use crate::fixtures::{variant, variant_on, yaml};
-use crate::index::convert;
+use crate::index::{Scale, Scaled, TargetKey, convert, selector};
 use crate::prometheus::response::Sample;
 
 fn key(name: &str) -> ObjectKey {
@@ -78,6 +78,46 @@ fn pods_belong_to_a_variant_by_their_owners_and_not_when_they_leave() {
 }
 
 #[test]
+fn pods_of_other_kinds_belong_to_a_variant_by_their_labels() {
+    let pod = |name: &str, labels: &str, owner: &str| {
+        let text = format!(
+            "{{metadata: {{namespace: ns, name: {name}, labels: {labels}, ownerReferences: \
+             [{{apiVersion: v1, kind: {owner}, name: o, uid: u, controller: true}}]}}, status: {{phase: Running}}}}"
+        );
+        (key(name), convert::pod(yaml(&text)))
+    };
+    let target = variant("a").replace("kind: Deployment", "kind: StatefulSet, apiVersion: apps/v1");
+    let mut index = Index::default().with_variant(&target);
+    let pods = [
+        pod("leader", "{app: a, role: leader}", "StatefulSet"),
+        pod("worker", "{app: a, role: worker}", "StatefulSet"),
+        pod("other", "{app: b, role: leader}", "StatefulSet"),
+        pod("daemon", "{app: a, role: leader}", "DaemonSet"),
+    ];
+    for (key, pod) in pods.into_iter().filter_map(|(key, pod)| Some((key, pod?))) {
+        let _effect = index.apply(key, pod);
+    }
+    let target = TargetKey::of("ns", &index.variants[&key("a")].target).unwrap();
+    let scale = Scale {
+        uid: "uid".to_owned(),
+        deleting: false,
+        spec_replicas: 1,
+        status_replicas: 1,
+        pods: Some(selector::parse("app=a,role=leader").unwrap()),
+        accelerator: None,
+        gpus_per_replica: 8,
+    };
+    let _effect = index.set_scaled(target.clone(), Scaled::Found(Box::new(scale.clone())));
+    let names = |index: &Index| -> Vec<String> {
+        one(&observed(index, &Ok(Readings::default()))).pods.iter().map(|pod| pod.name.clone()).collect()
+    };
+    assert_eq!(names(&index), ["leader"]);
+    let unknown = Scale { pods: None, ..scale };
+    let _effect = index.set_scaled(target, Scaled::Found(Box::new(unknown)));
+    assert_eq!(names(&index), [""; 0], "no selector is not every pod");
+}
+
+#[test]
 fn a_source_that_fails_is_not_a_source_without_answers() {
     let index = Index::default().with_variant(&variant("a")).with_deployment("a", 1).with_pod("a", "a-1");
     let error = QueryError { query: "queue_length", why: "HTTP 503".to_owned() };
@@ -140,8 +180,8 @@ fn variants_of_one_model_are_observed_together() {
 #[case::ready(&variant("a"), Standing::Ready)]
 #[case::target_missing(&variant_on("a", "missing"), Standing::TargetMissing)]
 #[case::target_shared(&variant_on("a", "shared"), Standing::TargetConflict(vec!["other".into()]))]
-#[case::kind(&variant("a").replace("kind: Deployment", "kind: Job"), Standing::KindNotSupported)]
-#[case::api(&variant("a").replace("kind: Deployment", "kind: Deployment, apiVersion: example.com/v1"), Standing::KindNotSupported)]
+#[case::kind(&variant("a").replace("kind: Deployment", "kind: Job"), Standing::Unread)]
+#[case::api(&variant("a").replace("kind: Deployment", "kind: Deployment, apiVersion: example.com/v1"), Standing::Unread)]
 #[case::no_model(&variant("a").replace("modelID: llama, ", ""), Standing::NoModel)]
 fn only_a_variant_with_a_target_of_its_own_is_decided(#[case] text: &str, #[case] expect: Standing) {
     let index = Index::default()

@@ -109,7 +109,7 @@ fn a_found_target_is_reported_before_the_next_decision() {
     "InvalidSpec",
     "spec.modelID is empty; set it to the model name the servers report"
 )]
-#[case::kind(Standing::KindNotSupported, "InvalidSpec", "Targets of kind Deployment (apps/v1) are not supported")]
+#[case::kind(Standing::Unscalable("Kind Job (batch/v1) has no scale".to_owned()), "InvalidSpec", "Kind Job (batch/v1) has no scale")]
 fn what_keeps_a_variant_from_being_decided_is_its_ready_condition(
     #[case] standing: Standing,
     #[case] reason: &str,
