@@ -18,9 +18,10 @@ use wva_engine::{Memory, Settings, decide};
 
 use crate::actuate::{SafetyNet, actuate};
 use crate::config::Config;
+use crate::conflict::Conflicts;
 use crate::index::ObjectKey;
 use crate::leader::Leadership;
-use crate::metrics::{ClaimLabel, Metrics};
+use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
 use crate::observe::{self, Census, Standing};
 use crate::prometheus::{Prometheus, QueryError, Readings};
 use crate::readiness::Gate;
@@ -31,6 +32,8 @@ use crate::teller::Teller;
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Least time between the starts of two cycles, however often something wakes them.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a conflict with another instance lasts without an election, whose lease duration says so otherwise.
+const CONFLICT_LASTS: Duration = Duration::from_mins(1);
 /// Pause between two questions of a standby to a Prometheus that does not answer.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -53,6 +56,7 @@ pub struct Cycle {
     prometheus_failed: bool,
     /// Variants of other instances that this controller takes, as far as they have been logged.
     adopted: BTreeSet<ObjectKey>,
+    conflicts: Conflicts,
 }
 
 impl Cycle {
@@ -84,6 +88,9 @@ impl Cycle {
             safety_net: SafetyNet::default(),
             prometheus_failed: false,
             adopted: BTreeSet::new(),
+            conflicts: Conflicts::new(signed(
+                config.election.as_ref().map_or(CONFLICT_LASTS, |election| election.lease_duration),
+            )),
         }
     }
 
@@ -141,8 +148,10 @@ impl Cycle {
         self.teller.keep_only(|_| false);
         self.memory = Memory::default();
         self.safety_net = SafetyNet::default();
+        self.conflicts = self.conflicts.anew();
         self.metrics.cycle.safety_net.set(0);
         self.metrics.cycle.variants.clear();
+        self.metrics.cycle.conflicts.clear();
         tracing::info!("No longer leader: removed all series");
     }
 
@@ -173,7 +182,8 @@ impl Cycle {
     /// Deals with everything that needs no metrics: series of variants that are gone or cannot be decided are removed,
     /// and their status says why.
     fn sweep(&mut self, now: Timestamp) {
-        let index = self.shared.index();
+        let mut index = self.shared.index();
+        self.conflicts.review(&mut index, &self.scope, now);
         let census = Census::take(&index, &self.scope);
         for variant in self.metrics.published.keep_only(|key| census.standings.get(key) == Some(&Standing::Ready)) {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
@@ -253,6 +263,13 @@ impl Cycle {
         set("managed", census.standings.len());
         set("managed_of_other_instance", census.adopted.len());
         set("unreadable", unreadable);
+        let refused = |kind: fn(&Standing) -> bool| census.standings.values().filter(|it| kind(it)).count();
+        let conflicts = &self.metrics.cycle.conflicts;
+        let set_conflicts = |kind, count: usize| {
+            conflicts.get_or_create(&ConflictLabel { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        set_conflicts("target", refused(|it| matches!(it, Standing::TargetConflict(_))));
+        set_conflicts("instance", refused(|it| matches!(it, Standing::InstanceConflict(_))));
         for reason in observe::Ignored::ALL {
             set(reason.class(), census.ignored.values().filter(|ignored| **ignored == reason).count());
         }

@@ -16,6 +16,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::conflict::Refusal;
+
 pub use self::records::{Deployment, Hpa, Namespace, Pod, ReplicaSet, Variant};
 pub use self::scaled::{Scale, Scaled, TargetKey, TargetKind};
 
@@ -48,6 +50,8 @@ pub struct Index {
     pub scaled: BTreeMap<TargetKey, Scaled>,
     /// Namespaces; empty when the namespaces to watch are given by name.
     pub namespaces: Table<Namespace>,
+    /// Variants that are left alone because another instance writes them.
+    pub refused: BTreeMap<ObjectKey, Refusal>,
     /// Objects (kind and key) whose last version could not be read, with the reason. A version read before stays
     /// in force.
     pub unreadable: BTreeMap<(&'static str, ObjectKey), String>,

@@ -8,6 +8,7 @@
 //!
 //! - [`config`]: flags and environment, resolved once; [`telemetry`]: logs;
 //! - [`server`]: probes, state and metrics over HTTP; [`readiness`]: what is still waited for;
+//! - [`conflict`]: two controllers on one variant;
 //! - [`shared`]: the state that several of these look at; [`api_error`]: the API server's errors in words;
 //! - [`run`](mod@run): wiring and the end of the process; [`main`](mod@entry): the command line;
 //! - [`check`]: asks running controllers whether they are ready, for `helm test`.
@@ -16,6 +17,7 @@ pub mod actuate;
 pub mod api_error;
 pub mod check;
 pub mod config;
+pub mod conflict;
 pub mod cycle;
 pub mod entry;
 pub mod events;

@@ -51,6 +51,8 @@ pub struct CycleMetrics {
     pub safety_net_activations: Counter,
     /// Variants by what is done with them.
     pub variants: Family<ClaimLabel, Gauge>,
+    /// Variants refused because of a conflict, by its kind.
+    pub conflicts: Family<ConflictLabel, Gauge>,
     /// Time of the last cycle that ended, in seconds since 1970.
     pub last_success: Gauge<f64, AtomicU64>,
 }
@@ -81,6 +83,13 @@ pub struct ReasonLabel {
 pub struct ClaimLabel {
     /// From a closed set.
     pub claim: &'static str,
+}
+
+/// Kind of a conflict: over a `target`, or with another `instance`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConflictLabel {
+    /// From a closed set.
+    pub kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -143,9 +152,11 @@ impl CycleMetrics {
             safety_net: Gauge::default(),
             safety_net_activations: Counter::default(),
             variants: Family::default(),
+            conflicts: Family::default(),
             last_success: Gauge::default(),
         };
-        let Self { duration, decisions, safety_net, safety_net_activations, variants, last_success } = metrics.clone();
+        let Self { duration, decisions, safety_net, safety_net_activations, variants, conflicts, last_success } =
+            metrics.clone();
         registry.register_with_unit("wva_cycle_duration", "Duration of a decision cycle", Unit::Seconds, duration);
         registry.register("wva_decisions", "Decisions by class of their reason", decisions);
         registry.register("wva_safety_net_active", "Variants held because metrics allow no decision", safety_net);
@@ -154,6 +165,7 @@ impl CycleMetrics {
             "Times a variant went from decided to held",
             safety_net_activations,
         );
+        registry.register("wva_conflicts", "Variants refused because of a conflict, by its kind", conflicts);
         registry.register("wva_variants", "Variants seen, by whether they are managed", variants);
         registry.register_with_unit(
             "wva_last_cycle_timestamp",

@@ -12,6 +12,7 @@ use wva_engine::snapshot::{Bounds, Model, Pod, Source, Variant as Observed};
 use wva_engine::{ModelKey, Snapshot};
 
 use self::pods::Pods;
+use crate::conflict::Refusal;
 use crate::index::target::Target;
 use crate::index::{Index, ObjectKey, Variant, workload};
 use crate::prometheus::{QueryError, Readings};
@@ -38,6 +39,8 @@ pub enum Standing {
     Unscalable(String),
     /// Its target has not been read yet; what was said before holds until then.
     Unread,
+    /// Another instance writes its status.
+    InstanceConflict(Refusal),
     /// Other variants, named here, have the same target.
     TargetConflict(Vec<String>),
     /// It names no model.
@@ -111,6 +114,7 @@ fn standing(index: &Index, key: &ObjectKey, variant: &Variant, others: Vec<Strin
         Target::Unread => Standing::Unread,
         Target::Unscalable(why) => Standing::Unscalable(why.to_owned()),
         Target::Missing => Standing::TargetMissing,
+        Target::Found(_) if index.refused.contains_key(key) => Standing::InstanceConflict(index.refused[key].clone()),
         Target::Found(_) if !others.is_empty() => Standing::TargetConflict(others),
         Target::Found(_) if variant.model.is_none() => Standing::NoModel,
         Target::Found(_) => Standing::Ready,

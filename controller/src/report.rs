@@ -2,10 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use wva_api::conditions::{self, condition, reasons};
-use wva_api::{Actuation, DesiredAllocation, VariantAutoscalingStatus};
+use wva_api::{Actuation, DesiredAllocation, Instance, VariantAutoscalingStatus};
 use wva_engine::plan::Evidence;
 use wva_engine::{Reason, Target};
 
+use crate::conflict::Refusal;
 use crate::index::Variant;
 use crate::observe::Standing;
 
@@ -29,7 +30,8 @@ pub fn status(
             let applied = target.current == target.replicas;
             (Some(allocation(variant, target, now)), Some(Actuation { applied }))
         }
-        (Standing::Ready, None) => {
+        // The last decision holds while a conflict lasts.
+        (Standing::Ready | Standing::InstanceConflict(_), None) => {
             let kept = [conditions::METRICS_AVAILABLE, conditions::OPTIMIZATION_READY];
             found.extend(kept.iter().filter_map(|type_| conditions::find(&stored.conditions, type_)).cloned());
             (stored.desired_optimized_alloc.clone(), stored.actuation.clone())
@@ -82,6 +84,14 @@ fn standing_conditions(
         Standing::Unscalable(why) => {
             let resolved = state(conditions::TARGET_RESOLVED, false, reasons::TARGET_NOT_FOUND, why.clone());
             vec![ready(false, reasons::INVALID_SPEC, why.clone()), resolved]
+        }
+        Standing::InstanceConflict(Refusal { by, mine: _ }) => {
+            let owner = Instance::of_labels(&variant.labels);
+            let message = format!(
+                "Controller instance {by} wrote the status of this object, which is labelled for {owner}; nothing is \
+                 published until it stops. Make sure that only one controller takes this object"
+            );
+            vec![ready(false, reasons::INSTANCE_CONFLICT, message), resolved(true)]
         }
         // Nobody asks for the status of a variant whose target has not been looked at.
         Standing::Unread => variant.status.conditions.clone(),

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use wva_api::{VariantAutoscaling, VariantAutoscalingStatus};
 
 use crate::api_error;
-use crate::index::ObjectKey;
+use crate::index::{ObjectKey, convert};
 use crate::leader::{Leadership, NotWritten};
 use crate::metrics::{WriteMetrics, WriteOutcome};
 use crate::shared::Shared;
@@ -211,6 +211,7 @@ impl StatusWriter {
     fn remember(&self, variant: &ObjectKey, version: &str, written: VariantAutoscaling) {
         let mut index = self.shared.index();
         let Some(known) = index.variants.get_mut(variant).filter(|known| known.version == version) else { return };
+        known.status_writes = convert::status_writes(&written.metadata);
         known.version = written.metadata.resource_version.unwrap_or_default();
         known.status = written.status.unwrap_or_default();
     }

@@ -8,6 +8,7 @@ use kube::Resource as _;
 use wva_api::VariantAutoscaling;
 use wva_engine::Target;
 
+use crate::conflict::Refusal;
 use crate::events::{Event, EventSender};
 use crate::index::{ObjectKey, Variant};
 use crate::observe::Standing;
@@ -46,7 +47,9 @@ impl Teller {
         for transitions::Transition { warning, reason, message } in transitions::between(&before, &status, decision) {
             self.events.send(Event { on: reference(key, variant), warning, reason, message });
         }
-        if report::differs(&variant.status, &status) {
+        // Who has to give way has no say in the status: the rightful owner would take that for another conflict.
+        let gives_way = matches!(standing, Standing::InstanceConflict(Refusal { mine: false, .. }));
+        if !gives_way && report::differs(&variant.status, &status) {
             self.status.send(StatusUpdate { variant: key.clone(), status });
         }
     }

@@ -60,6 +60,15 @@ impl Instance {
         self.0.as_deref()
     }
 
+    /// The instance that writes under this field manager; `None` when it is none of ours.
+    pub fn of_field_manager(manager: &str) -> Option<Self> {
+        let id = manager.strip_prefix(BASE_FIELD_MANAGER)?;
+        if id.is_empty() {
+            return Some(Self(None));
+        }
+        id.strip_prefix('/').and_then(|id| Self::parse(id).ok()).filter(|instance| instance.0.is_some())
+    }
+
     /// Label selector for every watch and list of variants, evaluated by the API server.
     pub fn selector(&self) -> String {
         match &self.0 {
@@ -134,6 +143,7 @@ mod tests {
         assert_eq!(team_a.field_manager(), "wva-controller/team-a");
         assert_eq!(team_a.metric_label(), Some(("controller_instance", "team-a")));
         assert_eq!(Instance::of_labels(&team_a.labels()), team_a);
+        assert_eq!(Instance::of_field_manager(&team_a.field_manager()), Some(team_a));
     }
 
     #[test]
@@ -142,6 +152,10 @@ mod tests {
         assert_eq!(plain.selector(), "!wva.llmd.ai/controller-instance");
         assert_eq!(plain.lease_name(None), "72dd1cf1.llm-d.ai");
         assert_eq!(plain.field_manager(), "wva-controller");
+        assert_eq!(Instance::of_field_manager("wva-controller"), Some(plain.clone()));
+        for other in ["kubectl", "wva-controller/", "wva-controllers", ""] {
+            assert_eq!(Instance::of_field_manager(other), None);
+        }
         assert_eq!(plain.metric_label(), None);
         assert!(plain.labels().is_empty());
     }

@@ -186,6 +186,24 @@ async fn two_variants_on_one_target_are_both_refused() {
 }
 
 #[tokio::test]
+async fn a_status_written_by_another_instance_is_told_and_nothing_is_published_meanwhile() {
+    let scene = Scene::start(one_variant(), LONG).await;
+    scene.prometheus.set("a-1", 0.3, 0.0);
+    scene.desired("a", Some("1")).await;
+    let foreign = "generation: 1, managedFields: [{manager: wva-controller/team-b, subresource: status, \
+                   time: '2026-01-01T00:00:07Z'}]";
+    let status = "status: {desiredOptimizedAlloc: {numReplicas: 1}}, spec: {";
+    let contested = variant("a").replace("generation: 1", foreign).replace("spec: {", status);
+    scene.change(|index| index.apply_variant(&contested));
+    scene.reported("a", "Ready", "False InstanceConflict").await;
+    scene.desired("a", None).await;
+    assert!(scene.metrics.encode(true).unwrap().contains("wva_conflicts{kind=\"instance\"} 1"));
+    eventually("an event", || scene.events().contains(&"InstanceConflict".to_owned())).await;
+    let written = scene.written("a").unwrap();
+    assert_eq!(written["desiredOptimizedAlloc"]["numReplicas"], 1, "the last decision is not lost");
+}
+
+#[tokio::test]
 async fn prometheus_is_asked_as_often_for_a_hundred_models_as_for_one() {
     let mut counts = Vec::new();
     for models in [1, 100] {

@@ -4,12 +4,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod as ApiPod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::PartialObjectMeta;
-use wva_api::{VariantAutoscaling, labels};
+use wva_api::{Instance, VariantAutoscaling, labels};
 use wva_engine::snapshot::{Bounds, Readiness};
 
+use crate::conflict::StatusWrite;
+
 use super::{Deployment, Hpa, Namespace, ObjectKey, Pod, ReplicaSet, Variant, workload};
+
+/// [`labels::CONTROLLER_INSTANCE`] in `managedFields`.
+const INSTANCE_LABEL_FIELD: &str = "f:wva.llmd.ai/controller-instance";
 
 /// Kinds that own pods and are no target: their pods are many, and nobody's replicas.
 const NEVER_SCALED: [&str; 3] = ["DaemonSet", "Job", "Node"];
@@ -22,6 +27,8 @@ pub fn key(metadata: &ObjectMeta) -> ObjectKey {
 /// A `VariantAutoscaling`.
 pub fn variant(object: VariantAutoscaling) -> Variant {
     Variant {
+        status_writes: status_writes(&object.metadata),
+        labelled_at: managed(&object.metadata).filter(|entry| owns_instance_label(entry)).filter_map(time_of).max(),
         accelerator: object.accelerator_label().map(str::to_owned),
         model: object.spec.model().map(str::to_owned),
         cost: object.spec.cost(),
@@ -32,6 +39,33 @@ pub fn variant(object: VariantAutoscaling) -> Variant {
         target: object.spec.scale_target_ref,
         status: object.status.unwrap_or_default(),
     }
+}
+
+/// Which controller instances wrote the status of an object with this metadata.
+pub fn status_writes(metadata: &ObjectMeta) -> Vec<StatusWrite> {
+    managed(metadata).filter_map(status_write).collect()
+}
+
+fn managed(metadata: &ObjectMeta) -> impl Iterator<Item = &ManagedFieldsEntry> {
+    metadata.managed_fields.iter().flatten()
+}
+
+/// A write of status by a controller instance.
+fn status_write(entry: &ManagedFieldsEntry) -> Option<StatusWrite> {
+    let by = Instance::of_field_manager(entry.manager.as_deref()?)?;
+    let at = time_of(entry)?;
+    (entry.subresource.as_deref() == Some("status")).then_some(StatusWrite { by, at })
+}
+
+/// Whether this manager wrote the label that names the owner.
+fn owns_instance_label(entry: &ManagedFieldsEntry) -> bool {
+    let path = ["f:metadata", "f:labels", INSTANCE_LABEL_FIELD];
+    let Some(fields) = &entry.fields_v1 else { return false };
+    path.iter().try_fold(&fields.0, |fields, name| fields.get(name)).is_some()
+}
+
+fn time_of(entry: &ManagedFieldsEntry) -> Option<Timestamp> {
+    entry.time.as_ref().map(|time| time.0)
 }
 
 /// A Deployment.

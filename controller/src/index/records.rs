@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use wva_api::{ScaleTargetRef, VariantAutoscalingStatus};
 use wva_engine::snapshot::{Bounds, Readiness};
 
 use super::{Index, ObjectKey, Record, Table, workload};
+use crate::conflict::StatusWrite;
 
 /// A `VariantAutoscaling`.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,10 @@ pub struct Variant {
     pub accelerator: Option<String>,
     /// Its status, as stored.
     pub status: VariantAutoscalingStatus,
+    /// Which controller instances wrote its status, as far as parts of it are still theirs, each with its last write.
+    pub status_writes: Vec<StatusWrite>,
+    /// When the label that names its owner was last written; `None` when there is none.
+    pub labelled_at: Option<Timestamp>,
 }
 
 /// A Deployment.
@@ -92,17 +98,40 @@ impl Record for Variant {
         &mut index.variants
     }
 
-    /// Everything but the status, which is this controller's own doing.
+    /// Everything but the status, as long as the same controllers write it.
     fn matters(_: &Index, _: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
         let (Some(before), Some(after)) = (before, after) else { return true };
-        let Self { uid, version: _, labels, generation: _, target, model, cost, accelerator, status: _ } = before;
+        let Self {
+            uid,
+            version: _,
+            labels,
+            generation: _,
+            target,
+            model,
+            cost,
+            accelerator,
+            status: _,
+            status_writes,
+            labelled_at: _,
+        } = before;
         *uid != after.uid
             || *labels != after.labels
             || *target != after.target
             || *model != after.model
             || cost.total_cmp(&after.cost).is_ne()
             || *accelerator != after.accelerator
+            || is_contested(status_writes, &after.status_writes)
     }
+}
+
+/// Whether anybody but one and the same controller wrote. That one is this controller, most of the time, and knows its
+/// own writes.
+fn is_contested(before: &[StatusWrite], after: &[StatusWrite]) -> bool {
+    before != after
+        && match (before, after) {
+            ([before], [after]) => before.by != after.by,
+            _ => true,
+        }
 }
 
 impl Record for Deployment {

@@ -80,3 +80,20 @@ fn a_complete_list_drops_what_it_does_not_hold_within_its_namespace_only() {
     assert_eq!(index.variants.keys().collect::<Vec<_>>(), [&elsewhere]);
     assert_eq!(index.keep_only::<Variant>(None, &[elsewhere].into()), Effect::Later);
 }
+
+#[test]
+fn writers_of_the_status_and_the_time_of_the_label_are_read_from_the_managed_fields() {
+    let managed = "managedFields: [\
+        {manager: kubectl, time: '2026-01-01T00:00:05Z', fieldsV1: {'f:metadata': {'f:labels': \
+         {'f:wva.llmd.ai/controller-instance': {}}}}}, \
+        {manager: helm, time: '2026-01-01T00:00:09Z', fieldsV1: {'f:spec': {}}}, \
+        {manager: wva-controller/team-b, subresource: status, time: '2026-01-01T00:00:07Z'}, \
+        {manager: wva-controller/team-c, time: '2026-01-01T00:00:07Z'}, \
+        {manager: kubectl-edit, subresource: status, time: '2026-01-01T00:00:08Z'}], generation: 1";
+    let index = Index::default().with_variant(&variant("a").replace("generation: 1", managed));
+    let a = &index.variants[&ObjectKey::new("ns", "a")];
+    let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(a.labelled_at, Some(at("2026-01-01T00:00:05Z")));
+    let by = wva_api::Instance::parse("team-b").unwrap();
+    assert_eq!(a.status_writes, [crate::conflict::StatusWrite { by, at: at("2026-01-01T00:00:07Z") }]);
+}
