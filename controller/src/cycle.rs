@@ -221,6 +221,7 @@ impl Cycle {
             let snapshot = observe::snapshot(&index, &census, readings, |key| self.metrics.published.desired(key));
             (census, snapshot)
         };
+        let before = self.memory.clone();
         let plan = decide(&snapshot, &mut self.memory, &self.settings, now);
         actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.safety_net);
         {
@@ -233,8 +234,8 @@ impl Cycle {
             }
         }
         tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
-        let memory = self.memory.clone();
-        *self.shared.last_cycle() = Some(LastCycle { at: now, snapshot, memory, plan });
+        let (settings, memory) = (self.settings.clone(), self.memory.clone());
+        *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
-use wva_engine::{Memory, Plan, Snapshot};
+use wva_engine::{Memory, Plan, Settings, Snapshot};
 
 use crate::index::Index;
 use crate::readiness::Readiness;
@@ -30,8 +30,12 @@ pub struct Shared {
 pub struct LastCycle {
     /// When it was decided.
     pub at: Timestamp,
+    /// How it was decided.
+    pub settings: Settings,
     /// What was observed.
     pub snapshot: Snapshot,
+    /// Memory before the decision: with the three above, what led to it.
+    pub before: Memory,
     /// Memory after the decision.
     pub memory: Memory,
     /// The decision.
