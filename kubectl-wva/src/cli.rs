@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::add_model::AddModelArgs;
+use crate::doctor::DoctorArgs;
 use crate::duration;
 use crate::status::StatusArgs;
 use crate::version::VersionArgs;
@@ -38,6 +39,8 @@ pub enum Command {
     AddModel(AddModelArgs),
     /// Show controllers and variants: what is wrong, and what was decided last.
     Status(StatusArgs),
+    /// Look for everything that may be wrong, and say what mends it.
+    Doctor(DoctorArgs),
     /// Print the versions of this program, its chart and the controllers.
     Version(VersionArgs),
 }

@@ -7,6 +7,11 @@ use serde::Serialize;
 use crate::Error;
 use crate::cli::Format;
 
+/// A count with its noun: `1 variant`, `2 variants`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Where and how a command prints. The streams drop colours where they are not wanted, so whoever prints a line for
 /// people may always style it.
 pub struct Console<'a> {

@@ -6,15 +6,16 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
 use kube::Api;
 use kube::api::ListParams;
-use wva_api::{Instance, Scope, config_keys};
+use wva_api::{Claim, Instance, Scope, config_keys};
 
 use crate::session::{self, Session};
+use crate::variants;
 
 /// Labels of every controller Deployment.
 pub const SELECTOR: &str = "control-plane=controller-manager,app.kubernetes.io/name=workload-variant-autoscaler";
 
 /// One controller.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Controller {
     /// Namespace of its Deployment.
     pub namespace: String,
@@ -28,6 +29,30 @@ pub struct Controller {
     pub ready: i32,
     /// Its image.
     pub image: Option<String>,
+    /// Its container, for settings beyond these.
+    pub container: Option<Container>,
+    /// Index of that container in its pod.
+    pub container_index: usize,
+    /// Labels of its pods.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Release it was installed with.
+    pub release: Option<String>,
+}
+
+/// Where a Deployment says that a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stated {
+    /// It is given literally.
+    Value(String),
+    /// It is a key of a ConfigMap in the Deployment's namespace.
+    ConfigMap {
+        /// Name of the ConfigMap.
+        name: String,
+        /// Key in it.
+        key: String,
+        /// Whether the pod starts without it.
+        optional: bool,
+    },
 }
 
 impl Controller {
@@ -35,9 +60,9 @@ impl Controller {
     pub fn of(deployment: &Deployment) -> Option<Self> {
         let namespace = deployment.metadata.namespace.clone()?;
         let spec = deployment.spec.as_ref()?;
-        let container = spec.template.spec.as_ref().and_then(|pod| {
-            pod.containers.iter().find(|container| container.name == "manager").or(pod.containers.first())
-        });
+        let containers = spec.template.spec.as_ref().map(|pod| pod.containers.as_slice()).unwrap_or_default();
+        let container_index = containers.iter().position(|container| container.name == "manager").unwrap_or(0);
+        let container = containers.get(container_index);
         let setting = |key| container.and_then(|container| setting(container, key, &namespace));
         let instance = match setting(config_keys::CONTROLLER_INSTANCE) {
             Some(id) => Instance::parse(&id).ok()?,
@@ -56,8 +81,42 @@ impl Controller {
             replicas: spec.replicas.unwrap_or(1),
             ready: deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0),
             image: container.and_then(|container| container.image.clone()),
+            container: container.cloned(),
+            container_index,
+            pod_labels: spec.template.metadata.as_ref().and_then(|meta| meta.labels.clone()).unwrap_or_default(),
+            release: variants::release(&deployment.metadata).map(str::to_owned),
             namespace,
         })
+    }
+
+    /// A setting of the process by its key, as far as the Deployment states it.
+    pub fn stated(&self, key: &str) -> Option<Stated> {
+        let container = self.container.as_ref()?;
+        if let Some(value) = setting(container, key, &self.namespace) {
+            return Some(Stated::Value(value));
+        }
+        let variable = container.env.iter().flatten().find(|variable| variable.name == key)?;
+        let reference = variable.value_from.as_ref()?.config_map_key_ref.as_ref()?;
+        let optional = reference.optional.unwrap_or(false);
+        Some(Stated::ConfigMap { name: reference.name.clone(), key: reference.key.clone(), optional })
+    }
+
+    /// A setting that the Deployment gives literally.
+    pub fn literal(&self, key: &str) -> Option<String> {
+        match self.stated(key)? {
+            Stated::Value(value) => Some(value),
+            Stated::ConfigMap { .. } => None,
+        }
+    }
+
+    /// Whether it takes variants with these labels in this namespace.
+    pub fn takes(
+        &self,
+        labels: &BTreeMap<String, String>,
+        namespace: &str,
+        annotations: Option<&BTreeMap<String, String>>,
+    ) -> bool {
+        self.scope.claim(labels, namespace, annotations) == Claim::Mine
     }
 
     /// `namespace/name`.
@@ -81,9 +140,17 @@ impl Controller {
 /// # Errors
 /// When the request fails.
 pub async fn list(session: &Session) -> Result<Vec<Controller>, session::Error> {
+    Ok(deployments(session).await?.iter().filter_map(Controller::of).collect())
+}
+
+/// Lists the Deployments of controllers, those that cannot start among them.
+///
+/// # Errors
+/// When the request fails.
+pub async fn deployments(session: &Session) -> Result<Vec<Deployment>, session::Error> {
     let api: Api<Deployment> = Api::all(session.client.clone());
     let list = session.ask("look for controllers", api.list(&ListParams::default().labels(SELECTOR))).await?;
-    Ok(list.items.iter().filter_map(Controller::of).collect())
+    Ok(list.items)
 }
 
 /// A setting of the process as its Deployment states it: the flag wins over the environment variable. The flag is the

@@ -57,6 +57,12 @@ impl Error {
         }
     }
 
+    /// There is no variant of this name in the namespace, or `None`: anywhere.
+    pub(crate) fn no_such_variant(name: &str, namespace: Option<&str>) -> Self {
+        let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
+        Self::NoSuchVariant { name: name.to_owned(), place }
+    }
+
     /// The lines for standard error, styled.
     pub fn report(&self) -> String {
         let (red, cyan, plain) = (AnsiColor::Red.on_default().bold(), AnsiColor::Cyan.on_default(), Style::new());

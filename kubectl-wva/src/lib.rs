@@ -8,8 +8,10 @@
 //! - [`session`]: the connection to one cluster, and the sentences for what can go wrong with it;
 //! - [`add_model`]: a model-only install: facts, then a plan, then [`install`] (the chart rendered), then [`apply`];
 //! - [`status`]: a verdict per controller instance, then the variants;
+//! - [`doctor`]: every known cause of trouble, with what mends it;
 //! - [`version`]: of this program, of its chart, of the controllers;
-//! - [`controllers`] and [`variants`]: what several commands read from the cluster;
+//! - [`controllers`], [`variants`], [`pods`], [`workload`], [`external`], [`lists`]: what several commands read from the
+//!   cluster;
 //! - [`console`] and [`table`]: the way out;
 //! - [`error`]: one sentence and one hint for everything that stops a command.
 
@@ -18,14 +20,19 @@ pub mod apply;
 pub mod cli;
 pub mod console;
 pub mod controllers;
+pub mod doctor;
 pub mod duration;
 pub mod error;
+pub mod external;
 pub mod install;
+pub mod lists;
+pub mod pods;
 pub mod session;
 pub mod status;
 pub mod table;
 pub mod variants;
 pub mod version;
+pub mod workload;
 
 use cli::{Cli, Command};
 use console::Console;
@@ -60,6 +67,7 @@ impl Verdict {
 pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error> {
     match &cli.command {
         Command::AddModel(args) => add_model::run(&cli.connection, args, console).await,
+        Command::Doctor(args) => doctor::run(&cli.connection, args, console).await,
         Command::Status(args) => status::run(&cli.connection, args, console).await,
         Command::Version(args) => version::run(&cli.connection, args, console).await,
     }

@@ -63,6 +63,17 @@ impl Session {
         answer.map_err(|error| self.failed(doing.into(), error))
     }
 
+    /// Reads a path of the API server as text, for what is no object.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub async fn get(&self, doing: impl Into<String>, path: &str) -> Result<String, Error> {
+        let request = http::Request::get(path).body(Vec::new());
+        let request =
+            request.map_err(|error| kube::Error::BuildRequest(kube::core::request::Error::BuildRequest(error)));
+        self.ask(doing, async { self.client.request_text(request?).await }).await
+    }
+
     /// The error of a request made without [`Session::ask`].
     pub(crate) fn failed(&self, doing: String, error: kube::Error) -> Error {
         Error::of_request(doing, &self.server, error)

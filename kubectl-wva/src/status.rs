@@ -11,7 +11,7 @@ use clap::Args;
 use jiff::Timestamp;
 use wva_api::Instance;
 
-pub use gather::{Gathered, Part};
+pub use gather::Gathered;
 pub use problem::{Problem, ProblemKind};
 pub use text::{table, verdicts};
 pub use view::{
@@ -78,10 +78,7 @@ async fn look(session: &Session, namespace: Option<&str>, filter: &Filter) -> Re
     let gathered = gather::gather(session, namespace).await?;
     let view = StatusView::build(&gathered, filter, namespace.is_none(), Timestamp::now());
     match &filter.name {
-        Some(name) if view.variants.is_empty() => {
-            let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
-            Err(Error::NoSuchVariant { name: name.clone(), place })
-        }
+        Some(name) if view.variants.is_empty() => Err(Error::no_such_variant(name, namespace)),
         _ => Ok(view),
     }
 }

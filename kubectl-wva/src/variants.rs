@@ -2,7 +2,7 @@
 
 use kube::Api;
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, ObjectMeta};
 use wva_api::VariantAutoscaling;
 
 use crate::session::{self, Session};
@@ -10,6 +10,19 @@ use crate::session::{self, Session};
 /// A variant, or what is known of one that an older CRD let in and our types cannot hold. One such object must not
 /// hide all others.
 pub type Guarded = DeserializeGuard<VariantAutoscaling>;
+
+/// Label that the chart gives a release's objects.
+pub const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
+
+/// Whether an object has this name, or belongs to the release of this name: people know the one they gave to add-model.
+pub fn is_named(metadata: &ObjectMeta, name: &str) -> bool {
+    metadata.name.as_deref() == Some(name) || release(metadata) == Some(name)
+}
+
+/// The release an object was installed with.
+pub fn release(metadata: &ObjectMeta) -> Option<&str> {
+    metadata.labels.as_ref()?.get(RELEASE_LABEL).map(String::as_str)
+}
 
 /// Lists the variants of one namespace, or of all.
 ///

@@ -7,9 +7,7 @@ use serde_json::{Map, Value, json};
 use wva_api::{Instance, VariantAutoscaling};
 
 use super::{AddModelArgs, Facts, Refusal};
-
-/// Label that the chart gives a release's objects.
-const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
+use crate::variants;
 
 /// What is to be installed.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,8 +100,8 @@ pub fn check_rendered(plan: &Plan, objects: &[&Value], facts: &Facts) -> Result<
 
 fn refuse_foreign(plan: &Plan, name: &str, variant: &VariantAutoscaling) -> Result<(), Refusal> {
     let labels = variant.metadata.labels.clone().unwrap_or_default();
-    if let Some(release) = labels.get(RELEASE_LABEL).filter(|release| **release != plan.release) {
-        return Err(Refusal::VariantTaken { variant: name.to_owned(), owner: release.clone() });
+    if let Some(release) = variants::release(&variant.metadata).filter(|release| *release != plan.release) {
+        return Err(Refusal::VariantTaken { variant: name.to_owned(), owner: release.to_owned() });
     }
     let owner = Instance::of_labels(&labels);
     if owner != plan.instance && !plan.instance_given {

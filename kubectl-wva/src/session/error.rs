@@ -90,6 +90,14 @@ pub enum Error {
         /// What the API server says.
         message: String,
     },
+    /// Whoever is to answer this part of the API does not.
+    #[error("could not {doing}: {message}")]
+    Unavailable {
+        /// What we were doing.
+        doing: String,
+        /// What the API server says.
+        message: String,
+    },
     /// Any other refusal.
     #[error("could not {doing}: {message}")]
     Other {
@@ -112,6 +120,7 @@ impl Error {
                     403 => Self::Forbidden { doing, message },
                     404 => Self::NotFound { doing, message },
                     409 => Self::Conflict { doing, message: one_line(&message) },
+                    502..=504 => Self::Unavailable { doing, message: one_line(&message) },
                     _ => Self::Other { doing, message: one_line(&message) },
                 }
             }
@@ -156,7 +165,7 @@ impl Error {
                 "install the controller's chart, which brings it, or apply its crds/ directory".to_owned()
             }
             Self::Conflict { .. } => "--force-conflicts takes these fields over from their present owner".to_owned(),
-            Self::NotFound { .. } | Self::Other { .. } => return None,
+            Self::NotFound { .. } | Self::Unavailable { .. } | Self::Other { .. } => return None,
         };
         Some(hint)
     }

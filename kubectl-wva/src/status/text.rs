@@ -5,6 +5,7 @@ use comfy_table::{Cell, Color};
 
 use super::Problem;
 use super::view::{ControllerView, HpaView, InstanceView, ReplicasView, StatusView, VariantView};
+use crate::console::counted;
 use crate::{duration, table as columns};
 
 /// Stands for what is not known.
@@ -47,10 +48,6 @@ fn instance_lines(instance: &InstanceView, view: &StatusView) -> Vec<String> {
 fn controller_text(controller: &ControllerView) -> String {
     let ControllerView { namespace, name, ready, replicas, namespaces: _, image: _ } = controller;
     format!("controller {namespace}/{name} {ready}/{replicas} ready")
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The table of variants. `namespaces` adds the column that tells them apart, `wide` the columns few need.

@@ -10,12 +10,10 @@ use wva_api::{Claim, Instance, VariantAutoscaling, conditions};
 
 use super::{ConditionView, Filter, HpaView, ReplicasView, StatusView, TargetView, Unread, VariantView, verdict};
 use crate::controllers::Controller;
+use crate::lists::Part;
+use crate::status::Gathered;
 use crate::status::problem::{self, Problem, ProblemKind};
-use crate::status::{Gathered, Part};
-use crate::variants::Guarded;
-
-/// Label that the chart gives a release's objects.
-const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
+use crate::variants::{self, Guarded};
 
 impl StatusView {
     /// Builds the view of the variants that `filter` lets through. With `everything`, controllers without a variant
@@ -139,7 +137,7 @@ fn named(metadata: &ObjectMeta) -> VariantView {
     VariantView {
         namespace: metadata.namespace.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
-        release: labels.get(RELEASE_LABEL).cloned(),
+        release: variants::release(metadata).map(str::to_owned),
         instance: Instance::of_labels(&labels).id().map(str::to_owned),
         ..VariantView::default()
     }

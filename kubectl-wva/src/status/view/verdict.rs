@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{ControllerView, Filter, InstanceView, StatusView, VariantView};
 use crate::Verdict;
 use crate::controllers::Controller;
-use crate::status::Part;
+use crate::lists::Part;
 use crate::status::problem::{Problem, ProblemKind};
 
 impl StatusView {

@@ -1,0 +1,10 @@
+//! The checks, one file for each thing that can be wrong.
+
+pub(super) mod config;
+pub(super) mod controller;
+pub(super) mod costs;
+pub(super) mod follower;
+pub(super) mod metrics;
+pub(super) mod monitors;
+pub(super) mod owner;
+pub(super) mod target;

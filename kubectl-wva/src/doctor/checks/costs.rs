@@ -1,0 +1,51 @@
+//! Whether cost can decide between the variants of a model.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt as _;
+use serde_json::json;
+use wva_api::VariantAutoscaling;
+
+use crate::doctor::examine::Examination;
+use crate::doctor::finding::{Cause, Finding, Subject};
+use crate::doctor::mend;
+
+/// Notes models whose variants all cost the same.
+pub(in crate::doctor) fn check(examination: &mut Examination<'_>) {
+    let facts = examination.facts;
+    let mut models: BTreeMap<(String, String), Vec<&VariantAutoscaling>> = BTreeMap::new();
+    for variant in facts.variants.iter().filter_map(|guarded| guarded.0.as_ref().ok()) {
+        let Some(model) = variant.spec.model() else { continue };
+        models.entry((variant.namespace().unwrap_or_default(), model.to_owned())).or_default().push(variant);
+    }
+    let chosen: Vec<String> = facts
+        .chosen()
+        .filter_map(|guarded| guarded.0.as_ref().ok())
+        .map(|variant| format!("{}/{}", variant.namespace().unwrap_or_default(), variant.name_any()))
+        .collect();
+    for ((namespace, model), variants) in models {
+        let (Some(first), true) = (variants.first(), variants.len() > 1) else { continue };
+        let key = |variant: &&VariantAutoscaling| format!("{namespace}/{}", variant.name_any());
+        let cost = first.spec.cost();
+        let same = variants.iter().all(|variant| (variant.spec.cost() - cost).abs() < f64::EPSILON);
+        if !same || !variants.iter().any(|variant| chosen.contains(&key(variant))) {
+            continue;
+        }
+        let mut finding = Finding::new(
+            Cause::CostsEqual,
+            Subject::new("variantautoscaling", &namespace, first.name_any()),
+            format!(
+                "the {} variants of model {model} all cost {cost}: the one with more capacity to give is taken",
+                variants.len()
+            ),
+        )
+        .shown_by(format!(
+            "spec.variantCost of {}",
+            variants.iter().map(|v| v.name_any()).collect::<Vec<_>>().join(", ")
+        ))
+        .mended_by(mend::merge("va", &namespace, &first.name_any(), &json!({"spec": {"variantCost": "COST"}})))
+        .advised("fine when they run on the same hardware");
+        finding.affects = variants.iter().map(key).collect();
+        examination.found(finding);
+    }
+}

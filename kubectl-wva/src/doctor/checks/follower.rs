@@ -1,0 +1,321 @@
+//! Whether the published number reaches whoever is to follow it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricIdentifier};
+use kube::ResourceExt as _;
+use serde_json::json;
+use wva_api::{Instance, VariantAutoscaling, metrics};
+
+use super::monitors::{Scraping, scraping};
+use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::finding::{Cause, Finding, Subject};
+use crate::doctor::{External, Facts, Labels, mend};
+
+/// Label of an HPA that KEDA made: its metric has KEDA's names, which say nothing to us.
+const KEDA: &str = "scaledobject.keda.sh/name";
+
+/// Checks what follows each variant's number.
+pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Managed<'_>]) {
+    let facts = examination.facts;
+    match &facts.hpas {
+        Err(why) => {
+            examination.unknown(&[Cause::HpaMissing, Cause::HpaSelectorMismatch, Cause::MetricNotServed], why);
+            return;
+        }
+        Ok(_) if managed.is_empty() => return,
+        Ok(_) => {}
+    }
+    match &facts.external {
+        External::Absent(why) => {
+            let mut finding = absent(why);
+            finding.affects = managed.iter().map(Managed::key).collect();
+            examination.found(finding);
+        }
+        External::Unread(why) => {
+            examination.unknown(&[Cause::ExternalMetricsAbsent, Cause::MetricNotServed], why);
+        }
+        External::Answers(_) => {}
+    }
+    for one in managed {
+        if let Some(finding) = follower(examination, one) {
+            examination.found(finding.affecting(one.key()));
+        }
+    }
+}
+
+fn absent(why: &str) -> Finding {
+    let service = "v1beta1.external.metrics.k8s.io";
+    Finding::new(
+        Cause::ExternalMetricsAbsent,
+        Subject::cluster("apiservice", service),
+        "the external metrics API is not there: HPAs cannot read what the controller publishes",
+    )
+    .shown_by(why)
+    .mended_by("helm upgrade -i prometheus-adapter prometheus-community/prometheus-adapter -n monitoring --set-json 'rules.external=[{\"seriesQuery\":\"wva_desired_replicas\",\"resources\":{\"overrides\":{\"exported_namespace\":{\"resource\":\"namespace\"}}},\"metricsQuery\":\"<<.Series>>{<<.LabelMatchers>>}\"}]'")
+    .mended_by(format!("kubectl describe apiservice {service}"))
+    .advised("KEDA's metrics server provides it too")
+}
+
+fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Finding> {
+    let facts = examination.facts;
+    let (namespace, variant) = (one.namespace(), one.variant);
+    let target = &variant.spec.scale_target_ref;
+    let hpa = facts.hpas.iter().flatten().find(|hpa| {
+        hpa.namespace().as_deref() == Some(namespace)
+            && hpa.spec.as_ref().is_some_and(|spec| {
+                spec.scale_target_ref.kind == target.kind && spec.scale_target_ref.name == target.name
+            })
+    });
+    let Some(hpa) = hpa else { return Some(missing(facts, one)) };
+    if hpa.labels().contains_key(KEDA) {
+        return None;
+    }
+    let Some(metric) = metric(hpa) else {
+        return Some(
+            mismatch(hpa, namespace, format!("HPA {} does not follow {}", hpa.name_any(), metrics::DESIRED_REPLICAS))
+                .shown_by("none of its metrics is a wva_ metric")
+                .mended_by(add_metric(hpa, one)),
+        );
+    };
+    if let Some(finding) = wrong_selector(hpa, &metric, one) {
+        return Some(finding);
+    }
+    match &facts.external {
+        External::Answers(series) => match series.get(namespace) {
+            Some(Ok(series)) => unserved(examination, hpa, &metric, series, one),
+            Some(Err(why)) => {
+                examination.unknown(&[Cause::MetricNotServed], why);
+                None
+            }
+            None => None,
+        },
+        // Found already, or unknown.
+        External::Absent(_) | External::Unread(_) => None,
+    }
+}
+
+fn missing(facts: &Facts, one: &Managed<'_>) -> Finding {
+    let (namespace, name) = (one.namespace(), one.name());
+    let target = &one.variant.spec.scale_target_ref;
+    Finding::new(
+        Cause::HpaMissing,
+        Subject::new("variantautoscaling", namespace, name),
+        format!(
+            "nothing scales {} {}: no HPA follows the number published for variant {name}",
+            target.kind, target.name
+        ),
+    )
+    .shown_by(format!("no HPA in namespace {namespace} has {} {} as its target", target.kind, target.name))
+    .mended_by(mend::install_again(facts, one))
+}
+
+/// The metric of ours that an HPA follows, and where in its spec it stands.
+struct Followed<'a> {
+    path: String,
+    metric: &'a MetricIdentifier,
+}
+
+fn metric(hpa: &HorizontalPodAutoscaler) -> Option<Followed<'_>> {
+    let specs = hpa.spec.as_ref()?.metrics.as_ref()?;
+    specs.iter().enumerate().find_map(|(at, spec)| {
+        let (kind, metric) = match (&spec.external, &spec.pods) {
+            (Some(external), _) => ("external", &external.metric),
+            (None, Some(pods)) => ("pods", &pods.metric),
+            (None, None) => return None,
+        };
+        let ours = metric.name == metrics::DESIRED_REPLICAS || metric.name == metrics::DESIRED_RATIO;
+        ours.then(|| Followed { path: format!("/spec/metrics/{at}/{kind}/metric/selector"), metric })
+    })
+}
+
+/// The labels by which an HPA finds the series of a variant, and no other.
+fn wanted(variant: &VariantAutoscaling) -> BTreeMap<&'static str, String> {
+    let mut wanted = BTreeMap::from([(metrics::LABEL_VARIANT_NAME, variant.name_any())]);
+    if let Some((label, id)) = Instance::of_labels(variant.labels()).metric_label() {
+        wanted.insert(label, id.to_owned());
+    }
+    wanted
+}
+
+fn wrong_selector(hpa: &HorizontalPodAutoscaler, followed: &Followed<'_>, one: &Managed<'_>) -> Option<Finding> {
+    let namespace = one.namespace();
+    let selected = followed.metric.selector.as_ref().and_then(|s| s.match_labels.clone()).unwrap_or_default();
+    let mut wanted = wanted(one.variant);
+    for label in [metrics::LABEL_EXPORTED_NAMESPACE, metrics::LABEL_NAMESPACE] {
+        if selected.get(label).is_some_and(|value| value != namespace) {
+            wanted.insert(label, namespace.to_owned());
+        }
+    }
+    // A selector for an instance, of a variant that has none, finds nothing.
+    let surplus = selected.contains_key(metrics::LABEL_CONTROLLER_INSTANCE)
+        && !wanted.contains_key(metrics::LABEL_CONTROLLER_INSTANCE);
+    let wrong: Vec<_> = wanted.iter().filter(|(label, value)| selected.get(**label) != Some(*value)).collect();
+    if wrong.is_empty() && !surplus {
+        return None;
+    }
+    let mut finding = mismatch(
+        hpa,
+        namespace,
+        format!("HPA {} asks for another series than the one of variant {}", hpa.name_any(), one.name()),
+    );
+    for (label, value) in &wrong {
+        let has = selected.get(**label).map_or("not at all".to_owned(), |value| format!("by {value:?}"));
+        finding = finding.shown_by(format!("it selects {label} {has}; the series has {value:?}"));
+    }
+    let mut labels = selected;
+    labels.extend(wrong.iter().map(|(label, value)| ((**label).to_owned(), (*value).clone())));
+    if surplus {
+        let label = metrics::LABEL_CONTROLLER_INSTANCE;
+        let has = labels.remove(label).unwrap_or_default();
+        finding = finding.shown_by(format!("it selects {label} by {has:?}; the series has no such label"));
+    }
+    if let Some(inactive) = inactive(hpa) {
+        finding = finding.shown_by(inactive);
+    }
+    let patch = json!([{"op": "add", "path": followed.path, "value": {"matchLabels": labels}}]);
+    Some(finding.mended_by(mend::json("hpa", namespace, &hpa.name_any(), &patch)))
+}
+
+fn mismatch(hpa: &HorizontalPodAutoscaler, namespace: &str, finding: String) -> Finding {
+    Finding::new(Cause::HpaSelectorMismatch, Subject::new("hpa", namespace, hpa.name_any()), finding)
+}
+
+fn add_metric(hpa: &HorizontalPodAutoscaler, one: &Managed<'_>) -> String {
+    let namespace = one.namespace();
+    let mut labels = wanted(one.variant);
+    labels.insert(metrics::LABEL_EXPORTED_NAMESPACE, namespace.to_owned());
+    let metric = json!({"type": "External", "external": {
+        "metric": {"name": metrics::DESIRED_REPLICAS, "selector": {"matchLabels": labels}},
+        "target": {"type": "AverageValue", "averageValue": "1"},
+    }});
+    mend::merge("hpa", namespace, &hpa.name_any(), &json!({"spec": {"metrics": [metric]}}))
+}
+
+/// Why an HPA does not scale. `ScalingDisabled` only says that the target stands at zero.
+fn inactive(hpa: &HorizontalPodAutoscaler) -> Option<String> {
+    let conditions = hpa.status.as_ref()?.conditions.as_ref()?;
+    let scaling =
+        conditions.iter().find(|condition| condition.type_ == "ScalingActive" && condition.status == "False")?;
+    let reason = scaling.reason.as_deref().filter(|reason| *reason != "ScalingDisabled")?;
+    Some(format!("ScalingActive is False, {reason}: {}", scaling.message.as_deref().unwrap_or_default()))
+}
+
+/// The HPA asks for the right series; whether it gets exactly one.
+fn unserved(
+    examination: &mut Examination<'_>,
+    hpa: &HorizontalPodAutoscaler,
+    followed: &Followed<'_>,
+    series: &[Labels],
+    one: &Managed<'_>,
+) -> Option<Finding> {
+    if followed.metric.name != metrics::DESIRED_REPLICAS {
+        return None;
+    }
+    let (namespace, name) = (one.namespace(), one.name());
+    let selector = followed.metric.selector.as_ref().and_then(|s| s.match_labels.clone()).unwrap_or_default();
+    let matching: Vec<&Labels> =
+        series.iter().filter(|labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value))).collect();
+    match matching.as_slice() {
+        // Nothing has been published yet; what keeps the controller from deciding is found elsewhere.
+        [] if !published(one.variant) => None,
+        [] => Some(silent(examination, hpa, series, one)),
+        [_] => inactive(hpa).map(|why| {
+            Finding::new(
+                Cause::MetricNotServed,
+                Subject::new("hpa", namespace, hpa.name_any()),
+                format!("HPA {} gets no number, though the external metrics API has it", hpa.name_any()),
+            )
+            .shown_by(why)
+            .mended_by(format!("kubectl describe hpa {} -n {namespace}", hpa.name_any()))
+        }),
+        several => {
+            let sources: Vec<String> = several.iter().map(|labels| source(labels)).collect();
+            let mut finding = Finding::new(
+                Cause::DuplicateSeries,
+                Subject::new("variantautoscaling", namespace, name),
+                format!(
+                    "{} series of {} match, which HPA {} adds up",
+                    several.len(),
+                    followed.metric.name,
+                    hpa.name_any()
+                ),
+            );
+            for source in sources {
+                finding = finding.shown_by(source);
+            }
+            Some(finding.mended_by("kubectl wva instances").advised(
+                "only one controller may publish for a variant: give each an instance id of its own; series of an old \
+                 leader end within five minutes",
+            ))
+        }
+    }
+}
+
+fn published(variant: &VariantAutoscaling) -> bool {
+    let decided = variant.status.as_ref().and_then(|status| status.desired_optimized_alloc.as_ref());
+    decided.is_some_and(|decided| decided.num_replicas.is_some())
+}
+
+/// Where a series comes from, in words.
+fn source(labels: &Labels) -> String {
+    let known = ["controller_instance", "namespace", "pod", "instance", "job", "accelerator_type"];
+    let told = known.iter().filter_map(|key| Some(format!("{key}={}", labels.get(*key)?)));
+    format!("a series with {}", told.collect::<Vec<_>>().join(", "))
+}
+
+/// The series that ought to be there is not.
+fn silent(
+    examination: &mut Examination<'_>,
+    hpa: &HorizontalPodAutoscaler,
+    series: &[Labels],
+    one: &Managed<'_>,
+) -> Finding {
+    if let Some(owner) = one.owner
+        && let Some(finding) = unscraped(examination.facts, &owner.controller)
+    {
+        return finding;
+    }
+    let (namespace, name) = (one.namespace(), one.name());
+    let own = series.iter().filter(|labels| labels.get(metrics::LABEL_VARIANT_NAME).is_some_and(|value| value == name));
+    let mut finding = Finding::new(
+        Cause::MetricNotServed,
+        Subject::new("hpa", namespace, hpa.name_any()),
+        format!("the number published for variant {name} does not reach HPA {}", hpa.name_any()),
+    )
+    .shown_by(format!("the external metrics API has no matching series of {}", metrics::DESIRED_REPLICAS));
+    for labels in own {
+        finding = finding.shown_by(format!("it has {}", source(labels)));
+    }
+    finding
+        .mended_by(format!(
+            "kubectl get --raw '/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{}?labelSelector={}%3D{name}'",
+            metrics::DESIRED_REPLICAS,
+            metrics::LABEL_VARIANT_NAME
+        ))
+        .advised("look in Prometheus whether it scrapes the controller, and in the adapter whether it has a rule for the metric")
+}
+
+/// A controller that nothing tells Prometheus to scrape.
+fn unscraped(facts: &Facts, controller: &crate::controllers::Controller) -> Option<Finding> {
+    let pods = controller.pod_labels.clone();
+    let services = match scraping(facts, &controller.namespace, &pods) {
+        Scraping::NoMonitor(services) => format!("no ServiceMonitor selects the Service {}", services.join(", ")),
+        Scraping::NoService => "no Service selects its pods, and no PodMonitor".to_owned(),
+        Scraping::By(_) | Scraping::Unread(_) => return None,
+    };
+    let (namespace, name) = (&controller.namespace, &controller.name);
+    let release = controller.release.as_deref().unwrap_or("RELEASE");
+    Some(
+        Finding::new(
+            Cause::ServiceMonitorMissing,
+            Subject::new("deployment", namespace, name),
+            format!("nothing tells Prometheus to scrape controller {}: HPAs get no number", controller.key()),
+        )
+        .shown_by(services)
+        .mended_by(format!(
+            "helm upgrade {release} ./charts/workload-variant-autoscaler -n {namespace} --reuse-values --set \
+             wva.metrics.enabled=true,wva.metrics.serviceMonitor.enabled=true"
+        )),
+    )
+}

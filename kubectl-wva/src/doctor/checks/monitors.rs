@@ -1,0 +1,109 @@
+//! Whether anything tells Prometheus to scrape a set of pods.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+
+use crate::doctor::Facts;
+
+type Labels = BTreeMap<String, String>;
+
+/// How pods come to be scraped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scraping {
+    /// By this monitor, `kind namespace/name`.
+    By(String),
+    /// Nothing selects these Services, which select the pods.
+    NoMonitor(Vec<String>),
+    /// No Service selects the pods, and no `PodMonitor`.
+    NoService,
+    /// It could not be read.
+    Unread(String),
+}
+
+/// How pods with these labels in this namespace come to be scraped.
+pub(super) fn scraping(facts: &Facts, namespace: &str, pods: &Labels) -> Scraping {
+    let monitors = match &facts.monitors {
+        Ok(monitors) => monitors,
+        Err(why) => return Scraping::Unread(why.clone()),
+    };
+    let named = |monitor: &DynamicObject| {
+        let kind = monitor.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+        format!("{kind} {}/{}", monitor.namespace().unwrap_or_default(), monitor.name_any())
+    };
+    let of_pods = |monitor: &&DynamicObject| {
+        is_a(monitor, "PodMonitor") && looks_at(monitor, namespace) && selects(monitor, pods)
+    };
+    if let Some(monitor) = monitors.iter().find(of_pods) {
+        return Scraping::By(named(monitor));
+    }
+    let services = match &facts.services {
+        Ok(services) => services,
+        Err(why) => return Scraping::Unread(why.clone()),
+    };
+    let selecting: Vec<&Service> = services.iter().filter(|service| selects_pods(service, namespace, pods)).collect();
+    if selecting.is_empty() {
+        return Scraping::NoService;
+    }
+    let of_service = |monitor: &&DynamicObject| {
+        is_a(monitor, "ServiceMonitor")
+            && looks_at(monitor, namespace)
+            && selecting.iter().any(|service| selects(monitor, service.labels()) && shares_port(monitor, service))
+    };
+    match monitors.iter().find(of_service) {
+        Some(monitor) => Scraping::By(named(monitor)),
+        None => Scraping::NoMonitor(selecting.iter().map(|service| service.name_any()).collect()),
+    }
+}
+
+fn is_a(monitor: &DynamicObject, kind: &str) -> bool {
+    monitor.types.as_ref().is_some_and(|types| types.kind == kind)
+}
+
+fn selects_pods(service: &Service, namespace: &str, pods: &Labels) -> bool {
+    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    service.namespace().as_deref() == Some(namespace)
+        && selector.is_some_and(|selector| {
+            !selector.is_empty() && selector.iter().all(|(key, value)| pods.get(key) == Some(value))
+        })
+}
+
+fn looks_at(monitor: &DynamicObject, namespace: &str) -> bool {
+    let selector = &monitor.data["spec"]["namespaceSelector"];
+    if selector["any"] == true {
+        return true;
+    }
+    match selector["matchNames"].as_array() {
+        Some(names) => names.iter().any(|name| name == namespace),
+        None => monitor.namespace().as_deref() == Some(namespace),
+    }
+}
+
+fn selects(monitor: &DynamicObject, labels: &Labels) -> bool {
+    let selector = serde_json::from_value::<LabelSelector>(monitor.data["spec"]["selector"].clone());
+    let Ok(selector) = selector else { return false };
+    let words = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    let expressions = selector.match_expressions.iter().flatten().all(|requirement| {
+        let value = labels.get(&requirement.key);
+        let values = requirement.values.as_deref().unwrap_or_default();
+        match requirement.operator.as_str() {
+            "In" => value.is_some_and(|value| values.contains(value)),
+            "NotIn" => value.is_none_or(|value| !values.contains(value)),
+            "Exists" => value.is_some(),
+            "DoesNotExist" => value.is_none(),
+            _ => false,
+        }
+    });
+    words && expressions
+}
+
+/// Whether the monitor names a port that the Service has; one that goes by number or target port counts as right.
+fn shares_port(monitor: &DynamicObject, service: &Service) -> bool {
+    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
+    let names: Vec<&str> = ports.into_iter().flatten().filter_map(|port| port.name.as_deref()).collect();
+    let endpoints = monitor.data["spec"]["endpoints"].as_array();
+    endpoints.into_iter().flatten().any(|endpoint| endpoint["port"].as_str().is_none_or(|port| names.contains(&port)))
+}

@@ -1,0 +1,238 @@
+//! Which controller takes a variant, and if none, why not: exclusion, instance label, watched namespaces.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt as _;
+use wva_api::{Claim, Instance, VariantAutoscaling, config_keys, labels, scope};
+
+use crate::controllers::Controller;
+use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::finding::{Cause, Finding, Subject};
+use crate::doctor::{Facts, Installed, mend};
+
+/// Causes that only the list of controllers tells.
+const OF_CONTROLLERS: [Cause; 7] = [
+    Cause::InstanceMismatch,
+    Cause::NamespaceNotWatched,
+    Cause::NoController,
+    Cause::ControllerDown,
+    Cause::NoLeader,
+    Cause::OptimizationDisabled,
+    Cause::OptimizationSlow,
+];
+
+/// Finds the controller of each variant to judge; variants without one go no further.
+pub(in crate::doctor) fn check<'a>(examination: &mut Examination<'a>) -> Vec<Managed<'a>> {
+    let facts = examination.facts;
+    if let Err(why) = &facts.namespaces {
+        examination.unknown(&[Cause::NamespaceExcluded, Cause::NamespaceNotTracked], why);
+    }
+    let controllers = match &facts.controllers {
+        Ok(controllers) => Some(controllers.as_slice()),
+        Err(why) => {
+            examination.unknown(&OF_CONTROLLERS, why);
+            None
+        }
+    };
+    if facts.chosen().next().is_none() && controllers.is_some_and(<[_]>::is_empty) && facts.broken.is_empty() {
+        examination.found(no_controller());
+    }
+    let mut managed = Vec::new();
+    for guarded in facts.chosen() {
+        match &guarded.0 {
+            Err(invalid) => {
+                let (namespace, name) = (invalid.metadata.namespace.clone(), invalid.metadata.name.clone());
+                let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
+                let command = format!("kubectl edit va {name} -n {namespace}");
+                examination.found(
+                    Finding::new(
+                        Cause::InvalidVariant,
+                        Subject::new("variantautoscaling", &namespace, &name),
+                        "the variant does not have the form its definition asks for",
+                    )
+                    .shown_by(invalid.error.clone())
+                    .mended_by(command)
+                    .affecting(format!("{namespace}/{name}")),
+                );
+            }
+            Ok(variant) => match controllers {
+                None => managed.push(Managed { variant, owner: None }),
+                Some(controllers) => match take(facts, controllers, variant) {
+                    Ok(owner) => {
+                        examination.owners.insert(owner.controller.key());
+                        managed.push(Managed { variant, owner: Some(owner) });
+                    }
+                    Err(finding) => examination.found(finding.affecting(key(variant))),
+                },
+            },
+        }
+    }
+    managed
+}
+
+fn key(variant: &VariantAutoscaling) -> String {
+    format!("{}/{}", variant.namespace().unwrap_or_default(), variant.name_any())
+}
+
+fn take<'a>(
+    facts: &Facts,
+    controllers: &'a [Installed],
+    variant: &VariantAutoscaling,
+) -> Result<&'a Installed, Box<Finding>> {
+    let labels = variant.labels();
+    let namespace = variant.namespace().unwrap_or_default();
+    let annotations = facts.namespace(&namespace).map(|found| found.metadata.annotations.clone().unwrap_or_default());
+    let takes = |one: &&Installed| one.controller.takes(labels, &namespace, annotations.as_ref());
+    let owners: Vec<&Installed> = controllers.iter().filter(takes).collect();
+    match owners.as_slice() {
+        [owner] => Ok(owner),
+        [] => Err(Box::new(nobody(facts, controllers, variant, &namespace, annotations.as_ref()))),
+        several => Err(Box::new(too_many(several, &namespace, variant))),
+    }
+}
+
+fn nobody(
+    facts: &Facts,
+    controllers: &[Installed],
+    variant: &VariantAutoscaling,
+    namespace: &str,
+    annotations: Option<&BTreeMap<String, String>>,
+) -> Finding {
+    if annotations.is_some_and(scope::is_excluded)
+        && !controllers.iter().any(|one| one.controller.scope.watches_by_name(namespace))
+    {
+        return excluded(namespace);
+    }
+    if controllers.is_empty() {
+        return match facts.broken.first() {
+            // The process cannot start, which is found with the controllers.
+            Some(broken) => super::controller::broken(broken),
+            None => no_controller(),
+        };
+    }
+    let claim = |one: &&Installed| one.controller.scope.claim(variant.labels(), namespace, annotations);
+    match controllers.iter().find(|one| claim(one) == Claim::OutsideNamespaces) {
+        Some(one) => not_watched(&one.controller, namespace),
+        None => mismatch(controllers, variant, namespace),
+    }
+}
+
+/// A namespace that is excluded.
+pub(super) fn excluded(namespace: &str) -> Finding {
+    Finding::new(
+        Cause::NamespaceExcluded,
+        Subject::cluster("namespace", namespace),
+        format!("namespace {namespace} is excluded: no controller looks at its variants and ConfigMaps"),
+    )
+    .shown_by(format!("namespace {namespace} is annotated {}=true", labels::EXCLUDE))
+    .mended_by(format!("kubectl annotate namespace {namespace} {}-", labels::EXCLUDE))
+    .advised("a controller that watches this namespace by name (--watch-namespace) ignores the annotation")
+}
+
+fn no_controller() -> Finding {
+    Finding::new(
+        Cause::NoController,
+        Subject::cluster("deployment", "workload-variant-autoscaler-controller-manager"),
+        "there is no controller in the cluster",
+    )
+    .shown_by(format!("no Deployment is labelled {}", crate::controllers::SELECTOR))
+    .mended_by(
+        "helm upgrade -i workload-variant-autoscaler ./charts/workload-variant-autoscaler -n \
+         workload-variant-autoscaler-system --create-namespace --set va.enabled=false,hpa.enabled=false,vllmService.enabled=false",
+    )
+}
+
+fn not_watched(controller: &Controller, namespace: &str) -> Finding {
+    let Controller { namespace: home, name, container, .. } = controller;
+    let mut watched = controller.scope.namespaces.clone();
+    watched.insert(namespace.to_owned());
+    let list = watched.into_iter().collect::<Vec<_>>().join(",");
+    let args = container.iter().flat_map(|container| container.args.iter().flatten());
+    let at = args.clone().position(|arg| arg.starts_with("--watch-namespace="));
+    let command = match at {
+        Some(at) => {
+            let path = format!("/spec/template/spec/containers/{}/args/{at}", controller.container_index);
+            let replacement =
+                serde_json::json!([{"op": "replace", "path": path, "value": format!("--watch-namespace={list}")}]);
+            mend::json("deployment", home, name, &replacement)
+        }
+        None => format!("kubectl set env deployment/{name} -n {home} {}={list}", config_keys::WATCH_NAMESPACE),
+    };
+    Finding::new(
+        Cause::NamespaceNotWatched,
+        Subject::new("deployment", home, name),
+        format!("the controller {} watches only {}, not {namespace}", controller.key(), controller.watches()),
+    )
+    .shown_by(format!(
+        "its --watch-namespace is {}",
+        controller.scope.namespaces.iter().cloned().collect::<Vec<_>>().join(",")
+    ))
+    .mended_by(command)
+    .advised(
+        "an install with wva.namespaceScoped=true has rights only in its own namespaces; install it with \
+         wva.namespaceScoped=false to watch all of them",
+    )
+}
+
+fn mismatch(controllers: &[Installed], variant: &VariantAutoscaling, namespace: &str) -> Finding {
+    let (owner, name) = (Instance::of_labels(variant.labels()), variant.name_any());
+    let label = labels::CONTROLLER_INSTANCE;
+    let ids: Vec<&Controller> = controllers.iter().map(|one| &one.controller).collect();
+    let told = |controller: &Controller| match controller.scope.instance.id() {
+        Some(id) => format!("{} takes instance {id}", controller.key()),
+        None => format!("{} takes variants without the label", controller.key()),
+    };
+    let carries = owner.id().map_or(format!("carries no label {label}"), |id| format!("is labelled {label}={id}"));
+    let mut finding = Finding::new(
+        Cause::InstanceMismatch,
+        Subject::new("variantautoscaling", namespace, &name),
+        format!("variant {name} {carries}, which no controller takes"),
+    )
+    .shown_by(ids.iter().map(|controller| told(controller)).collect::<Vec<_>>().join("; "))
+    .advised("its HPA must select the same instance; for a variant that was added with add-model or helm, change wva.controllerInstance of its release instead");
+    for controller in ids {
+        let change =
+            controller.scope.instance.id().map_or(format!("{label}-"), |id| format!("{label}={id} --overwrite"));
+        let command = format!("kubectl label va {name} -n {namespace} {change}");
+        if !finding.mend.contains(&command) {
+            finding = finding.mended_by(command);
+        }
+    }
+    finding
+}
+
+fn too_many(owners: &[&Installed], namespace: &str, variant: &VariantAutoscaling) -> Finding {
+    let keys: Vec<String> = owners.iter().map(|one| one.controller.key()).collect();
+    let instances: std::collections::BTreeSet<&Instance> =
+        owners.iter().map(|one| &one.controller.scope.instance).collect();
+    let same = instances.len() == 1;
+    let mut finding = Finding::new(
+        Cause::DuplicateSeries,
+        Subject::new("variantautoscaling", namespace, variant.name_any()),
+        format!("{} controllers take this variant and publish its number, which HPAs add up", owners.len()),
+    );
+    for one in owners {
+        let Controller { scope, .. } = &one.controller;
+        let all = if scope.manage_all { ", takes the variants of all instances" } else { "" };
+        let instance =
+            scope.instance.id().map_or("without an instance id".to_owned(), |id| format!("of instance {id}"));
+        finding =
+            finding.shown_by(format!("{} {instance} watches {}{all}", one.controller.key(), one.controller.watches()));
+    }
+    if same {
+        let last = &owners[owners.len() - 1].controller;
+        finding
+            .mended_by(format!("kubectl delete deployment {} -n {}", last.name, last.namespace))
+            .advised(format!("or give each of {} an instance id of its own (wva.controllerInstance)", keys.join(", ")))
+    } else {
+        let all = owners.iter().map(|one| &one.controller).find(|controller| controller.scope.manage_all);
+        let all = all.unwrap_or(&owners[0].controller);
+        let (name, home) = (&all.name, &all.namespace);
+        finding
+            .mended_by(format!(
+                "kubectl set env deployment/{name} -n {home} {}=false",
+                config_keys::MANAGE_ALL_INSTANCES
+            ))
+            .advised("only a controller that is alone in its cluster may take the variants of all instances")
+    }
+}

@@ -1,0 +1,81 @@
+//! Commands that mend things, ready to be copied into a shell.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt as _;
+use serde_json::Value;
+use wva_api::Instance;
+
+use super::Facts;
+use super::checks::target;
+use super::examine::Managed;
+use crate::{variants, workload};
+
+/// Annotation that helm gives what it installs.
+const HELM_RELEASE: &str = "meta.helm.sh/release-name";
+
+/// `kubectl patch`, as a merge patch.
+pub(super) fn merge(kind: &str, namespace: &str, name: &str, patch: &Value) -> String {
+    format!("kubectl patch {kind} {name} -n {namespace} --type=merge -p {}", quoted(&patch.to_string()))
+}
+
+/// `kubectl patch`, as a JSON patch.
+pub(super) fn json(kind: &str, namespace: &str, name: &str, patch: &Value) -> String {
+    format!("kubectl patch {kind} {name} -n {namespace} --type=json -p {}", quoted(&patch.to_string()))
+}
+
+/// Installs the release of a variant once more, as far as the cluster still tells how it was done: what is missing is
+/// made, and what is there stays.
+pub(super) fn install_again(facts: &Facts, one: &Managed<'_>) -> String {
+    let (variant, namespace) = (one.variant, one.namespace());
+    if let Some(release) = variant.annotations().get(HELM_RELEASE) {
+        return format!(
+            "helm upgrade {release} ./charts/workload-variant-autoscaler -n {namespace} --reuse-values --set \
+             hpa.enabled=true,vllmService.enabled=true"
+        );
+    }
+    let (spec, reference) = (&variant.spec, &variant.spec.scale_target_ref);
+    let name = variant.name_any();
+    let release = variants::release(&variant.metadata).unwrap_or(&name);
+    let mut words = vec![format!("kubectl wva add-model {release} -n {namespace} --deployment {}", reference.name)];
+    words.push(format!("--model-id {} --cost {}", quoted(spec.model().unwrap_or_default()), spec.variant_cost));
+    words.extend(variant.accelerator_label().map(|accelerator| format!("--accelerator {}", quoted(accelerator))));
+    words.extend(Instance::of_labels(variant.labels()).id().map(|id| format!("--instance {id}")));
+    let hpas = facts.hpas.iter().flatten().filter(|hpa| hpa.namespace().as_deref() == Some(namespace));
+    let bounds = hpas.filter_map(|hpa| hpa.spec.as_ref()).find(|spec| spec.scale_target_ref.name == reference.name);
+    words.extend(bounds.map(|spec| format!("--min {} --max {}", spec.min_replicas.unwrap_or(1), spec.max_replicas)));
+    words.extend(port(facts, one).map(|port| format!("--set vllmService.port={port},vllmService.targetPort={port}")));
+    words.join(" ")
+}
+
+/// The port the servers listen on: of the release's Service, else of the pods.
+fn port(facts: &Facts, one: &Managed<'_>) -> Option<i32> {
+    let release = variants::release(&one.variant.metadata);
+    let own = facts.services.iter().flatten().find(|service| {
+        service.namespace().as_deref() == Some(one.namespace())
+            && release.is_some()
+            && variants::release(&service.metadata) == release
+    });
+    let port = own.and_then(|service| service.spec.as_ref()?.ports.as_ref()?.first());
+    match port.and_then(|port| port.target_port.clone()) {
+        Some(IntOrString::Int(port)) => Some(port),
+        _ => workload::port(target::deployment(facts, one.namespace(), &one.variant.spec.scale_target_ref)?),
+    }
+}
+
+/// A word that a shell takes as it is.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_patch_survives_the_shell() {
+        let command = merge("va", "models", "llama-va", &json!({"spec": {"modelID": "it's"}}));
+        assert_eq!(command, r#"kubectl patch va llama-va -n models --type=merge -p '{"spec":{"modelID":"it'\''s"}}'"#);
+    }
+}

@@ -1,0 +1,87 @@
+//! The answer for people: the verdict, then each finding with evidence and mending command.
+
+use anstyle::AnsiColor;
+
+use super::{CheckView, DoctorView, Finding, Outcome};
+use crate::Error;
+use crate::cli::Format;
+use crate::console::{Console, counted};
+
+/// Variants named below a finding before the rest is only counted.
+const NAMED: usize = 5;
+
+/// Prints a view.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(view: &DoctorView, console: &mut Console<'_>) -> Result<(), Error> {
+    match console.format {
+        Format::Json => console.json(view),
+        Format::Yaml => console.yaml(view),
+        Format::Name => console.lines(view.findings.iter().map(|finding| finding.cause.name())),
+        Format::Table | Format::Wide => {
+            let wide = console.format == Format::Wide;
+            console.lines([verdict(view)])?;
+            for check in view.checks.iter().filter(|check| wide || check.outcome == Outcome::Unknown) {
+                console.lines([check_line(check)])?;
+            }
+            view.findings.iter().enumerate().try_for_each(|(at, finding)| console.lines(lines(at + 1, finding)))
+        }
+    }
+}
+
+fn verdict(view: &DoctorView) -> String {
+    let problems = view.findings.iter().filter(|finding| finding.cause.is_problem()).count();
+    let unknown = view.checks.iter().filter(|check| check.outcome == Outcome::Unknown).count();
+    let (colour, verdict) = match (problems, unknown) {
+        (0, 0) => (AnsiColor::Green, "nothing found".to_owned()),
+        (0, _) => (AnsiColor::Yellow, "nothing found in what could be read".to_owned()),
+        (problems, _) => (AnsiColor::Red, format!("{} found", counted(problems, "problem"))),
+    };
+    let style = colour.on_default();
+    let place = view.namespace.as_ref().map_or("the cluster".to_owned(), |name| format!("namespace {name}"));
+    let controllers = view.controllers.map_or("unknown controllers".to_owned(), |count| counted(count, "controller"));
+    format!(
+        "{style}{verdict}{style:#} in {place}: {}, {controllers}, {}",
+        counted(view.variants, "variant"),
+        counted(view.checks.len(), "check")
+    )
+}
+
+fn check_line(check: &CheckView) -> String {
+    let (colour, word) = match check.outcome {
+        Outcome::Fine => (AnsiColor::Green, "ok"),
+        Outcome::Found => (AnsiColor::Red, "found"),
+        Outcome::Unknown => (AnsiColor::Yellow, "unknown"),
+    };
+    let (style, name) = (colour.on_default(), check.cause.name());
+    let line = format!("  {style}{word:<7}{style:#}  {name:<22} {}", check.checked);
+    match &check.why {
+        Some(why) => format!("{line}: {why}"),
+        None => line,
+    }
+}
+
+fn lines(number: usize, finding: &Finding) -> Vec<String> {
+    let Finding { cause, subject, finding, evidence, mend, advice, affects } = finding;
+    let colour = if cause.is_problem() { AnsiColor::Red } else { AnsiColor::Cyan };
+    let (style, bold) = (colour.on_default(), anstyle::Style::new().bold());
+    let mut lines = vec![
+        String::new(),
+        format!("{number}. {style}{}{style:#}: {finding}", cause.name()),
+        format!("   where:    {subject}"),
+    ];
+    lines.extend(evidence.iter().map(|one| format!("   evidence: {one}")));
+    if !affects.is_empty() {
+        let named = affects.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = affects.len().saturating_sub(NAMED);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        lines.push(format!("   affects:  {named}{more}"));
+    }
+    for (at, command) in mend.iter().enumerate() {
+        let word = if at == 0 { "mend:    " } else { "or:      " };
+        lines.push(format!("   {word} {bold}{command}{bold:#}"));
+    }
+    lines.extend(advice.iter().map(|advice| format!("   note:     {advice}")));
+    lines
+}
