@@ -35,6 +35,17 @@ pub enum Error {
     },
 }
 
+/// What a command did, whatever its exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
 /// kubectl bound to a kubeconfig.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
@@ -72,6 +83,32 @@ impl Kubectl {
         output(self.command(&self.plugin, args), None).await
     }
 
+    /// Runs `kubectl wva ARGS` where a failure is an answer.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub async fn answer<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Answer, Error> {
+        let mut command = self.command(&self.plugin, args);
+        let line = line(&command);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+        let output = output.map_err(|source| Error::Run { command: line, source })?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Answer { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) })
+    }
+
+    /// Runs a line as a user types it into a shell, with kubectl and the plugin on `PATH`.
+    ///
+    /// # Errors
+    /// As [`Kubectl::run`].
+    pub async fn shell(&self, line: &str) -> Result<String, Error> {
+        let ours = [&self.program, &self.plugin].into_iter().filter_map(|program| program.parent().map(Path::to_owned));
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(ours.chain(std::env::split_paths(&inherited))).unwrap_or(inherited);
+        let mut command = self.command(Path::new("/bin/sh"), &["-c", line]);
+        command.env("PATH", path);
+        output(command, None).await
+    }
+
     /// Applies manifests server-side.
     ///
     /// # Errors
@@ -87,12 +124,15 @@ impl Kubectl {
     }
 }
 
+/// A command as a line for people.
+fn line(command: &Command) -> String {
+    let std = command.as_std();
+    let words = std::iter::once(std.get_program()).chain(std.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
 async fn output(mut command: Command, input: Option<&str>) -> Result<String, Error> {
-    let line = {
-        let std = command.as_std();
-        let words = std::iter::once(std.get_program()).chain(std.get_args());
-        words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
-    };
+    let line = line(&command);
     let failed = |source| Error::Run { command: line.clone(), source };
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().map_err(failed)?;

@@ -169,13 +169,13 @@ fn map_problem(facts: &Facts, map: &ConfigMap) -> Option<Finding> {
     let has_variants = places(facts).contains(&namespace);
     if let Some(home) = at_home.first().filter(|_| !has_variants) {
         let global = purpose.global(home);
-        return Some(misnamed(subject, &namespace, &name, &global));
+        return Some(misnamed(facts, subject, &namespace, &name, &global));
     }
     if !looked_at {
         return None;
     }
     if Purpose::by_name(&name).is_none() {
-        return Some(misnamed(subject, &namespace, &name, purpose.canonical()));
+        return Some(misnamed(facts, subject, &namespace, &name, purpose.canonical()));
     }
     let by_name = facts.controllers.iter().flatten().any(|one| one.controller.scope.watches_by_name(&namespace));
     let metadata = &facts.namespace(&namespace)?.metadata;
@@ -210,7 +210,11 @@ fn places(facts: &Facts) -> BTreeSet<String> {
     namespaces.collect()
 }
 
-fn misnamed(subject: Subject, namespace: &str, name: &str, right: &str) -> Finding {
+fn misnamed(facts: &Facts, subject: Subject, namespace: &str, name: &str, right: &str) -> Finding {
+    let create = match facts.config_map(namespace, right) {
+        Some(_) => String::new(),
+        None => format!("kubectl create configmap {right} -n {namespace} && "),
+    };
     Finding::new(
         Cause::ConfigMapMisnamed,
         subject,
@@ -218,7 +222,7 @@ fn misnamed(subject: Subject, namespace: &str, name: &str, right: &str) -> Findi
     )
     .shown_by(format!("it holds settings of the autoscaler, and namespace {namespace} is searched for {right}"))
     .mended_by(format!(
-        "kubectl create configmap {right} -n {namespace} && kubectl patch configmap {right} -n {namespace} --type=merge \
+        "{create}kubectl patch configmap {right} -n {namespace} --type=merge \
          -p \"{{\\\"data\\\":$(kubectl get configmap {name} -n {namespace} -o jsonpath='{{.data}}')}}\" && \
          kubectl delete configmap {name} -n {namespace}"
     ))

@@ -1,6 +1,6 @@
 //! Whether cost can decide between the variants of a model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 use serde_json::json;
@@ -27,7 +27,10 @@ pub(in crate::doctor) fn check(examination: &mut Examination<'_>) {
         let (Some(first), true) = (variants.first(), variants.len() > 1) else { continue };
         let key = |variant: &&VariantAutoscaling| format!("{namespace}/{}", variant.name_any());
         let cost = first.spec.cost();
-        let same = variants.iter().all(|variant| (variant.spec.cost() - cost).abs() < f64::EPSILON);
+        // Variants of one target are found elsewhere; they are one way of serving the model.
+        let targets: BTreeSet<_> = variants.iter().map(|variant| &variant.spec.scale_target_ref).collect();
+        let same = targets.len() == variants.len()
+            && variants.iter().all(|variant| (variant.spec.cost() - cost).abs() < f64::EPSILON);
         if !same || !variants.iter().any(|variant| chosen.contains(&key(variant))) {
             continue;
         }
