@@ -7,141 +7,78 @@
 //! - an earlier change blocks its model while it is under way, but not for ever: a published number that nobody
 //!   follows is given up after [`Settings::transition_timeout`], a pod that does not become ready is not waited for
 //!   after [`Settings::pending_timeout`];
-//! - what whoever follows the numbers cannot reach is never published.
+//! - what whoever follows the numbers cannot reach is never published;
+//! - a model that is known to be idle is put to sleep if its [policy](Settings::zero) allows, and woken when requests
+//!   wait for it;
+//! - what grows is [limited](Settings::limiter) to the GPUs there are, over all models together.
 
+mod idle;
+mod limit;
+mod model;
 mod readings;
 mod standing;
-
-use std::collections::BTreeMap;
+mod view;
+mod wake;
 
 use jiff::Timestamp;
 
-use self::readings::Readings;
-use self::standing::Standing;
-use crate::plan::{Evidence, ModelOutcome, Reason, Unsettled};
-use crate::snapshot::{Model, ModelKey, Source, Variant, VariantKey};
-use crate::threshold::{self, Choice, analyze};
+use self::limit::{Pools, limit};
+use self::view::View;
+use crate::plan::Reason;
+use crate::snapshot::Variant;
 use crate::{Memory, Plan, Settings, Snapshot, Target};
 
 /// Decides replicas for every variant of the snapshot.
 ///
-/// Deterministic: the same arguments give the same plan, in whatever order the snapshot lists its parts. Models do not
-/// influence each other. `memory` is brought up to date; a fresh one decides the same, with its time-outs started anew.
+/// Deterministic: the same arguments give the same plan, in whatever order the snapshot lists its parts. Models influence
+/// each other only where they compete for GPUs. `memory` is brought up to date; a fresh one decides the same, with its
+/// time-outs started anew.
 pub fn decide(snapshot: &Snapshot, memory: &mut Memory, settings: &Settings, now: Timestamp) -> Plan {
     let Snapshot { models, inventory: _ } = snapshot;
-    let (mut outcomes, targets): (Vec<_>, Vec<_>) =
-        models.iter().map(|model| decide_model(model, memory, settings, now)).unzip();
-    let mut targets: Vec<_> = targets.into_iter().flatten().collect();
+    let pools = Pools::of(snapshot, settings);
+    let (mut outcomes, decided): (Vec<_>, Vec<_>) =
+        models.iter().map(|model| model::decide(model, memory, settings, &pools, now)).unzip();
+    let mut decided: Vec<_> = decided.into_iter().flatten().collect();
+    limit(&mut decided, pools);
+
+    let mut targets: Vec<_> = decided.into_iter().map(|it| it.target).collect();
     outcomes.sort_by(|a, b| a.key.cmp(&b.key));
     targets.sort_by(|a, b| a.variant.cmp(&b.variant));
-    memory.remember(&targets, now);
+    memory.remember(&targets, outcomes.iter().map(|it| &it.key), now);
     Plan { targets, models: outcomes, wake_after: settings.interval }
 }
 
-/// One variant with everything a decision needs to know of it.
-struct View<'a> {
+/// The targets of sleeping models for which requests wait at the gateway, as [`decide()`] gives them: for callers that look
+/// at gateways more often than they decide. Only [`Demand::gateway`](crate::snapshot::Demand::gateway) needs to be up to
+/// date. Nothing is remembered; the next decision finds what was published in its snapshot.
+pub fn wake(snapshot: &Snapshot, memory: &Memory, settings: &Settings, now: Timestamp) -> Vec<Target> {
+    if !settings.enabled {
+        return Vec::new();
+    }
+    let pools = Pools::of(snapshot, settings);
+    let mut decided = Vec::new();
+    for model in &snapshot.models {
+        let views = View::all(model, memory, settings, now);
+        if views.iter().any(View::is_active) {
+            continue;
+        }
+        let mut choices = wake::wake(&views, &model.demand, &pools, settings);
+        decided.extend(views.iter().filter_map(|view| {
+            let target = view.target(&model.key, choices.remove(view.name())?, &model.source);
+            Some(Decided { target, variant: view.variant, spare: 0.0 })
+        }));
+    }
+    limit(&mut decided, pools);
+    let mut targets: Vec<_> = decided.into_iter().map(|it| it.target).collect();
+    targets.retain(|target| matches!(target.reason, Reason::Woken { .. }));
+    targets.sort_by(|a, b| a.variant.cmp(&b.variant));
+    targets
+}
+
+/// A target that was decided for its model alone.
+struct Decided<'a> {
+    target: Target,
     variant: &'a Variant,
-    key: VariantKey,
-    readings: Readings<'a>,
-    standing: Standing<'a>,
-}
-
-impl View<'_> {
-    /// A workload that asks for no replicas takes no part in the decision.
-    fn is_active(&self) -> bool {
-        self.variant.spec_replicas > 0
-    }
-}
-
-fn decide_model(
-    model: &Model,
-    memory: &mut Memory,
-    settings: &Settings,
-    now: Timestamp,
-) -> (ModelOutcome, Vec<Target>) {
-    let Model { key, source, demand: _, variants } = model;
-    let views: Vec<_> = variants.iter().map(|variant| view(key, variant, memory, settings, now)).collect();
-    let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
-
-    let together = active.iter().fold(Readings::default(), |all, view| all.merge(&view.readings));
-    let evidence = match source {
-        Source::Answered => together.evidence(),
-        Source::Failed { message } => Evidence::SourceFailed { message: message.clone() },
-    };
-    let analysis = (evidence == Evidence::Complete).then(|| analyze(&together.replicas, settings.thresholds_of(key)));
-
-    // Readings that ought to be there and are not: whatever is done now could be wrong.
-    let blind = matches!(source, Source::Failed { .. }) || !together.silent.is_empty();
-    let mut choices = match &analysis {
-        Some(analysis) => choose(analysis, &active),
-        None => BTreeMap::new(),
-    };
-    let mut targets = Vec::with_capacity(views.len());
-    for view in &views {
-        let held = |reason| Choice { replicas: view.standing.held, reason };
-        let choice = if !settings.enabled {
-            held(Reason::Paused)
-        } else if !view.is_active() {
-            held(Reason::AtZero)
-        } else if blind {
-            held(Reason::Held)
-        } else {
-            if view.standing.dropped.is_some() {
-                memory.forget(&view.key);
-            }
-            let choice = choices.remove(&view.variant.name).unwrap_or_else(|| unanalysed(view));
-            view.standing.conclude(choice)
-        };
-        targets.push(target(key, view, choice, source));
-    }
-    (ModelOutcome { key: key.clone(), evidence, analysis }, targets)
-}
-
-fn view<'a>(model: &ModelKey, variant: &'a Variant, memory: &Memory, settings: &Settings, now: Timestamp) -> View<'a> {
-    let key = VariantKey { namespace: model.namespace.clone(), name: variant.name.clone() };
-    let readings = Readings::of(variant, &model.model_id, settings, now);
-    let unchanged_for = |target| memory.unchanged_for(&key, target, variant.current, now);
-    let timed_out = |target| unchanged_for(target).is_some_and(|time| time >= settings.transition_timeout);
-    let standing = Standing::of(variant, &readings, timed_out);
-    View { variant, key, readings, standing }
-}
-
-/// Asks the analyzer, unless a variant that it cannot see yet is about to report.
-fn choose(analysis: &threshold::Analysis, active: &[&View<'_>]) -> BTreeMap<String, Choice> {
-    let settling = active.iter().find(|view| view.readings.replicas.is_empty() && view.readings.settling > 0);
-    if let Some(View { standing, .. }) = settling {
-        let unsettled = Unsettled::Metrics { reporting: 0, current: standing.state.expected };
-        let hold = |view: &&View<'_>| {
-            let choice = threshold::hold(&view.standing.state, standing.state.variant, unsettled);
-            (view.variant.name.clone(), choice)
-        };
-        return active.iter().map(hold).collect();
-    }
-    let states: Vec<_> = active.iter().map(|view| view.standing.state).collect();
-    threshold::targets(analysis, &states)
-}
-
-/// A variant none of whose pods report: it waits for them, and its model does not wait for it.
-fn unanalysed(view: &View<'_>) -> Choice {
-    let state = &view.standing.state;
-    match state.expected {
-        0 => Choice { replicas: view.standing.held, reason: Reason::Held },
-        current => threshold::hold(state, state.variant, Unsettled::Metrics { reporting: 0, current }),
-    }
-}
-
-fn target(model: &ModelKey, view: &View<'_>, choice: Choice, source: &Source) -> Target {
-    Target {
-        variant: view.key.clone(),
-        model_id: model.model_id.clone(),
-        accelerator: view.variant.accelerator.clone(),
-        current: view.variant.current,
-        replicas: choice.replicas,
-        reason: choice.reason,
-        notes: Vec::new(),
-        evidence: match source {
-            Source::Answered => view.readings.evidence(),
-            Source::Failed { message } => Evidence::SourceFailed { message: message.clone() },
-        },
-    }
+    /// What the variant has to spare: who has least is served first where GPUs are short.
+    spare: f64,
 }

@@ -11,5 +11,7 @@
 mod builders;
 mod script;
 
-pub use self::builders::{EARLIER, MODEL, ModelBuilder, NAMESPACE, START, VariantBuilder, model, snapshot, variant};
+pub use self::builders::{
+    EARLIER, MODEL, ModelBuilder, NAMESPACE, START, VariantBuilder, model, reading, snapshot, variant,
+};
 pub use self::script::{Cycle, Script};

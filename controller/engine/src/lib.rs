@@ -16,6 +16,7 @@ pub mod accelerator;
 pub mod decide;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod limiter;
 pub mod memory;
 mod number;
 pub mod plan;
@@ -25,7 +26,7 @@ pub mod snapshot;
 pub mod threshold;
 pub mod vllm;
 
-pub use decide::decide;
+pub use decide::{decide, wake};
 pub use memory::Memory;
 pub use plan::{Action, Plan, Reason, Target};
 pub use settings::{Settings, Thresholds};

@@ -1,13 +1,13 @@
 //! What one decision leaves for the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Target;
 use crate::serde_pairs;
-use crate::snapshot::VariantKey;
+use crate::snapshot::{ModelKey, VariantKey};
 
 /// Memory of the decision core. Empty after a restart: what must survive one comes back through the snapshot
 /// ([`Variant::desired`](crate::snapshot::Variant::desired)), and only the clocks of time-outs start again.
@@ -15,13 +15,16 @@ use crate::snapshot::VariantKey;
 pub struct Memory {
     /// Variants of the last snapshot; others are forgotten.
     #[serde(with = "serde_pairs")]
-    pub(crate) variants: BTreeMap<VariantKey, VariantMemory>,
+    variants: BTreeMap<VariantKey, VariantMemory>,
+    /// Models of the last snapshot that do not sleep.
+    #[serde(with = "serde_pairs")]
+    models: BTreeMap<ModelKey, ModelMemory>,
 }
 
 /// What is remembered of one variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct VariantMemory {
+struct VariantMemory {
     /// Replicas published last.
     target: u32,
     /// Replicas it had then.
@@ -30,7 +33,34 @@ pub(crate) struct VariantMemory {
     since: Timestamp,
 }
 
+/// What is remembered of one model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelMemory {
+    /// Since when nothing has been seen to be asked of it.
+    quiet_since: Timestamp,
+}
+
 impl Memory {
+    /// For how long nothing has been asked of a model that is awake. Its clock starts when it wakes, or is seen for the first
+    /// time, and whenever told to.
+    pub(crate) fn quiet_for(
+        &mut self,
+        model: &ModelKey,
+        awake: bool,
+        restart: bool,
+        now: Timestamp,
+    ) -> Option<SignedDuration> {
+        if !awake || restart {
+            self.models.remove(model);
+        }
+        if !awake {
+            return None;
+        }
+        let memory = self.models.entry(model.clone()).or_insert(ModelMemory { quiet_since: now });
+        Some(now.duration_since(memory.quiet_since))
+    }
+
     /// How long `target` has been published without the `current` replicas moving.
     pub(crate) fn unchanged_for(
         &self,
@@ -48,8 +78,13 @@ impl Memory {
         self.variants.remove(variant);
     }
 
-    /// Remembers the targets and forgets every variant that has none.
-    pub(crate) fn remember(&mut self, targets: &[Target], now: Timestamp) {
+    /// Remembers the targets and forgets every variant that has none, and every model that is not listed.
+    pub(crate) fn remember<'a>(
+        &mut self,
+        targets: &[Target],
+        models: impl Iterator<Item = &'a ModelKey>,
+        now: Timestamp,
+    ) {
         let remember = |target: &Target| {
             let Target { variant, current, replicas, model_id: _, accelerator: _, reason: _, notes: _, evidence: _ } =
                 target;
@@ -59,5 +94,7 @@ impl Memory {
         };
         let variants = targets.iter().map(remember).collect();
         self.variants = variants;
+        let models: BTreeSet<_> = models.collect();
+        self.models.retain(|model, _| models.contains(model));
     }
 }

@@ -11,3 +11,9 @@ pub(crate) fn float(count: i64) -> f64 {
 pub(crate) fn truncate(value: f64) -> i64 {
     value as i64
 }
+
+/// A count out of a reading that holds a whole number; the ends of the range for what lies beyond.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, as wanted")]
+pub(crate) fn whole(value: f64) -> u64 {
+    value as u64
+}

@@ -14,9 +14,9 @@ mod targets;
 use serde::{Deserialize, Serialize};
 
 pub use self::analyze::analyze;
-pub(crate) use self::targets::hold;
 pub use self::targets::targets;
-use crate::plan::{Reason, Trigger};
+pub(crate) use self::targets::{hold, reason_to_grow};
+use crate::plan::{Reason, Trigger, Unsettled};
 use crate::settings::Thresholds;
 use crate::snapshot::Bounds;
 
@@ -60,6 +60,16 @@ impl<'a> VariantState<'a> {
     /// A settled variant: it has `current` replicas, all are to report, nothing is published or pending.
     pub fn new(variant: &'a str, current: u32) -> Self {
         Self { variant, current, expected: current, ..Self::default() }
+    }
+
+    /// What an earlier change still waits for, when this many replicas have readings.
+    pub(crate) fn unsettled(&self, reporting: u32) -> Option<Unsettled> {
+        let Self { variant: _, current, expected, desired, pending: _, bounds: _, refused: _ } = *self;
+        match desired {
+            Some(desired) if desired != current => Some(Unsettled::Replicas { desired, current }),
+            _ if reporting != expected => Some(Unsettled::Metrics { reporting, current: expected }),
+            _ => None,
+        }
     }
 }
 

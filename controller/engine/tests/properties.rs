@@ -176,7 +176,7 @@ fn limited(variant: &Variant, replicas: u32) -> u32 {
 /// What a variant has when nothing is decided.
 fn held(variant: &Variant) -> u32 {
     match (variant.spec_replicas, variant.desired) {
-        (0, desired) => desired.unwrap_or(variant.current),
+        (0, desired) => desired.unwrap_or(0),
         (_, Some(desired)) if desired > 0 => limited(variant, desired),
         _ => limited(variant, variant.current),
     }
@@ -314,7 +314,7 @@ proptest! {
 
         for (_, variant, target) in with_targets(&snapshot, &plan).filter(|it| it.1.spec_replicas == 0) {
             prop_assert_eq!(&target.reason, &Reason::AtZero);
-            prop_assert!([variant.desired, Some(variant.current)].contains(&Some(target.replicas)), "{:?}", target);
+            prop_assert!([variant.desired, Some(0)].contains(&Some(target.replicas)), "{:?}", target);
         }
     }
 

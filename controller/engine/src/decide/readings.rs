@@ -48,9 +48,8 @@ impl<'a> Readings<'a> {
     fn add(&mut self, variant: &'a Variant, pod: &'a Pod, model_id: &str, settings: &Settings, now: Timestamp) {
         let Pod { name, ready, sample } = pod;
         let own = sample.as_ref().filter(|sample| sample.model_id == model_id);
-        let fresh = |reading: Option<Reading>| reading.filter(|it| is_valid(it) && it.age <= settings.stale_after);
-        let kv = own.and_then(|sample| fresh(sample.kv_usage));
-        let queue = own.and_then(|sample| fresh(sample.queue_length));
+        let kv = own.and_then(|sample| fresh(sample.kv_usage, settings));
+        let queue = own.and_then(|sample| fresh(sample.queue_length, settings));
 
         match *ready {
             Readiness::NotReady { since } if now.duration_since(since) >= settings.pending_timeout => {
@@ -119,7 +118,12 @@ impl<'a> Readings<'a> {
     }
 }
 
-/// Neither can be negative, and a division by zero in a query yields something that is not finite.
+/// A reading that can be used.
+pub(super) fn fresh(reading: Option<Reading>, settings: &Settings) -> Option<Reading> {
+    reading.filter(|it| is_valid(it) && it.age <= settings.stale_after)
+}
+
+/// No reading can be negative, and a division by zero in a query yields something that is not finite.
 fn is_valid(reading: &Reading) -> bool {
     reading.value.is_finite() && reading.value >= 0.0
 }

@@ -66,8 +66,13 @@ impl<'a> Standing<'a> {
     fn at_zero(variant: &'a Variant, timed_out: impl Fn(u32) -> bool) -> Self {
         let published = variant.desired;
         let dropped = published.filter(|target| *target != variant.current && timed_out(*target));
-        let held = published.filter(|_| dropped.is_none()).unwrap_or(variant.current);
-        let state = VariantState { desired: published, ..VariantState::new(&variant.name, variant.current) };
+        // What still runs is on its way out.
+        let held = published.filter(|_| dropped.is_none()).unwrap_or(0);
+        let state = VariantState {
+            desired: published,
+            refused: dropped.is_some_and(|target| target > 0),
+            ..VariantState::new(&variant.name, variant.current)
+        };
         Self { state, held, dropped, published, bounds: variant.bounds }
     }
 

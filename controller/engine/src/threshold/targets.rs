@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::{Analysis, Choice, Spare, VariantAnalysis, VariantState};
-use crate::plan::{Reason, Trigger, Unsettled};
+use crate::plan::{Reason, Unsettled};
 
 /// Replicas for every variant that has readings, by name; moves at most one variant, by one replica.
 ///
@@ -55,14 +55,7 @@ struct Candidate<'a> {
 
 impl Candidate<'_> {
     fn unsettled(&self) -> Option<Unsettled> {
-        let VariantState { variant: _, current, expected, desired, pending: _, bounds: _, refused: _ } = self.state;
-        match desired {
-            Some(desired) if desired != current => Some(Unsettled::Replicas { desired, current }),
-            _ if self.variant.replicas != expected => {
-                Some(Unsettled::Metrics { reporting: self.variant.replicas, current: expected })
-            }
-            _ => None,
-        }
+        self.state.unsettled(self.variant.replicas)
     }
 
     fn can_grow(&self) -> bool {
@@ -84,9 +77,9 @@ impl Candidate<'_> {
 
 /// Decides for a model of which nothing is under way.
 fn choose(analysis: &Analysis, candidates: &[Candidate<'_>]) -> Vec<Choice> {
-    let (step, otherwise) = match (analysis.trigger, analysis.remaining) {
-        (Some(trigger), _) => match cheapest(candidates) {
-            Some(chosen) => grow(chosen, trigger, analysis),
+    let (step, otherwise) = match (reason_to_grow(analysis), analysis.remaining) {
+        (Some(reason), _) => match cheapest(candidates) {
+            Some(chosen) => grow(chosen, reason),
             None => (None, Reason::NoVariantCanGrow),
         },
         (None, Some(remaining)) if analysis.scale_down_safe => match dearest(candidates) {
@@ -105,14 +98,18 @@ fn choose(analysis: &Analysis, candidates: &[Candidate<'_>]) -> Vec<Choice> {
 /// The variant that moves and where to, if one does.
 type Step<'a> = Option<(&'a str, Choice)>;
 
-fn grow<'a>(chosen: &'a Candidate<'_>, trigger: Trigger, analysis: &Analysis) -> (Step<'a>, Reason) {
-    let name = chosen.variant.variant.as_str();
-    let reason = Reason::ScaleUp {
+/// Why a variant of the model grows; `None` unless the model needs capacity.
+pub(crate) fn reason_to_grow(analysis: &Analysis) -> Option<Reason> {
+    Some(Reason::ScaleUp {
         avg_spare_kv: analysis.avg_spare_kv,
         avg_spare_queue: analysis.avg_spare_queue,
-        trigger,
+        trigger: analysis.trigger?,
         thresholds: analysis.thresholds,
-    };
+    })
+}
+
+fn grow<'a>(chosen: &'a Candidate<'_>, reason: Reason) -> (Step<'a>, Reason) {
+    let name = chosen.variant.variant.as_str();
     let choice = Choice { replicas: chosen.state.current.saturating_add(1), reason };
     (Some((name, choice)), Reason::OtherVariantScalesUp { variant: name.to_owned() })
 }
