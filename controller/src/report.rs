@@ -136,7 +136,7 @@ fn optimization_condition(target: &Target, state: impl Fn(&str, bool, &str, Stri
         Reason::Steady | Reason::AtZero => (true, reasons::OPTIMIZATION_SUCCEEDED),
         _ => (true, reasons::SATURATION_ONLY_MODE),
     };
-    let message = format!("{} (target: {} replicas)", sentence(&target.reason), target.replicas);
+    let message = format!("{} (target: {} replicas)", sentence(&target.explanation()), target.replicas);
     state(conditions::OPTIMIZATION_READY, ready, reason, message)
 }
 

@@ -83,6 +83,12 @@ impl fmt::Display for Action {
 }
 
 impl Target {
+    /// The reason, and what is worth knowing besides, as one sentence.
+    pub fn explanation(&self) -> String {
+        let words = std::iter::once(self.reason.to_string()).chain(self.notes.iter().map(Note::to_string));
+        words.collect::<Vec<_>>().join("; ")
+    }
+
     /// Direction of this target.
     pub fn action(&self) -> Action {
         match self.replicas.cmp(&self.current) {

@@ -261,6 +261,8 @@ fn gpus_that_are_not_known_hold_or_do_not_limit_and_the_status_says_so(
         assert_eq!(target.reason, Reason::GpusUnknown { accelerator, wanted: 3, inventory });
     } else {
         assert_eq!(target.notes, [Note::GpusNotCounted { accelerator }]);
+        let note = "; the GPUs of type unknown could not be counted and do not limit it";
+        assert!(target.explanation().ends_with(note), "{}", target.explanation());
     }
 }
 
