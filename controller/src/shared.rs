@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wva_engine::{Memory, Plan, Settings, Snapshot};
 
@@ -26,7 +26,7 @@ pub struct Shared {
 }
 
 /// Everything the last decision was made of and led to; enough to take it again elsewhere.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastCycle {
     /// When it was decided.
     pub at: Timestamp,

@@ -227,6 +227,21 @@ async fn prometheus_is_asked_as_often_for_a_hundred_models_as_for_one() {
 }
 
 #[tokio::test]
+async fn the_state_of_a_cycle_is_enough_to_take_its_decision_again() {
+    let prometheus = FakePrometheus::default();
+    prometheus.set("a-1", 0.95, 9.0);
+    let scene = Scene::start_with(prometheus, one_variant(), Duration::from_millis(50)).await;
+    let at = || scene.shared.last_cycle().as_ref().map(|cycle| cycle.at);
+    eventually("a first cycle", || at().is_some()).await;
+    let first = at();
+    eventually("a cycle with a memory", || at() != first).await;
+    let dumped = serde_json::to_string(&*scene.shared.last_cycle()).unwrap();
+    let LastCycle { at, settings, snapshot, before, memory: _, plan } = serde_json::from_str(&dumped).unwrap();
+    assert_ne!(before, Memory::default());
+    assert_eq!(decide(&snapshot, &mut before.clone(), &settings, at), plan);
+}
+
+#[tokio::test]
 async fn the_interval_is_honoured() {
     let scene = Scene::start(one_variant(), Duration::from_millis(50)).await;
     eventually("several cycles", || scene.prometheus.requests() > 10).await;
