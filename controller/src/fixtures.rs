@@ -1,7 +1,7 @@
 //! Fakes of the two services the controller talks to, and objects as users write them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -101,11 +101,31 @@ pub(crate) fn variant_on(name: &str, target: &str) -> String {
 #[derive(Clone, Default)]
 pub(crate) struct FakePrometheus(Arc<FakeState>);
 
-#[derive(Default)]
 struct FakeState {
     pods: Mutex<BTreeMap<String, (f64, f64)>>,
     requests: AtomicUsize,
     broken: Mutex<bool>,
+    silent: AtomicBool,
+    /// Model name the pods report.
+    model: Mutex<&'static str>,
+    /// Age of what was scraped, in seconds.
+    age: Mutex<f64>,
+    /// Its clock, in seconds since 1970.
+    now: Mutex<f64>,
+}
+
+impl Default for FakeState {
+    fn default() -> Self {
+        Self {
+            pods: Mutex::default(),
+            requests: AtomicUsize::default(),
+            broken: Mutex::default(),
+            silent: AtomicBool::default(),
+            model: Mutex::new("llama"),
+            age: Mutex::new(3.0),
+            now: Mutex::new(1_800_000_000.0),
+        }
+    }
 }
 
 impl FakePrometheus {
@@ -133,6 +153,26 @@ impl FakePrometheus {
         *self.0.broken.lock().unwrap() = broken;
     }
 
+    pub(crate) fn forget(&self, pod: &str) {
+        self.0.pods.lock().unwrap().remove(pod);
+    }
+
+    pub(crate) fn fall_silent(&self, silent: bool) {
+        self.0.silent.store(silent, Ordering::SeqCst);
+    }
+
+    pub(crate) fn report_model(&self, model: &'static str) {
+        *self.0.model.lock().unwrap() = model;
+    }
+
+    pub(crate) fn age(&self, seconds: f64) {
+        *self.0.age.lock().unwrap() = seconds;
+    }
+
+    pub(crate) fn set_clock(&self, seconds: f64) {
+        *self.0.now.lock().unwrap() = seconds;
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.0.requests.load(Ordering::SeqCst)
     }
@@ -140,13 +180,16 @@ impl FakePrometheus {
 
 async fn answer(State(fake): State<FakePrometheus>, body: Bytes) -> Response {
     fake.0.requests.fetch_add(1, Ordering::SeqCst);
+    if fake.0.silent.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
     if *fake.0.broken.lock().unwrap() {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting up").into_response();
     }
     let form = format!("http://form/?{}", String::from_utf8(body.to_vec()).unwrap());
     let form: reqwest::Url = form.parse().unwrap();
     let (_, query) = form.query_pairs().find(|(name, _)| name == "query").unwrap();
-    let now = 1_800_000_000.0;
+    let (now, age, model) = (*fake.0.now.lock().unwrap(), *fake.0.age.lock().unwrap(), *fake.0.model.lock().unwrap());
     let series: Vec<Value> = fake
         .0
         .pods
@@ -155,13 +198,13 @@ async fn answer(State(fake): State<FakePrometheus>, body: Bytes) -> Response {
         .iter()
         .map(|(pod, (kv_usage, queue_length))| {
             let value = if query.contains("timestamp(") {
-                now - 3.0
+                now - age
             } else if query.contains("num_requests_waiting") {
                 *queue_length
             } else {
                 *kv_usage
             };
-            let metric = json!({"namespace": "ns", "pod": pod, "model_name": "llama"});
+            let metric = json!({"namespace": "ns", "pod": pod, "model_name": model});
             json!({"metric": metric, "value": [now, value.to_string()]})
         })
         .collect();

@@ -1,3 +1,5 @@
+mod safety_net;
+
 use serde_json::Value;
 use wva_api::Instance;
 
