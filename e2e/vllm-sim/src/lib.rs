@@ -5,7 +5,8 @@
 //! engine along the real clock and is asleep while nothing runs. What happened is counted in [`stats`] and written by
 //! [`metrics`] the way vLLM's Python client writes it. [`admin`] overrides what `/metrics` says and how the server
 //! behaves, at run time. [`server`] ties these to a socket; [`cli`] turns vLLM's flags into a [`Config`], with [`gpu`]
-//! supplying the hardware; [`load`] is the other side, a load generator.
+//! supplying the hardware; [`load`] is the other side, a load generator. [`epp`] stands between the two as an inference
+//! gateway does: it holds requests while no server is ready.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), vllm_sim::ServerError> {
@@ -22,6 +23,7 @@ pub mod config;
 pub mod driver;
 pub mod duration;
 pub mod engine;
+pub mod epp;
 pub mod gpu;
 pub mod load;
 pub mod metrics;

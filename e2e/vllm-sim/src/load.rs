@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
+pub(crate) use self::balancer::Balancer;
 pub use self::latencies::Latencies;
 use self::sender::Sender;
 use self::tally::Tally;

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 /// Least outstanding requests; among equals, in turn.
 #[derive(Debug, Default)]
-pub(super) struct Balancer {
+pub(crate) struct Balancer {
     outstanding: HashMap<String, usize>,
     turn: usize,
 }
 
 impl Balancer {
     /// Picks one of `endpoints` and counts a request as outstanding there; `None` when there is none.
-    pub(super) fn pick(&mut self, endpoints: &[String]) -> Option<String> {
+    pub(crate) fn pick(&mut self, endpoints: &[String]) -> Option<String> {
         self.turn = self.turn.wrapping_add(1);
         let outstanding = |url: &String| self.outstanding.get(url).copied().unwrap_or(0);
         let start = self.turn.checked_rem(endpoints.len())?;
@@ -22,7 +22,7 @@ impl Balancer {
     }
 
     /// One request to `url` has ended.
-    pub(super) fn release(&mut self, url: &str) {
+    pub(crate) fn release(&mut self, url: &str) {
         if let Some(outstanding) = self.outstanding.get_mut(url) {
             *outstanding -= 1;
             if *outstanding == 0 {

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::Balancer;
 use super::Latencies;
-use super::balancer::Balancer;
 
 /// How one request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

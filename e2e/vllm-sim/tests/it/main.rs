@@ -5,6 +5,7 @@
 mod admin;
 mod api;
 mod docs;
+mod epp;
 mod load;
 mod metrics;
 mod process;
