@@ -26,25 +26,7 @@ pub fn actuate(
         let variant = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
         let before = before.get(&variant).copied().flatten();
         let reason = target.reason.class();
-        let numbers = Numbers {
-            accelerator: &target.accelerator,
-            current: target.current,
-            desired: target.replicas,
-            before,
-            reason,
-        };
-        let was = published.publish(&variant, numbers).or(before);
-        if was != Some(target.replicas) {
-            tracing::info!(
-                variant = variant.name,
-                namespace = variant.namespace,
-                current = target.current,
-                before = was,
-                desired = target.replicas,
-                reason = %target.reason,
-                "Published new target"
-            );
-        }
+        publish(&variant, target, before, published);
         metrics.decisions.get_or_create(&ReasonLabel { reason }).inc();
         if target.reason == Reason::Held {
             if !safety_net.0.contains(&variant) {
@@ -61,6 +43,29 @@ pub fn actuate(
     safety_net.0 = held;
 }
 
+/// Publishes one target. `before` is what was published before this process did so for the first time.
+pub fn publish(variant: &ObjectKey, target: &Target, before: Option<u32>, published: &Published) {
+    let numbers = Numbers {
+        accelerator: &target.accelerator,
+        current: target.current,
+        desired: target.replicas,
+        before,
+        reason: target.reason.class(),
+    };
+    let was = published.publish(variant, numbers).or(before);
+    if was != Some(target.replicas) {
+        tracing::info!(
+            variant = variant.name,
+            namespace = variant.namespace,
+            current = target.current,
+            before = was,
+            desired = target.replicas,
+            reason = %target.reason,
+            "Published new target"
+        );
+    }
+}
+
 fn log_held(target: &Target, before: Option<u32>) {
     tracing::warn!(
         variant = target.variant.name,
@@ -75,7 +80,7 @@ fn log_held(target: &Target, before: Option<u32>) {
 }
 
 /// What each variant's target was, as far as the snapshot knows.
-fn published_before(snapshot: &Snapshot) -> BTreeMap<ObjectKey, Option<u32>> {
+pub fn published_before(snapshot: &Snapshot) -> BTreeMap<ObjectKey, Option<u32>> {
     let variants = snapshot.models.iter().flat_map(|model| {
         model.variants.iter().map(|variant| (ObjectKey::new(&*model.key.namespace, &*variant.name), variant.desired))
     });

@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wva_api::{Scope, conditions};
-use wva_engine::{Memory, Settings, decide};
+use wva_engine::settings::Limiter;
+use wva_engine::{Memory, Plan, Reason, Settings, Snapshot, decide};
 
-use crate::actuate::{SafetyNet, actuate};
+use crate::actuate::{SafetyNet, actuate, publish, published_before};
 use crate::config::Config;
 use crate::conflict::Conflicts;
-use crate::index::ObjectKey;
+use crate::index::{Index, ObjectKey};
+use crate::inventory;
 use crate::leader::Leadership;
 use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
 use crate::observe::{self, Census, Standing};
@@ -27,6 +29,8 @@ use crate::prometheus::{Prometheus, QueryError, Readings};
 use crate::readiness::Gate;
 use crate::shared::{LastCycle, Shared};
 use crate::teller::Teller;
+use crate::zero::wake::Waker;
+use crate::zero::{asleep, demand};
 
 /// Changes that come together are dealt with together: `kubectl apply` of a directory takes about this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -51,6 +55,7 @@ pub struct Cycle {
     metrics: Metrics,
     leadership: Leadership,
     teller: Teller,
+    waker: Waker,
     memory: Memory,
     safety_net: SafetyNet,
     prometheus_failed: bool,
@@ -68,6 +73,7 @@ impl Cycle {
         metrics: Metrics,
         leadership: Leadership,
         teller: Teller,
+        waker: Waker,
     ) -> Self {
         let settings = Settings {
             interval: signed(config.live.interval),
@@ -84,6 +90,7 @@ impl Cycle {
             metrics,
             leadership,
             teller,
+            waker,
             memory: Memory::default(),
             safety_net: SafetyNet::default(),
             prometheus_failed: false,
@@ -131,8 +138,10 @@ impl Cycle {
                     next = started + self.interval;
                     asking = true;
                     let prometheus = self.prometheus.clone();
-                    reading = async move { prometheus.read().await }.boxed().fuse();
+                    let retentions = demand::retentions(&self.settings.zero);
+                    reading = async move { prometheus.read(&retentions).await }.boxed().fuse();
                 }
+                () = self.shared.gateway.waiting.notified() => self.wake(Timestamp::now()),
                 () = self.shared.wake.notified() => {
                     tokio::time::sleep(DEBOUNCE).await;
                     self.sweep(Timestamp::now());
@@ -215,11 +224,10 @@ impl Cycle {
     fn decide(&mut self, readings: &Result<Readings, QueryError>, now: Timestamp) {
         self.note_answer(readings.as_ref().err());
         self.sweep(now);
-        let (census, snapshot) = {
+        let (snapshot, census) = {
             let index = self.shared.index();
             let census = Census::take(&index, &self.scope);
-            let snapshot = observe::snapshot(&index, &census, readings, |key| self.metrics.published.desired(key));
-            (census, snapshot)
+            (self.observe(&index, &census, readings, now), census)
         };
         let before = self.memory.clone();
         let plan = decide(&snapshot, &mut self.memory, &self.settings, now);
@@ -233,10 +241,62 @@ impl Cycle {
                 }
             }
         }
+        self.hand_over(&plan);
         tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
         let (settings, memory) = (self.settings.clone(), self.memory.clone());
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
+    }
+
+    /// Everything there is to know of the variants of a census.
+    fn observe(
+        &self,
+        index: &Index,
+        census: &Census,
+        readings: &Result<Readings, QueryError>,
+        now: Timestamp,
+    ) -> Snapshot {
+        let mut snapshot = observe::snapshot(index, census, readings, |key| self.metrics.published.desired(key));
+        let gateway = &self.shared.gateway;
+        let view = demand::View { index, pools: &gateway.pools(), queues: &gateway.readings(), now };
+        demand::fill(&mut snapshot, view, readings.as_ref().ok(), &self.settings.zero);
+        self.shared.shelf.limit(self.settings.limiter != Limiter::Off);
+        snapshot.inventory = inventory::of(&snapshot, &self.shared.shelf.hardware());
+        snapshot
+    }
+
+    /// A request waits for a model that sleeps: decides for the sleeping models alone, which takes no metrics, and at
+    /// once. The memory is that of the cycle, but keeps nothing of it: for the other models nothing was decided.
+    fn wake(&mut self, now: Timestamp) {
+        let (snapshot, census) = {
+            let index = self.shared.index();
+            let mut census = Census::take(&index, &self.scope);
+            let sleepers = asleep::sleepers(&index, &census, &self.shared.gateway.pools());
+            let sleeps = |key: &ObjectKey| sleepers.values().any(|sleeper| sleeper.variants.contains(key));
+            census.standings.retain(|key, _| sleeps(key) && !self.waker.is_failing(key));
+            (self.observe(&index, &census, &Ok(Readings::default()), now), census)
+        };
+        let mut plan = decide(&snapshot, &mut self.memory.clone(), &self.settings, now);
+        plan.targets.retain(|target| matches!(target.reason, Reason::Woken { .. }));
+        let before = published_before(&snapshot);
+        let index = self.shared.index();
+        for target in &plan.targets {
+            let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
+            let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) else {
+                continue;
+            };
+            publish(&key, target, before.get(&key).copied().flatten(), &self.metrics.published);
+            self.teller.tell(&key, variant, standing, Some(target), now);
+        }
+        drop(index);
+        self.hand_over(&plan);
+    }
+
+    /// Has the workloads scaled that are to wake.
+    fn hand_over(&self, plan: &Plan) {
+        for target in plan.targets.iter().filter(|target| matches!(target.reason, Reason::Woken { .. })) {
+            self.waker.wake(&ObjectKey::new(&*target.variant.namespace, &*target.variant.name));
+        }
     }
 
     /// Logs when Prometheus stops answering and when it answers again.

@@ -52,6 +52,8 @@ pub struct Index {
     pub namespaces: Table<Namespace>,
     /// Variants that are left alone because another instance writes them.
     pub refused: BTreeMap<ObjectKey, Refusal>,
+    /// Rises with every change.
+    pub revision: u64,
     /// Objects (kind and key) whose last version could not be read, with the reason. A version read before stays
     /// in force.
     pub unreadable: BTreeMap<(&'static str, ObjectKey), String>,
@@ -93,6 +95,7 @@ impl Index {
     /// Takes over the new state of an object.
     pub fn apply<R: Record>(&mut self, key: ObjectKey, record: R) -> Effect {
         let before = R::table(self).remove(&key);
+        self.revision += u64::from(before.as_ref() != Some(&record));
         let effect = self.effect(&key, before.as_ref(), Some(&record));
         R::table(self).insert(key, record);
         effect
@@ -101,7 +104,10 @@ impl Index {
     /// Forgets an object.
     pub fn delete<R: Record>(&mut self, key: &ObjectKey) -> Effect {
         match R::table(self).remove(key) {
-            Some(before) => self.effect(key, Some(&before), None),
+            Some(before) => {
+                self.revision += 1;
+                self.effect(key, Some(&before), None)
+            }
             None => Effect::Later,
         }
     }

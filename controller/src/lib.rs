@@ -6,6 +6,7 @@
 //! turns it into status and [`transitions`] into events; the [`teller`] hands these to the tasks that write
 //! ([`status_writer`], [`events`]). Only the [`leader`] does so.
 //!
+//! - [`zero`]: to zero and back, by what waits at gateways ([`pools`]); [`inventory`]: the GPUs there are;
 //! - [`config`]: flags and environment, resolved once; [`telemetry`]: logs;
 //! - [`server`]: probes, state and metrics over HTTP; [`readiness`]: what is still waited for;
 //! - [`conflict`]: two controllers on one variant;
@@ -24,9 +25,12 @@ pub mod events;
 #[cfg(test)]
 mod fixtures;
 pub mod index;
+pub mod inventory;
 pub mod leader;
 pub mod metrics;
+mod mirror;
 pub mod observe;
+pub mod pools;
 pub mod prometheus;
 pub mod readiness;
 pub mod report;
@@ -40,6 +44,7 @@ pub mod telemetry;
 pub mod teller;
 pub mod transitions;
 pub mod watch;
+pub mod zero;
 
 /// Makes ring the provider of cryptography for all TLS of the process. A second call changes nothing.
 pub fn install_crypto() {

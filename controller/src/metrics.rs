@@ -3,6 +3,7 @@
 //! [`published`] is what others scale by; everything else here is about the controller's own health.
 
 pub mod published;
+mod zero;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -18,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use wva_api::Instance;
 
 pub use self::published::Published;
+pub use self::zero::ZeroMetrics;
 
 /// All metrics, and the registry they are encoded from.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Metrics {
     pub status: WriteMetrics,
     /// Writes of events.
     pub events: WriteMetrics,
+    /// Scaling to zero and from zero.
+    pub zero: ZeroMetrics,
     leader: Gauge,
 }
 
@@ -121,6 +125,7 @@ impl Metrics {
             prometheus: PrometheusMetrics::register(&mut registry),
             status: WriteMetrics::register(&mut registry, "wva_status_writes", "Writes of status, by outcome"),
             events: WriteMetrics::register(&mut registry, "wva_event_writes", "Writes of events, by outcome"),
+            zero: ZeroMetrics::register(&mut registry),
             leader,
             health: Arc::new(registry),
             leaders: Arc::new(leaders),

@@ -1,8 +1,9 @@
 //! Asking Prometheus: a constant number of grouped queries per cycle, whatever the number of models.
 //!
-//! [`queries`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
+//! [`queries`] and [`completed`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
 //! [`transport`] carries it.
 
+pub mod completed;
 pub mod queries;
 pub mod readings;
 pub mod response;
@@ -11,6 +12,9 @@ pub mod transport;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
+pub use self::completed::{Completed, Lookbacks};
 pub use self::queries::Queries;
 pub use self::readings::Readings;
 pub use self::transport::{SetupError, Transport};
@@ -48,14 +52,28 @@ impl Prometheus {
     ///
     /// # Errors
     /// At the first query that fails.
-    pub async fn read(&self) -> Result<Readings, QueryError> {
-        let Queries { kv_usage, queue_length, scraped_at, window } = &*self.queries;
-        let (kv_usage, queue_length, scraped_at) = tokio::try_join!(
+    ///
+    /// What tells whether a model is idle is asked only when there are `retentions`: of models that may go to zero.
+    pub async fn read(&self, retentions: &[SignedDuration]) -> Result<Readings, QueryError> {
+        let Queries { kv_usage, queue_length, running, scraped_at, window, scope } = &*self.queries;
+        let lookbacks = Lookbacks::new(retentions.iter().copied(), *window);
+        let idleness = async {
+            let Some(completed) = lookbacks.query(scope) else { return Ok((Vec::new(), Vec::new())) };
+            tokio::try_join!(self.ask("requests_running", running), self.ask("requests_completed", &completed))
+        };
+        let (kv_usage, queue_length, scraped_at, (running, completed)) = tokio::try_join!(
             self.ask("kv_cache_usage", kv_usage),
             self.ask("queue_length", queue_length),
             self.ask("scraped_at", scraped_at),
+            idleness,
         )?;
-        Ok(Readings::assemble(&kv_usage, &queue_length, &scraped_at, *window))
+        let answers = readings::Answers {
+            kv_usage: &kv_usage,
+            queue_length: &queue_length,
+            running: &running,
+            scraped_at: &scraped_at,
+        };
+        Ok(Readings::assemble(answers, *window).with_completed(Completed::read(&completed), lookbacks))
     }
 
     /// Whether Prometheus answers at all.

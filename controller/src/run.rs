@@ -16,6 +16,7 @@ use crate::leader::elector::Elector;
 use crate::leader::lease::LeaseApi;
 use crate::leader::{Election, Leadership};
 use crate::metrics::Metrics;
+use crate::pools::scrape::Scraper;
 use crate::prometheus::{Prometheus, Queries, Transport};
 use crate::scale::Scales;
 use crate::server::{self, auth::Authenticator, certificate, health};
@@ -23,7 +24,9 @@ use crate::shared::Shared;
 use crate::status_writer::StatusWriter;
 use crate::targets::Targets;
 use crate::teller::Teller;
-use crate::watch;
+use crate::zero::listen::Listener;
+use crate::zero::wake::{self, WakeTask};
+use crate::{inventory, pools, watch};
 
 /// Longest a graceful stop may take.
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
@@ -42,6 +45,9 @@ pub enum Error {
     /// Prometheus cannot be asked with this configuration.
     #[error(transparent)]
     Prometheus(#[from] crate::prometheus::SetupError),
+    /// Endpoint pickers cannot be asked with this configuration.
+    #[error(transparent)]
+    Pickers(#[from] crate::pools::scrape::SetupError),
     /// A port cannot be served.
     #[error(transparent)]
     Server(#[from] server::Error),
@@ -69,9 +75,13 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
     let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
     let prometheus = Prometheus::new(transport, queries, metrics.prometheus.clone());
     let client = client().await?;
+    let from_zero = &config.from_zero;
+    let scraper = Scraper::new(from_zero.epp_token.as_ref())?;
     let mut watches = watch::start(&client, &config.scope, &shared);
     let scales = Arc::new(Scales::new(client.clone()));
-    watches.spawn(Targets::new(client.clone(), scales, &config.scope, Arc::clone(&shared)).run());
+    watches.spawn(Targets::new(client.clone(), Arc::clone(&scales), &config.scope, Arc::clone(&shared)).run());
+    watches.spawn(inventory::watch::run(client.clone(), config.node_selector.clone(), Arc::clone(&shared)));
+    let gateways = pools::watch::start(&client, &config.scope, from_zero.pool_group, &shared);
     let stop = CancellationToken::new();
     let manager = config.scope.instance.field_manager();
     let (leadership, election) = match &config.election {
@@ -88,6 +98,27 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
     let (events, event_writer) =
         EventWriter::new(client.clone(), reporter, config.rest_timeout, leadership.clone(), metrics.events.clone());
     let event_writer = tokio::spawn(event_writer.run());
+    let parts = wake::Parts {
+        scales,
+        manager: manager.clone(),
+        timeout: config.rest_timeout,
+        concurrency: from_zero.concurrency,
+        leadership: leadership.clone(),
+        shared: Arc::clone(&shared),
+        events: events.clone(),
+        metrics: metrics.zero.clone(),
+    };
+    let (waker, wake_task) = WakeTask::new(parts);
+    tokio::spawn(wake_task.run());
+    let listener = Listener::new(
+        config.scope.clone(),
+        Arc::clone(&shared),
+        scraper,
+        from_zero.concurrency,
+        leadership.clone(),
+        metrics.zero.clone(),
+    );
+    tokio::spawn(listener.run(stop.child_token()));
     let (status, writer) = StatusWriter::new(
         client,
         manager,
@@ -97,7 +128,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
         metrics.status.clone(),
     );
     let writer = tokio::spawn(writer.run());
-    let cycle = Cycle::new(&config, prometheus, shared, metrics, leadership, Teller::new(status, events));
+    let cycle = Cycle::new(&config, prometheus, shared, metrics, leadership, Teller::new(status, events), waker);
     let cycle = tokio::spawn(cycle.run(stop.child_token()));
 
     let elected = stop.child_token();
@@ -108,7 +139,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
     };
     tracing::info!(signal, "Stopping");
     stop.cancel();
-    drop(watches);
+    drop((watches, gateways));
     // The cycle first, which ends the writer's input; the Lease is given up beside it, because a successor may begin
     // as soon as this process has stopped deciding.
     let stopping = async {

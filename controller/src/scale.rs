@@ -2,7 +2,7 @@
 //!
 //! The resource behind an API version and kind is asked of the API server once and remembered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::autoscaling::v1::Scale as ApiScale;
@@ -27,12 +27,27 @@ pub enum Error {
     /// The kind has no scale subresource.
     #[error("Kind {0} has no scale subresource, so its replicas cannot be set; correct spec.scaleTargetRef")]
     NotScalable(TargetKind),
+    /// Others wrote each time in between.
+    #[error("others kept changing it while it was written")]
+    Conflicts,
     /// The API server did not do as asked.
     #[error("{}", api_error::words(.0))]
     Api(#[from] kube::Error),
 }
 
-/// Reads and sets replicas.
+/// What became of waking a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// It went from zero to one.
+    Up,
+    /// It had so many replicas already.
+    AlreadyAt(i32),
+}
+
+/// Attempts at one write that others get in the way of.
+const ATTEMPTS: u32 = 5;
+
+/// Reads replicas, and sets them.
 pub struct Scales {
     client: Client,
     kinds: Mutex<HashMap<TargetKind, ApiResource>>,
@@ -96,30 +111,30 @@ impl Scales {
         Ok(Some(record(&found, scale)))
     }
 
-    /// Sets the replicas of a target unless it has them already; returns whether it changed anything. `manager` is the
+    /// Sets one replica where there is none. A number above zero is left as it is, whoever wrote it. `manager` is the
     /// field manager.
     ///
     /// # Errors
-    /// When its kind cannot be scaled, or the API server does not do it.
-    pub async fn set(
-        &self,
-        kind: &TargetKind,
-        object: &ObjectKey,
-        replicas: u32,
-        manager: &str,
-    ) -> Result<bool, Error> {
+    /// When its kind cannot be scaled, the API server does not do it, or others keep getting in between.
+    pub async fn wake(&self, kind: &TargetKind, object: &ObjectKey, manager: &str) -> Result<Woken, Error> {
         let api = self.api(kind, object).await?;
-        let found = api.get_scale(&object.name).await?;
-        let replicas = i32::try_from(replicas).unwrap_or(i32::MAX);
-        if found.spec.and_then(|spec| spec.replicas).unwrap_or(0) == replicas {
-            return Ok(false);
+        for _ in 0..ATTEMPTS {
+            let found = api.get_scale(&object.name).await?;
+            let replicas = found.spec.and_then(|spec| spec.replicas).unwrap_or(0);
+            if replicas > 0 {
+                return Ok(Woken::AlreadyAt(replicas));
+            }
+            let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+            // Over the version that was read: whoever scaled in between knew something this process does not.
+            let version = found.metadata.resource_version;
+            let write = json!({ "metadata": { "resourceVersion": version }, "spec": { "replicas": 1 } });
+            match api.patch_scale(&object.name, &params, &Patch::Merge(write)).await {
+                Ok(_) => return Ok(Woken::Up),
+                Err(error) if api_error::code(&error) == Some(409) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-        // Over the version that was read: whoever scaled in between knew something this process does not.
-        let version = found.metadata.resource_version;
-        let patch = json!({ "metadata": { "resourceVersion": version }, "spec": { "replicas": replicas } });
-        api.patch_scale(&object.name, &params, &Patch::Merge(patch)).await?;
-        Ok(true)
+        Err(Error::Conflicts)
     }
 
     async fn api(&self, kind: &TargetKind, object: &ObjectKey) -> Result<Api<DynamicObject>, Error> {
@@ -149,15 +164,28 @@ fn record(object: &DynamicObject, scale: ApiScale) -> Scale {
     // An empty selector selects everything, but a kind that names none does not mean that.
     let pods = Some(pods).filter(|pods| !pods.is_empty());
     let (accelerator, gpus_per_replica) = hardware(&object.data);
+    let pod_labels = pod_labels(&object.data);
     Scale {
         uid: object.metadata.uid.clone().unwrap_or_default(),
         deleting: object.metadata.deletion_timestamp.is_some(),
         spec_replicas: count(scale.spec.and_then(|spec| spec.replicas)).unwrap_or(0),
         status_replicas: count(Some(status.replicas)).unwrap_or(0),
         pods,
+        pod_labels,
         accelerator,
         gpus_per_replica,
     }
+}
+
+/// Labels of the pods a gateway would send requests to: those of the one template, or of a group's leader.
+fn pod_labels(object: &Value) -> BTreeMap<String, String> {
+    let templates = [
+        "/spec/template/metadata/labels",
+        "/spec/leaderWorkerTemplate/leaderTemplate/metadata/labels",
+        "/spec/leaderWorkerTemplate/workerTemplate/metadata/labels",
+    ];
+    let labels = templates.iter().find_map(|path| object.pointer(path));
+    labels.and_then(|labels| serde_json::from_value(labels.clone()).ok()).unwrap_or_default()
 }
 
 /// Accelerator and GPUs of one replica, from the pod templates of the kinds that are known to have some.

@@ -8,6 +8,8 @@ use tokio::sync::Notify;
 use wva_engine::{Memory, Plan, Settings, Snapshot};
 
 use crate::index::Index;
+use crate::inventory::Shelf;
+use crate::pools::Gateway;
 use crate::readiness::Readiness;
 
 /// Shared by the watches, the cycle, the status writer and the server.
@@ -15,6 +17,10 @@ use crate::readiness::Readiness;
 pub struct Shared {
     index: Mutex<Index>,
     last_cycle: Mutex<Option<LastCycle>>,
+    /// What is known of gateways.
+    pub gateway: Gateway,
+    /// What is known of GPUs.
+    pub shelf: Shelf,
     /// Wakes the cycle before its interval ends.
     pub wake: Notify,
     /// Told when variants change, and with them what is a target.

@@ -30,3 +30,7 @@ pub const VLLM_KV_CACHE_USAGE: &str = "vllm:kv_cache_usage_perc";
 pub const VLLM_KV_CACHE_USAGE_OLD: &str = "vllm:gpu_cache_usage_perc";
 /// vLLM gauge: requests waiting for a slot.
 pub const VLLM_REQUESTS_WAITING: &str = "vllm:num_requests_waiting";
+/// vLLM gauge: requests being computed.
+pub const VLLM_REQUESTS_RUNNING: &str = "vllm:num_requests_running";
+/// vLLM counter: requests completed.
+pub const VLLM_REQUEST_SUCCESS_TOTAL: &str = "vllm:request_success_total";

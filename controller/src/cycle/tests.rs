@@ -48,7 +48,15 @@ impl Scene {
             EventWriter::new(api.client(), reporter, limit, Leadership::always(), metrics.events.clone());
         tokio::spawn(writer.run());
         let teller = Teller::new(status, events);
-        let cycle = Cycle::new(&config, asked, Arc::clone(&shared), metrics.clone(), Leadership::always(), teller);
+        let cycle = Cycle::new(
+            &config,
+            asked,
+            Arc::clone(&shared),
+            metrics.clone(),
+            Leadership::always(),
+            teller,
+            Waker::idle(),
+        );
         let stop = CancellationToken::new();
         tokio::spawn(cycle.run(stop.child_token()));
         Self { prometheus, api, shared, metrics, stop }

@@ -72,12 +72,14 @@ fn time_of(entry: &ManagedFieldsEntry) -> Option<Timestamp> {
 pub fn deployment(object: ApiDeployment) -> Deployment {
     let ApiDeployment { metadata, spec, status } = object;
     let spec = spec.unwrap_or_default();
+    let pod_labels = spec.template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
     let template = spec.template.spec.unwrap_or_default();
     Deployment {
         uid: metadata.uid.unwrap_or_default(),
         deleting: metadata.deletion_timestamp.is_some(),
         spec_replicas: spec.replicas.map_or(1, count),
         status_replicas: status.and_then(|status| status.replicas).map_or(0, count),
+        pod_labels,
         accelerator: workload::accelerator(&template),
         gpus_per_replica: workload::gpus_per_replica(&template),
     }

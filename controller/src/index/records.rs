@@ -47,6 +47,8 @@ pub struct Deployment {
     pub spec_replicas: u32,
     /// `status.replicas`.
     pub status_replicas: u32,
+    /// Labels of its pods.
+    pub pod_labels: BTreeMap<String, String>,
     /// Accelerator its pods ask for, as far as its template says.
     pub accelerator: Option<String>,
     /// GPUs one replica requests.

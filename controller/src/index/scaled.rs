@@ -1,5 +1,7 @@
 //! Targets that are no Deployment: whatever has a scale subresource.
 
+use std::collections::BTreeMap;
+
 use wva_api::ScaleTargetRef;
 
 use super::selector::Selector;
@@ -47,6 +49,8 @@ pub struct Scale {
     pub status_replicas: u32,
     /// Which pods are its own; `None` when the scale subresource does not say.
     pub pods: Option<Selector>,
+    /// Labels of its pods, as far as its template says.
+    pub pod_labels: BTreeMap<String, String>,
     /// Accelerator its pods ask for, as far as its template says.
     pub accelerator: Option<String>,
     /// GPUs one replica requests.
@@ -59,9 +63,16 @@ impl TargetKey {
         if workload::is_deployment(target) {
             return None;
         }
-        let ScaleTargetRef { api_version, kind, name } = target.clone();
+        Some(Self { kind: TargetKind::of(target), object: ObjectKey::new(namespace, &*target.name) })
+    }
+}
+
+impl TargetKind {
+    /// The kind of a target, whichever it is.
+    pub fn of(target: &ScaleTargetRef) -> Self {
+        let ScaleTargetRef { api_version, kind, name: _ } = target.clone();
         let api_version = if api_version.is_empty() { "apps/v1".to_owned() } else { api_version };
-        Some(Self { kind: TargetKind { api_version, kind }, object: ObjectKey::new(namespace, name) })
+        Self { api_version, kind }
     }
 }
 
@@ -91,6 +102,7 @@ impl Index {
         };
         let before = self.scaled.get(&key);
         let matters = before.is_none() || told(before) != told(Some(&found));
+        self.revision += u64::from(before != Some(&found));
         self.scaled.insert(key, found);
         if matters { Effect::Now } else { Effect::Later }
     }

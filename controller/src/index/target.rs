@@ -1,5 +1,7 @@
 //! A target of whichever kind, in one shape.
 
+use std::collections::BTreeMap;
+
 use kube::core::Expression;
 use wva_api::ScaleTargetRef;
 
@@ -31,6 +33,8 @@ pub struct Workload<'a> {
     pub gpus_per_replica: u32,
     /// How its pods are found.
     pub pods: PodsOf<'a>,
+    /// Labels of its pods, as far as its template says.
+    pub pod_labels: &'a BTreeMap<String, String>,
 }
 
 /// How the pods of a target are found.
@@ -54,6 +58,7 @@ impl Index {
                 accelerator: found.accelerator.as_deref(),
                 gpus_per_replica: found.gpus_per_replica,
                 pods: PodsOf::Owner(&found.uid),
+                pod_labels: &found.pod_labels,
             });
         };
         match self.scaled.get(&key) {
@@ -66,6 +71,7 @@ impl Index {
                     accelerator: found.accelerator.as_deref(),
                     gpus_per_replica: found.gpus_per_replica,
                     pods: PodsOf::Selector(found.pods.as_deref()),
+                    pod_labels: &found.pod_labels,
                 })
             }),
         }

@@ -71,7 +71,7 @@ fn names_accelerator(label: &str) -> bool {
 
 /// GPU resource and count of a container. For extended resources the API server demands that a request, if given,
 /// equals the limit; either may be written alone.
-fn gpus(container: &Container) -> Option<(&'static str, u32)> {
+pub(crate) fn gpus(container: &Container) -> Option<(&'static str, u32)> {
     let resources = container.resources.as_ref()?;
     [&resources.requests, &resources.limits].into_iter().flatten().find_map(|quantities| {
         GPU_RESOURCES.into_iter().find_map(|resource| {

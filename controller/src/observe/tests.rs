@@ -7,6 +7,7 @@ use wva_engine::snapshot::{Readiness, Reading};
 use super::*;
 use crate::fixtures::{variant, variant_on, yaml};
 use crate::index::{Scale, Scaled, TargetKey, convert, selector};
+use crate::prometheus::readings::Answers;
 use crate::prometheus::response::Sample;
 
 fn key(name: &str) -> ObjectKey {
@@ -32,7 +33,9 @@ fn answered(pods: &[(&str, f64, f64)]) -> Readings {
         };
         pods.iter().map(sample).collect()
     };
-    Readings::assemble(&of(|p| p.1), &of(|p| p.2), &of(|_| 995.0), Duration::from_mins(1))
+    let answers =
+        Answers { kv_usage: &of(|p| p.1), queue_length: &of(|p| p.2), running: &[], scraped_at: &of(|_| 995.0) };
+    Readings::assemble(answers, Duration::from_mins(1))
 }
 
 fn one(snapshot: &Snapshot) -> &Observed {
@@ -104,6 +107,7 @@ fn pods_of_other_kinds_belong_to_a_variant_by_their_labels() {
         spec_replicas: 1,
         status_replicas: 1,
         pods: Some(selector::parse("app=a,role=leader").unwrap()),
+        pod_labels: BTreeMap::new(),
         accelerator: None,
         gpus_per_replica: 8,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use wva_api::metrics::{VLLM_KV_CACHE_USAGE, VLLM_KV_CACHE_USAGE_OLD, VLLM_REQUESTS_WAITING};
+use wva_api::metrics::{VLLM_KV_CACHE_USAGE, VLLM_KV_CACHE_USAGE_OLD, VLLM_REQUESTS_RUNNING, VLLM_REQUESTS_WAITING};
 
 /// Labels that tell one pod's series from another's. A scrape configuration without relabelling names the pod
 /// `pod_name`; whichever of the two is absent drops out of the group.
@@ -16,10 +16,14 @@ pub struct Queries {
     pub kv_usage: String,
     /// Most waiting requests in the window, per pod and model.
     pub queue_length: String,
+    /// Requests each pod computes now, per pod and model.
+    pub running: String,
     /// When each pod was last scraped, in seconds since 1970.
     pub scraped_at: String,
     /// The window.
     pub window: Duration,
+    /// Selector of the namespaces, or empty.
+    pub scope: String,
 }
 
 impl Queries {
@@ -30,7 +34,8 @@ impl Queries {
         let queue_length = peak(VLLM_REQUESTS_WAITING, &scope, window);
         let scraped = |name: &str| format!("max {PER_POD} (timestamp({name}{scope}))");
         let scraped_at = format!("{} or {}", either(scraped), scraped(VLLM_REQUESTS_WAITING));
-        Self { kv_usage, queue_length, scraped_at, window }
+        let running = format!("max {PER_POD} ({VLLM_REQUESTS_RUNNING}{scope})");
+        Self { kv_usage, queue_length, running, scraped_at, window, scope }
     }
 }
 
@@ -61,9 +66,9 @@ mod tests {
 
     #[test]
     fn the_texts_of_all_queries() {
-        let Queries { kv_usage, queue_length, scraped_at, window: _ } =
+        let Queries { kv_usage, queue_length, running, scraped_at, window: _, scope: _ } =
             Queries::new(Duration::from_mins(1), &BTreeSet::new());
-        insta::assert_snapshot!([kv_usage, queue_length, scraped_at].join("\n\n").replace(" or ", "\n  or "), @r"
+        insta::assert_snapshot!([kv_usage, queue_length, running, scraped_at].join("\n\n").replace(" or ", "\n  or "), @r"
         max by (namespace, pod, pod_name, model_name) (max_over_time(vllm:kv_cache_usage_perc[60s]))
           or max by (namespace, pod, pod_name, model_name) (vllm:kv_cache_usage_perc)
           or max by (namespace, pod, pod_name, model_name) (max_over_time(vllm:gpu_cache_usage_perc[60s]))
@@ -71,6 +76,8 @@ mod tests {
 
         max by (namespace, pod, pod_name, model_name) (max_over_time(vllm:num_requests_waiting[60s]))
           or max by (namespace, pod, pod_name, model_name) (vllm:num_requests_waiting)
+
+        max by (namespace, pod, pod_name, model_name) (vllm:num_requests_running)
 
         max by (namespace, pod, pod_name, model_name) (timestamp(vllm:kv_cache_usage_perc))
           or max by (namespace, pod, pod_name, model_name) (timestamp(vllm:gpu_cache_usage_perc))
@@ -81,8 +88,9 @@ mod tests {
     #[test]
     fn namespaces_and_window_enter_every_selector() {
         let namespaces = ["team-a", "team-b"].map(str::to_owned).into();
-        let Queries { kv_usage, queue_length, scraped_at, .. } = Queries::new(Duration::from_secs(90), &namespaces);
-        for query in [&kv_usage, &queue_length, &scraped_at] {
+        let Queries { kv_usage, queue_length, running, scraped_at, .. } =
+            Queries::new(Duration::from_secs(90), &namespaces);
+        for query in [&kv_usage, &queue_length, &running, &scraped_at] {
             assert_eq!(query.matches("vllm:").count(), query.matches(r#"{namespace=~"team-a|team-b"}"#).count());
         }
         assert_eq!(kv_usage.matches("[90s]").count(), 2);

@@ -10,6 +10,7 @@ use super::*;
 use crate::fixtures::{eventually, variant};
 use crate::index::target::{PodsOf, Target};
 use crate::index::{Index, Variant};
+use crate::scale::Woken;
 
 /// An API server with one StatefulSet `a`, whose watches end with errors so that it is read again and again.
 #[derive(Clone, Default)]
@@ -171,13 +172,13 @@ async fn what_is_no_target_any_longer_is_forgotten() {
 }
 
 #[tokio::test]
-async fn replicas_are_set_over_the_version_that_was_read_and_only_if_they_differ() {
+async fn a_stateful_set_is_woken_through_its_scale_subresource_and_only_from_zero() {
     let sets = Sets::with(|stored| stored.replicas = Some(0));
     let scales = Scales::new(sets.client());
     let kind = TargetKind { api_version: "apps/v1".to_owned(), kind: "StatefulSet".to_owned() };
-    let set = async |replicas| scales.set(&kind, &ObjectKey::new("ns", "a"), replicas, "wva-controller").await.unwrap();
-    assert!(set(1).await);
-    assert!(!set(1).await, "it has them already");
+    let wake = async || scales.wake(&kind, &ObjectKey::new("ns", "a"), "wva-controller").await.unwrap();
+    assert_eq!(wake().await, Woken::Up);
+    assert_eq!(wake().await, Woken::AlreadyAt(1));
     assert_eq!(sets.asked("PATCH"), 1);
     sets.change(|stored| assert_eq!(stored.replicas, Some(1)));
 }

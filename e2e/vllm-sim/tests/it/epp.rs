@@ -35,13 +35,12 @@ impl Gateway {
     }
 
     async fn until_queued(&self, number: f64) {
-        for _ in 0..1000 {
-            if self.queued().await.is_some_and(|queued| queued.total_cmp(&number).is_eq()) {
-                return;
+        let looks = async {
+            while self.queued().await.is_none_or(|queued| queued.total_cmp(&number).is_ne()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("never {number} in the queue");
+        };
+        tokio::time::timeout(Duration::from_secs(10), looks).await.unwrap();
     }
 }
 

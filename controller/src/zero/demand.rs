@@ -1,0 +1,73 @@
+//! Completing a snapshot: what is asked of each model as a whole. Pure.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use wva_engine::settings::ZeroPolicies;
+use wva_engine::snapshot::{Demand, Model, Readiness, Reading, Variant};
+use wva_engine::{ModelKey, Snapshot};
+
+use super::{gateway, pool_of};
+use crate::index::{Index, ObjectKey};
+use crate::pools::{Pools, Readings as Queues};
+use crate::prometheus::Readings;
+
+/// Retentions that the metric source must be asked for: of models that may go to zero.
+pub fn retentions(policies: &ZeroPolicies) -> Vec<SignedDuration> {
+    let all = [&policies.default].into_iter().chain(policies.namespaces.values()).chain(policies.models.values());
+    all.filter(|policy| policy.enabled).map(|policy| policy.retention).collect()
+}
+
+/// What a gateway is known by at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Variants and their targets.
+    pub index: &'a Index,
+    /// Pools.
+    pub pools: &'a Pools,
+    /// What their pickers said.
+    pub queues: &'a Queues,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+/// Fills in what is asked of every model. `readings` is `None` when the metric source did not answer.
+pub fn fill(snapshot: &mut Snapshot, view: View<'_>, readings: Option<&Readings>, policies: &ZeroPolicies) {
+    let View { index, pools, queues, now } = view;
+    for model in &mut snapshot.models {
+        let Model { key, source: _, demand, variants } = model;
+        let variant = |variant: &Variant| ObjectKey::new(&*key.namespace, &*variant.name);
+        let fronts: BTreeSet<_> =
+            variants.iter().filter_map(|it| Some(pool_of(index, pools, &variant(it))?.pool)).collect();
+        demand.gateway = gateway(key, &fronts, pools, queues, now);
+        let policy = policies.of(key);
+        if let (Some(readings), true) = (readings, policy.enabled) {
+            let Demand { completed, running, waiting, gateway: _, arrival_rate: _ } = demand;
+            *running = over_pods(key, variants, |pod| readings.running(pod, &key.model_id));
+            *waiting = over_pods(key, variants, |pod| {
+                readings.of(pod, &key.model_id).filter(|sample| sample.model_id == key.model_id)?.queue_length
+            });
+            // The counters come with the same scrapes.
+            *completed = readings
+                .completed(&key.namespace, &key.model_id, policy.retention)
+                .map(|value| Reading { value, age: running.map_or(SignedDuration::ZERO, |running| running.age) });
+        }
+    }
+}
+
+/// The sum over all pods of the model, as old as its oldest part; `None` unless every ready pod has its part. Pods that
+/// are not ready count with what they say: an overloaded server can fail its probe while it computes.
+fn over_pods(model: &ModelKey, variants: &[Variant], of: impl Fn(&ObjectKey) -> Option<Reading>) -> Option<Reading> {
+    let mut sum: Option<Reading> = None;
+    for pod in variants.iter().flat_map(|variant| &variant.pods) {
+        match (of(&ObjectKey::new(&*model.namespace, &*pod.name)), pod.ready) {
+            (Some(part), _) => {
+                let Reading { value, age } = sum.unwrap_or(Reading { value: 0.0, age: SignedDuration::ZERO });
+                sum = Some(Reading { value: value + part.value, age: age.max(part.age) });
+            }
+            (None, Readiness::Ready { .. }) => return None,
+            (None, Readiness::NotReady { .. }) => {}
+        }
+    }
+    sum
+}
