@@ -11,8 +11,10 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest as _, Sha256};
 
-/// How long an answer holds. A scraper asks every few seconds; a right that is withdrawn ends within this time.
+/// How long a yes holds. A scraper asks every few seconds; a right that is withdrawn ends within this time.
 const REMEMBER: Duration = Duration::from_mins(1);
+/// How long a no holds: a right that is granted counts soon.
+const REMEMBER_NO: Duration = Duration::from_secs(10);
 /// Answers remembered at most; beyond it all are forgotten, so that made-up tokens cannot fill the memory.
 const CAPACITY: usize = 1000;
 /// Time limit of one review.
@@ -105,7 +107,8 @@ impl Authenticator {
         if remembered.len() >= CAPACITY {
             remembered.clear();
         }
-        remembered.insert(question, (now + REMEMBER, verdict));
+        let holds = if verdict == Verdict::Allowed { REMEMBER } else { REMEMBER_NO };
+        remembered.insert(question, (now + holds, verdict));
     }
 }
 

@@ -51,19 +51,28 @@ struct Pem {
 /// # Errors
 /// When the files cannot be read or used.
 pub async fn load(files: Option<(PathBuf, PathBuf)>, http2: bool) -> Result<RustlsConfig, Error> {
+    load_and_look(files, http2, LOOK_EVERY).await
+}
+
+/// The same, looking at the files this often.
+pub(crate) async fn load_and_look(
+    files: Option<(PathBuf, PathBuf)>,
+    http2: bool,
+    every: Duration,
+) -> Result<RustlsConfig, Error> {
     let Some((certificate, key)) = files else {
         return Ok(RustlsConfig::from_config(self_signed(http2)?));
     };
     let pem = read(&certificate, &key).await?;
     let config = RustlsConfig::from_config(parse(&pem, &certificate, &key, http2)?);
-    tokio::spawn(follow(config.clone(), certificate, key, http2, pem));
+    tokio::spawn(follow(config.clone(), certificate, key, http2, every, pem));
     Ok(config)
 }
 
 /// Takes over changed files; files that cannot be used leave the last good pair in force.
-async fn follow(config: RustlsConfig, certificate: PathBuf, key: PathBuf, http2: bool, mut used: Pem) {
+async fn follow(config: RustlsConfig, certificate: PathBuf, key: PathBuf, http2: bool, every: Duration, mut used: Pem) {
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(every).await;
         let changed = match read(&certificate, &key).await {
             Ok(pem) if pem == used => continue,
             Ok(pem) => parse(&pem, &certificate, &key, http2).map(|server| (pem, server)),

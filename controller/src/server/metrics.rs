@@ -64,18 +64,26 @@ async fn check(State(authenticator): State<Arc<Authenticator>>, request: Request
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .map(|token| token.trim().to_owned());
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+        .map(|(_, token)| token.trim().to_owned());
     let verb = request.method().as_str().to_ascii_lowercase();
     match authenticator.check(token.as_deref(), &verb, request.uri().path()).await {
         Verdict::Allowed => next.run(request).await,
-        Verdict::Unauthenticated => (StatusCode::UNAUTHORIZED, "Unauthorized\n").into_response(),
+        Verdict::Unauthenticated => {
+            let how = [(header::WWW_AUTHENTICATE, "Bearer")];
+            (StatusCode::UNAUTHORIZED, how, "Unauthorized: send a valid bearer token\n").into_response()
+        }
         Verdict::Denied { user } => {
-            (StatusCode::FORBIDDEN, format!("Authorization denied for user {user}\n")).into_response()
+            let path = request.uri().path();
+            let text =
+                format!("Authorization denied for user {user}: no right to {verb} the non-resource URL {path}\n");
+            (StatusCode::FORBIDDEN, text).into_response()
         }
         Verdict::Unknown { why } => {
             tracing::warn!(error = why, "Cannot check a request for metrics");
-            (StatusCode::INTERNAL_SERVER_ERROR, "Authentication failed\n").into_response()
+            let text = "Authentication failed: the API server could not be asked about this token; try again\n";
+            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
     }
 }

@@ -52,6 +52,12 @@ async fn an_answer_is_remembered_for_a_while() {
     assert_eq!(reviews.load(Ordering::SeqCst), 1);
     let question: [u8; 32] = Sha256::digest("get\0/metrics\0good").into();
     assert_eq!(authenticator.remembered(&question, Instant::now() + REMEMBER), None, "not for ever");
+    for _ in 0..3 {
+        assert_eq!(authenticator.check(Some("bad"), "get", "/metrics").await, Verdict::Unauthenticated);
+    }
+    assert_eq!(reviews.load(Ordering::SeqCst), 2, "made-up tokens do not flood the API server");
+    let question: [u8; 32] = Sha256::digest("get\0/metrics\0bad").into();
+    assert_eq!(authenticator.remembered(&question, Instant::now() + REMEMBER_NO), None, "a no for less long");
 }
 
 #[tokio::test]
