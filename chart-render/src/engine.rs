@@ -57,10 +57,10 @@ impl Engine {
         let source = Rc::new(Source { name: name.to_owned(), text: text.to_owned() });
         let (mut body, defines) = parse(&source)?;
         close(&mut body, &source)?;
-        check_functions(&body, &source)?;
+        check(&body, &source, false)?;
         let mut names = BTreeSet::new();
         for define in defines {
-            check_functions(&define.body, &source)?;
+            check(&define.body, &source, false)?;
             if !define.body.is_empty_tree() && !names.insert(define.name.clone()) {
                 let message = format!("multiple definition of template {:?}", define.name);
                 return Err(Fault { sites: vec![source.site(define.pos)], ..Fault::new(message) });
@@ -155,18 +155,22 @@ fn parse_fault(source: &Source, error: TemplateError) -> Fault {
     Fault { sites: vec![site], ..Fault::new(format!("parse error: {message}")) }
 }
 
-/// Go refuses an unknown function while parsing, used or not.
-fn check_functions(list: &ListNode, source: &Source) -> Result<(), Fault> {
+/// Go refuses an unknown function while parsing, used or not, and a `break` outside of a loop.
+fn check(list: &ListNode, source: &Source, in_range: bool) -> Result<(), Fault> {
     list.nodes.iter().try_for_each(|node| match node {
-        Node::List(inner) => check_functions(inner, source),
+        Node::List(inner) => check(inner, source, in_range),
         Node::Action(action) => check_pipe(&action.pipe, source),
         Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
             check_pipe(&branch.pipe, source)?;
-            check_functions(&branch.body, source)?;
-            branch.else_body.as_ref().map_or(Ok(()), |body| check_functions(body, source))
+            check(&branch.body, source, in_range || matches!(node, Node::Range(_)))?;
+            branch.else_body.as_ref().map_or(Ok(()), |body| check(body, source, in_range))
         }
         Node::Template(call) => call.pipe.as_ref().map_or(Ok(()), |pipe| check_pipe(pipe, source)),
-        Node::Define(define) => check_functions(&define.body, source),
+        Node::Define(define) => check(&define.body, source, false),
+        Node::Break(pos) | Node::Continue(pos) if !in_range => {
+            let message = "parse error: {{break}} or {{continue}} outside {{range}}";
+            Err(Fault { sites: vec![source.site(*pos)], ..Fault::new(message) })
+        }
         Node::Text(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
     })
 }

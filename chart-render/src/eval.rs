@@ -4,11 +4,13 @@
 //! it leaves out: method calls (`.Files.Get "x"`), dicts changed in place by `set`, an error instead of nothing for a
 //! field of nil, and the place of a failure.
 
+mod field;
+
 use std::rc::Rc;
 
 use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, Number, PipeNode, Pos};
 
-use crate::capabilities::HELM_VERSION;
+use crate::bytes;
 use crate::engine::{Engine, Source};
 use crate::fault::Fault;
 use crate::funcs::{self, Call};
@@ -107,7 +109,7 @@ impl<'e> Frame<'e> {
             }
             Value::Map(map) => map.borrow().iter().map(|(key, item)| (Value::str(key), item.clone())).collect(),
             Value::Object(Object::Files(files)) => {
-                let text = |data: &Vec<u8>| Value::str(String::from_utf8_lossy(data));
+                let text = |data: &Vec<u8>| Value::str(bytes::to_text(data));
                 files.iter().map(|(path, data)| (Value::str(path), text(data))).collect()
             }
             Value::Int(count) | Value::Int64(count) => {
@@ -271,7 +273,7 @@ impl<'e> Frame<'e> {
         let mut value = receiver;
         for (index, name) in names.iter().enumerate() {
             let arguments = if index + 1 == names.len() { arguments } else { &[] };
-            value = field(&value, name.as_ref(), lenient, arguments).map_err(|fault| self.at(pos, fault))?;
+            value = field::of(&value, name.as_ref(), lenient, arguments).map_err(|fault| self.at(pos, fault))?;
         }
         Ok(value)
     }
@@ -301,35 +303,5 @@ impl<'e> Frame<'e> {
     fn at(&self, pos: Pos, mut fault: Fault) -> Fault {
         fault.sites.push(self.source.site(pos));
         fault
-    }
-}
-
-/// One field of a value, or a method call.
-fn field(receiver: &Value, name: &str, lenient: bool, arguments: &[Value]) -> Result<Value, Fault> {
-    match receiver {
-        Value::Nil if lenient => Ok(Value::Nil),
-        Value::Nil => Err(Fault::new(format!("nil pointer evaluating interface {{}}.{name}"))),
-        Value::Map(map) if arguments.is_empty() => Ok(map.borrow().get(name).cloned().unwrap_or(Value::Nil)),
-        Value::Map(_) => Err(Fault::new(format!("{name} is not a method but has arguments"))),
-        Value::Object(Object::ApiVersions(versions)) if name == "Has" => {
-            let [Value::Str(wanted)] = arguments else {
-                return Err(Fault::new("wrong number of args for Has: want 1 string"));
-            };
-            Ok(Value::Bool(versions.iter().any(|version| **version == **wanted)))
-        }
-        Value::Object(Object::KubeVersion(kube)) => match name {
-            "Version" | "GitVersion" | "String" => Ok(Value::str(&kube.version)),
-            "Major" => Ok(Value::str(&kube.major)),
-            "Minor" => Ok(Value::str(&kube.minor)),
-            _ => Err(Fault::new(format!("can't evaluate field {name} in type {}", receiver.go_type()))),
-        },
-        Value::Object(Object::HelmVersion) => HELM_VERSION
-            .iter()
-            .find(|(field, _, _)| *field == name && arguments.is_empty())
-            .map(|(_, _, value)| Value::str(value))
-            .ok_or_else(|| Fault::new(format!("can't evaluate field {name} in type {}", receiver.go_type()))),
-        Value::Object(Object::Version(version)) => funcs::versions::method(version, name, arguments),
-        Value::Object(Object::Files(files)) => funcs::files::method(files, name, arguments),
-        other => Err(Fault::new(format!("can't evaluate field {name} in type {}", other.go_type()))),
     }
 }

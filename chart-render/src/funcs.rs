@@ -4,17 +4,22 @@
 //! per parameter type; a function that takes anything asks for [`Call::any`]. What Helm has and we do not is refused
 //! by name when it is called.
 
+mod cases;
 mod compare;
+pub(crate) mod dates;
 mod dicts;
 mod encoding;
 pub(crate) mod files;
 mod flow;
+mod layout;
 mod lists;
 mod math;
+mod paths;
 mod patterns;
 mod strings;
 mod types;
 mod unsupported;
+mod urls;
 pub(crate) mod versions;
 
 use std::collections::HashMap;
@@ -34,7 +39,11 @@ type Entry = (&'static str, usize, Option<usize>, Run);
 /// in either form.
 const ALIASES: &[(&str, &str)] = &[
     ("atoi", "int"),
+    ("date_in_zone", "dateInZone"),
+    ("date_modify", "dateModify"),
+    ("must_date_modify", "mustDateModify"),
     ("mustAppend", "append"),
+    ("mustChunk", "chunk"),
     ("mustCompact", "compact"),
     ("mustDeepCopy", "deepCopy"),
     ("mustFirst", "first"),
@@ -46,7 +55,10 @@ const ALIASES: &[(&str, &str)] = &[
     ("mustPrepend", "prepend"),
     ("mustPush", "append"),
     ("mustRegexFind", "regexFind"),
+    ("mustRegexFindAll", "regexFindAll"),
     ("mustRegexReplaceAll", "regexReplaceAll"),
+    ("mustRegexReplaceAllLiteral", "regexReplaceAllLiteral"),
+    ("mustRegexSplit", "regexSplit"),
     ("mustRest", "rest"),
     ("mustReverse", "reverse"),
     ("mustSlice", "slice"),
@@ -56,6 +68,11 @@ const ALIASES: &[(&str, &str)] = &[
     ("mustToYaml", "toYaml"),
     ("mustUniq", "uniq"),
     ("mustWithout", "without"),
+    ("osBase", "base"),
+    ("osClean", "clean"),
+    ("osDir", "dir"),
+    ("osExt", "ext"),
+    ("osIsAbs", "isAbs"),
     ("push", "append"),
     ("trimall", "trimAll"),
     ("tuple", "list"),
@@ -64,15 +81,20 @@ const ALIASES: &[(&str, &str)] = &[
 
 static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
     let mut table: HashMap<&str, Entry> = [
+        cases::TABLE,
         compare::TABLE,
+        dates::TABLE,
         dicts::TABLE,
         encoding::TABLE,
         flow::TABLE,
+        layout::TABLE,
         lists::TABLE,
         math::TABLE,
+        paths::TABLE,
         patterns::TABLE,
         strings::TABLE,
         types::TABLE,
+        urls::TABLE,
         versions::TABLE,
     ]
     .into_iter()

@@ -30,16 +30,19 @@
 //! | [`manifest`] | documents, hooks, order of installation |
 //! | [`output`] | the text of `helm template` |
 
+mod bytes;
 mod capabilities;
 pub mod chart;
 pub mod check;
 pub mod cli;
+mod decimal;
 mod engine;
 mod eval;
 pub mod fault;
 mod funcs;
 mod glob;
 mod gofmt;
+mod gotime;
 pub mod manifest;
 mod numbers;
 pub mod output;

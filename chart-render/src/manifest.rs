@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value as Json;
 
+use crate::bytes;
 use crate::yaml;
 
 /// Why rendered text is no manifest.
@@ -115,11 +116,11 @@ pub(crate) fn sort(files: &[(String, String)]) -> Result<Sorted, Error> {
     let mut sorted = Sorted { manifests: Vec::new(), hooks: Vec::new() };
     for (source, text) in files {
         for document in split(text) {
-            let object = yaml::parse(&document).and_then(check_head).map_err(|message| Error {
-                source_path: source.clone(),
-                message,
-                excerpt: numbered(&document),
-            })?;
+            let readable = if bytes::has_any(&document) { Err("invalid UTF-8".to_owned()) } else { Ok(()) };
+            let object = readable
+                .and_then(|()| yaml::parse(&document))
+                .and_then(check_head)
+                .map_err(|message| Error { source_path: source.clone(), message, excerpt: numbered(&document) })?;
             let manifest = Manifest { source: source.clone(), text: document, object };
             match manifest.object["metadata"]["annotations"]["helm.sh/hook"].as_str() {
                 None => sorted.manifests.push(manifest),

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::capabilities::API_VERSIONS;
+use crate::capabilities::{API_VERSIONS, HELM_VERSION};
 use crate::render::{Options, Release};
 use crate::tree::Node;
-use crate::value::{Dict, Object, Value};
+use crate::value::{Dict, Object, Struct, Value};
 
 /// One template file, with the dot of its chart.
 pub(crate) struct Template<'a> {
@@ -91,9 +91,12 @@ fn dot_release(release: &Release) -> Value {
 
 fn dot_capabilities(options: &Options) -> Value {
     let versions = API_VERSIONS.iter().map(ToString::to_string).chain(options.api_versions.iter().cloned()).collect();
-    Value::map([
-        ("KubeVersion".to_owned(), Value::Object(Object::KubeVersion(Rc::new(options.kube_version.clone())))),
-        ("APIVersions".to_owned(), Value::Object(Object::ApiVersions(Rc::new(versions)))),
-        ("HelmVersion".to_owned(), Value::Object(Object::HelmVersion)),
-    ])
+    let helm = HELM_VERSION.iter().map(|(name, key, value)| (*name, *key, Value::str(value))).collect();
+    let object = |go_type, fields| Value::Object(Object::Struct(Rc::new(Struct { go_type, fields })));
+    let fields = vec![
+        ("KubeVersion", Value::Object(Object::KubeVersion(Rc::new(options.kube_version.clone())))),
+        ("APIVersions", Value::Object(Object::ApiVersions(Rc::new(versions)))),
+        ("HelmVersion", object("version.BuildInfo", helm)),
+    ];
+    object("*common.Capabilities", fields.into_iter().map(|(name, value)| (name, name, value)).collect())
 }

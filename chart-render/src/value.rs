@@ -13,7 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
-use crate::capabilities::{HELM_VERSION, KubeVersion};
+use crate::capabilities::KubeVersion;
+use crate::gotime::Time;
 use crate::numbers;
 use crate::semver::Version;
 
@@ -45,10 +46,20 @@ pub(crate) enum Object {
     ApiVersions(Rc<Vec<String>>),
     /// `.Capabilities.KubeVersion`, which prints as its version.
     KubeVersion(Rc<KubeVersion>),
-    /// `.Capabilities.HelmVersion`.
-    HelmVersion,
+    /// `.Capabilities` and `.Capabilities.HelmVersion`.
+    Struct(Rc<Struct>),
     /// What `semver` gives.
     Version(Rc<Version>),
+    /// What `now` and `toDate` give.
+    Time(Rc<Time>),
+}
+
+/// A Go struct: a fixed set of fields in a fixed order, where any other name is an error.
+#[derive(Clone, Debug)]
+pub(crate) struct Struct {
+    pub(crate) go_type: &'static str,
+    /// Name, name in JSON, value.
+    pub(crate) fields: Vec<(&'static str, &'static str, Value)>,
 }
 
 impl Value {
@@ -76,7 +87,7 @@ impl Value {
             Self::Map(map) => !map.borrow().is_empty(),
             Self::Object(Object::Files(files)) => !files.is_empty(),
             Self::Object(Object::ApiVersions(versions)) => !versions.is_empty(),
-            Self::Object(Object::KubeVersion(_) | Object::HelmVersion | Object::Version(_)) => true,
+            Self::Object(Object::KubeVersion(_) | Object::Struct(_) | Object::Version(_) | Object::Time(_)) => true,
         }
     }
 
@@ -94,8 +105,9 @@ impl Value {
             Self::Object(Object::Files(_)) => "engine.files",
             Self::Object(Object::ApiVersions(_)) => "common.VersionSet",
             Self::Object(Object::KubeVersion(_)) => "*common.KubeVersion",
-            Self::Object(Object::HelmVersion) => "version.BuildInfo",
+            Self::Object(Object::Struct(object)) => object.go_type,
             Self::Object(Object::Version(_)) => "*semver.Version",
+            Self::Object(Object::Time(_)) => "time.Time",
         }
     }
 
@@ -106,7 +118,7 @@ impl Value {
             Self::List(_) | Self::Object(Object::ApiVersions(_)) => "slice",
             Self::Map(_) | Self::Object(Object::Files(_)) => "map",
             Self::Object(Object::KubeVersion(_) | Object::Version(_)) => "ptr",
-            Self::Object(Object::HelmVersion) => "struct",
+            Self::Object(Object::Struct(_) | Object::Time(_)) => "struct",
             scalar => scalar.go_type(),
         }
     }
@@ -144,10 +156,12 @@ impl Value {
             Self::Object(Object::KubeVersion(kube)) => {
                 json!({"Version": kube.version, "Major": kube.major, "Minor": kube.minor})
             }
-            Self::Object(Object::HelmVersion) => {
-                Json::Object(HELM_VERSION.iter().map(|(_, key, value)| ((*key).to_owned(), json!(value))).collect())
+            Self::Object(Object::Struct(object)) => {
+                let field = |(_, key, value): &(&str, &str, Self)| ((*key).to_owned(), value.to_json());
+                Json::Object(object.fields.iter().map(field).collect())
             }
             Self::Object(Object::Version(version)) => Json::from(version.to_string()),
+            Self::Object(Object::Time(time)) => Json::from(time.rfc3339()),
             Self::Object(Object::Files(files)) => {
                 let encoded = |data: &Vec<u8>| Json::String(STANDARD.encode(data));
                 Json::Object(files.iter().map(|(path, data)| (path.clone(), encoded(data))).collect())

@@ -72,7 +72,7 @@ impl Values {
 
     /// `--set a.b=1,c={x,y}`: integers, booleans and null are recognised.
     pub fn set(&mut self, input: &str) -> Result<&mut Self, Error> {
-        self.apply("--set", input, &|text| Ok(set::typed(text)))
+        self.apply("--set", input, &|text| Ok(typed(text)))
     }
 
     /// `--set-string a=1`: every value is a string.
@@ -138,4 +138,24 @@ pub(crate) fn documents(text: &str) -> Result<Map<String, Json>, String> {
         }
     }
     Ok(values)
+}
+
+/// Values that look like integers, booleans or null become those.
+fn typed(text: &str) -> Json {
+    if text.eq_ignore_ascii_case("true") {
+        return Json::Bool(true);
+    }
+    if text.eq_ignore_ascii_case("false") {
+        return Json::Bool(false);
+    }
+    if text.eq_ignore_ascii_case("null") {
+        return Json::Null;
+    }
+    if text == "0" {
+        return Json::from(0);
+    }
+    match text.parse::<i64>() {
+        Ok(integer) if !text.starts_with('0') => Json::from(integer),
+        _ => Json::from(text),
+    }
 }

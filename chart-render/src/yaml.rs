@@ -4,6 +4,7 @@
 mod document;
 mod emit;
 mod resolve;
+mod shape;
 
 pub(crate) use document::{documents, parse};
-pub(crate) use emit::to_yaml;
+pub(crate) use emit::{to_yaml, to_yaml_pretty};

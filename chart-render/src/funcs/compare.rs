@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Call, Entry};
 use crate::fault::Fault;
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 pub(super) const TABLE: &[Entry] = &[
     ("eq", 2, None, eq),
@@ -34,6 +34,7 @@ fn equal(left: &Value, right: &Value) -> Result<bool, Fault> {
         (Value::Str(a), Value::Str(b)) => Ok(a == b),
         (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => Ok(a == b),
         (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(b) == Some(Ordering::Equal)),
+        (Value::Object(Object::Time(a)), Value::Object(Object::Time(b))) => Ok(a == b),
         (Value::List(_) | Value::Map(_) | Value::Object(_), Value::List(_) | Value::Map(_) | Value::Object(_)) => {
             Err(Fault::new(format!("non-comparable types {}, {}", left.go_type(), right.go_type())))
         }

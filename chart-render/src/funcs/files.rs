@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 
 use super::text;
+use crate::bytes;
 use crate::fault::Fault;
 use crate::glob;
 use crate::value::{Object, Value};
@@ -16,7 +17,7 @@ use crate::yaml;
 type Files = BTreeMap<String, Vec<u8>>;
 
 pub(crate) fn method(files: &Arc<Files>, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
-    let read = |path: &str| files.get(path).map(|data| String::from_utf8_lossy(data).into_owned()).unwrap_or_default();
+    let read = |path: &str| files.get(path).map(|data| bytes::to_text(data)).unwrap_or_default();
     let base_name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     match (name, arguments) {
         ("Get", [Value::Str(path)]) => text(read(path)),
@@ -41,8 +42,15 @@ pub(crate) fn method(files: &Arc<Files>, name: &str, arguments: &[Value]) -> Res
         ("AsSecrets", []) => {
             text(as_yaml(files.iter().map(|(path, data)| (base_name(path), Json::String(STANDARD.encode(data))))))
         }
+        ("GetBytes", [Value::Str(path)]) => Ok(bytes_of(files.get(&**path).map(Vec::as_slice).unwrap_or_default())),
+        // The files are a map, and its keys can be asked for like fields.
+        (path, []) => Ok(bytes_of(files.get(path).map(Vec::as_slice).unwrap_or_default())),
         _ => Err(Fault::new(format!("chart-render has no .Files.{name} with {} arguments", arguments.len()))),
     }
+}
+
+fn bytes_of(data: &[u8]) -> Value {
+    Value::list(data.iter().map(|byte| Value::Int(i64::from(*byte))).collect())
 }
 
 fn as_yaml(entries: impl Iterator<Item = (String, Json)>) -> String {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::types::{to_int64, to_string};
 use super::{Call, Entry};
+use crate::bytes;
 use crate::fault::Fault;
 use crate::value::Value;
 
@@ -54,6 +55,12 @@ pub(super) const TABLE: &[Entry] = &[
         items.sort();
         Ok(Value::list(items.iter().map(Value::str).collect()))
     }),
+    ("chunk", 2, Some(2), |call| {
+        let items = call.list(1)?;
+        let size = usize::try_from(call.int(0)?).ok().filter(|size| *size > 0);
+        let size = size.ok_or_else(|| Fault::new("runtime error: integer divide by zero"))?;
+        Ok(Value::list(items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect()))
+    }),
     ("len", 1, Some(1), len),
     ("index", 1, None, index),
     ("slice", 1, Some(4), slice),
@@ -67,7 +74,7 @@ fn append(call: &Call<'_>) -> Result<Value, Fault> {
 
 fn len(call: &Call<'_>) -> Result<Value, Fault> {
     let length = match call.any(0) {
-        Value::Str(text) => text.len(),
+        Value::Str(text) => bytes::of(&text).len(),
         Value::List(items) => items.len(),
         Value::Map(map) => map.borrow().len(),
         other => return Err(Fault::new(format!("len of type {}", other.go_type()))),
@@ -102,15 +109,11 @@ fn slice(call: &Call<'_>) -> Result<Value, Fault> {
     };
     let out_of_range = || Fault::new("index out of range");
     match call.any(0) {
+        Value::List(items) if items.is_empty() => Ok(Value::Nil),
         Value::List(items) => {
             let (from, to) = (bound(1, 0)?, bound(2, items.len())?);
             Ok(Value::list(items.get(from..to).ok_or_else(out_of_range)?.to_vec()))
         }
-        Value::Str(text) => {
-            let (from, to) = (bound(1, 0)?, bound(2, text.len())?);
-            let part = text.as_bytes().get(from..to).ok_or_else(out_of_range)?;
-            Ok(Value::str(String::from_utf8_lossy(part)))
-        }
-        other => Err(Fault::new(format!("can't slice item of type {}", other.go_type()))),
+        other => Err(Fault::new(format!("list should be type of slice or array but {}", other.go_type()))),
     }
 }

@@ -25,7 +25,7 @@ pub(super) const TABLE: &[Entry] = &[
     }),
     ("regexSplit", 3, Some(3), |call| {
         let (value, limit) = (call.str(1)?, limit(call.int(2)?));
-        Ok(Value::list(pattern(call)?.splitn(&value, limit).map(Value::str).collect()))
+        Ok(Value::list(split(&pattern(call)?, &value, limit)))
     }),
     ("regexQuoteMeta", 1, Some(1), |call| {
         text(
@@ -40,6 +40,29 @@ pub(super) const TABLE: &[Entry] = &[
 
 fn pattern(call: &Call<'_>) -> Result<Regex, Fault> {
     Regex::new(&call.str(0)?).map_err(|error| Fault::new(format!("error parsing regexp: {error}")))
+}
+
+/// Go's rule: an empty match at the start separates nothing, and nothing stands behind a match at the end.
+fn split(pattern: &Regex, value: &str, limit: usize) -> Vec<Value> {
+    if value.is_empty() && limit > 0 {
+        return vec![Value::str("")];
+    }
+    let mut parts = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    for found in pattern.find_iter(value) {
+        if limit == 0 || parts.len() + 1 == limit {
+            break;
+        }
+        end = found.start();
+        if found.end() != 0 {
+            parts.push(Value::str(&value[start..end]));
+        }
+        start = found.end();
+    }
+    if end != value.len() && limit > 0 {
+        parts.push(Value::str(&value[start..]));
+    }
+    parts
 }
 
 fn find(call: &Call<'_>) -> Result<Value, Fault> {

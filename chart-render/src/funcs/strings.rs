@@ -1,7 +1,10 @@
 //! Strings: Sprig's, and Go's `print` family.
 
+use std::fmt::Write as _;
+
 use super::types::to_string;
 use super::{Call, Entry, text};
+use crate::bytes;
 use crate::fault::Fault;
 use crate::gofmt;
 use crate::value::Value;
@@ -15,9 +18,6 @@ pub(super) const TABLE: &[Entry] = &[
     ("quote", 0, None, |call| text(joined(call, gofmt::quote))),
     ("squote", 0, None, |call| text(joined(call, |value| format!("'{value}'")))),
     ("cat", 0, None, |call| text(joined(call, str::to_owned))),
-    ("upper", 1, Some(1), |call| text(call.str(0)?.to_uppercase())),
-    ("lower", 1, Some(1), |call| text(call.str(0)?.to_lowercase())),
-    ("title", 1, Some(1), |call| text(title(&call.str(0)?))),
     ("trim", 1, Some(1), |call| text(call.str(0)?.trim())),
     ("trimAll", 2, Some(2), |call| text(call.str(1)?.trim_matches(|c| call.str(0).is_ok_and(|set| set.contains(c))))),
     ("trimSuffix", 2, Some(2), |call| {
@@ -36,13 +36,17 @@ pub(super) const TABLE: &[Entry] = &[
         let count = usize::try_from(call.int(0)?).map_err(|_| Fault::new("negative Repeat count"))?;
         text(call.str(1)?.repeat(count))
     }),
-    ("nospace", 1, Some(1), |call| text(call.str(0)?.replace(char::is_whitespace, ""))),
-    ("trunc", 2, Some(2), trunc),
-    ("substr", 3, Some(3), substr),
-    ("abbrev", 2, Some(2), abbrev),
-    ("indent", 2, Some(2), |call| text(indent(call.int(0)?, &call.str(1)?))),
-    ("nindent", 2, Some(2), |call| text(format!("\n{}", indent(call.int(0)?, &call.str(1)?)))),
-    ("splitList", 2, Some(2), |call| Ok(Value::list(split(&call.str(1)?, &call.str(0)?)))),
+    ("nospace", 1, Some(1), |call| text(without_blanks(&call.str(0)?))),
+    ("js", 0, None, |call| text(escaped_for_js(&gofmt::sprint(call.arguments)))),
+    ("split", 2, Some(2), |call| Ok(numbered(split(&call.str(1)?, &call.str(0)?, None)))),
+    ("splitn", 3, Some(3), |call| {
+        // A negative count means all, and zero nothing.
+        let limit = usize::try_from(call.int(1)?).ok();
+        Ok(numbered(split(&call.str(2)?, &call.str(0)?, limit)))
+    }),
+    ("plural", 3, Some(3), |call| text(if call.int(2)? == 1 { call.str(0)? } else { call.str(1)? })),
+    ("hello", 0, Some(0), |_| text("Hello!")),
+    ("splitList", 2, Some(2), |call| Ok(Value::list(split(&call.str(1)?, &call.str(0)?, None)))),
     ("join", 2, Some(2), |call| {
         let separator = call.str(0)?;
         let parts: Vec<String> = match call.any(1) {
@@ -52,15 +56,6 @@ pub(super) const TABLE: &[Entry] = &[
         };
         text(parts.join(&separator))
     }),
-    ("base", 1, Some(1), |call| text(base(&call.str(0)?))),
-    ("dir", 1, Some(1), |call| text(call.str(0)?.rsplit_once('/').map_or(".", |(dir, _)| dir))),
-    ("ext", 1, Some(1), |call| {
-        text(
-            base(&call.str(0)?)
-                .rfind('.')
-                .map_or(String::new(), |at| base(&call.str(0).unwrap_or_default())[at..].to_owned()),
-        )
-    }),
 ];
 
 /// All arguments but nil, with spaces between.
@@ -69,73 +64,46 @@ fn joined(call: &Call<'_>, each: impl Fn(&str) -> String) -> String {
     present.map(|value| each(&to_string(value))).collect::<Vec<_>>().join(" ")
 }
 
-/// Upper case behind everything but letters, digits and underscores, as Go's `strings.Title`: `it's` is `It'S`.
-fn title(value: &str) -> String {
-    let mut after_separator = true;
+/// The parts between separators, the last one with all that is left; between characters when there is no separator.
+fn split(value: &str, separator: &str, limit: Option<usize>) -> Vec<Value> {
+    if separator.is_empty() {
+        let mut characters = value.chars();
+        let singles = limit.map_or(usize::MAX, |limit| limit.saturating_sub(1));
+        let mut parts: Vec<Value> =
+            characters.by_ref().take(singles).map(|character| Value::str(character.to_string())).collect();
+        if !characters.as_str().is_empty() && limit != Some(0) {
+            parts.push(Value::str(characters.as_str()));
+        }
+        return parts;
+    }
+    match limit {
+        None => value.split(separator).map(Value::str).collect(),
+        Some(limit) => value.splitn(limit, separator).map(Value::str).collect(),
+    }
+}
+
+/// Sprig takes each byte for a character here, and only gives the text back unharmed when it removes nothing.
+fn without_blanks(value: &str) -> String {
+    let bytes = bytes::of(value);
+    let kept: Vec<char> = bytes.iter().map(|byte| char::from(*byte)).filter(|byte| !byte.is_whitespace()).collect();
+    if kept.len() == bytes.len() { value.to_owned() } else { kept.into_iter().collect() }
+}
+
+/// Text fit for a JavaScript string.
+fn escaped_for_js(value: &str) -> String {
     let mut out = String::new();
     for character in value.chars() {
-        if after_separator {
-            out.extend(character.to_uppercase());
-        } else {
-            out.push(character);
+        match character {
+            '\\' | '\'' | '"' => out.extend(['\\', character]),
+            // Writing to a String does not fail.
+            '<' | '>' | '&' | '=' | '\0'..' ' => drop(write!(out, "\\u{:04X}", u32::from(character))),
+            other => out.push(other),
         }
-        after_separator = match character {
-            ascii if ascii.is_ascii() => !(ascii.is_ascii_alphanumeric() || ascii == '_'),
-            other => other.is_whitespace(),
-        };
     }
     out
 }
 
-/// The first `n` bytes, or the last when `n` is negative.
-fn trunc(call: &Call<'_>) -> Result<Value, Fault> {
-    let (count, value) = (call.int(0)?, call.str(1)?);
-    let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let bytes = value.as_bytes();
-    let part = match count {
-        ..0 => &bytes[bytes.len().saturating_sub(size)..],
-        _ => &bytes[..size.min(bytes.len())],
-    };
-    text(String::from_utf8_lossy(part))
-}
-
-fn substr(call: &Call<'_>) -> Result<Value, Fault> {
-    let (start, end, value) = (call.int(0)?, call.int(1)?, call.str(2)?);
-    let length = value.len();
-    let from = usize::try_from(start).unwrap_or(0);
-    let to = usize::try_from(end).unwrap_or(length).min(length);
-    match value.as_bytes().get(from..to) {
-        Some(part) => text(String::from_utf8_lossy(part)),
-        None => Err(Fault::new("slice bounds out of range")),
-    }
-}
-
-fn abbrev(call: &Call<'_>) -> Result<Value, Fault> {
-    let (width, value) = (usize::try_from(call.int(0)?).unwrap_or(0), call.str(1)?);
-    if width < 4 || value.len() <= width {
-        return text(&value);
-    }
-    text(format!("{}...", String::from_utf8_lossy(&value.as_bytes()[..width - 3])))
-}
-
-/// Every line gets the spaces, empty ones too.
-fn indent(spaces: i64, value: &str) -> String {
-    let pad = " ".repeat(usize::try_from(spaces).unwrap_or(0));
-    format!("{pad}{}", value.replace('\n', &format!("\n{pad}")))
-}
-
-fn split(value: &str, separator: &str) -> Vec<Value> {
-    if separator.is_empty() {
-        return value.chars().map(|character| Value::str(character.to_string())).collect();
-    }
-    value.split(separator).map(Value::str).collect()
-}
-
-fn base(path: &str) -> String {
-    let trimmed = path.trim_end_matches('/');
-    match (path.is_empty(), trimmed.is_empty()) {
-        (true, _) => ".".to_owned(),
-        (_, true) => "/".to_owned(),
-        _ => trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned(),
-    }
+/// `{_0: a, _1: b}`.
+fn numbered(parts: Vec<Value>) -> Value {
+    Value::map(parts.into_iter().enumerate().map(|(index, part)| (format!("_{index}"), part)))
 }

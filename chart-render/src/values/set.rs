@@ -21,26 +21,6 @@ enum Stop {
     Error(String),
 }
 
-/// Values that look like integers, booleans or null become those.
-pub(super) fn typed(text: &str) -> Json {
-    if text.eq_ignore_ascii_case("true") {
-        return Json::Bool(true);
-    }
-    if text.eq_ignore_ascii_case("false") {
-        return Json::Bool(false);
-    }
-    if text.eq_ignore_ascii_case("null") {
-        return Json::Null;
-    }
-    if text == "0" {
-        return Json::from(0);
-    }
-    match text.parse::<i64>() {
-        Ok(integer) if !text.starts_with('0') => Json::from(integer),
-        _ => Json::from(text),
-    }
-}
-
 /// Applies settings to `tree`.
 pub(super) fn apply(tree: &mut Map<String, Json>, input: &str, read: Read<'_>) -> Result<(), String> {
     Parser { characters: input.chars().collect(), at: 0, read, grammar: Grammar::Text }.settings(tree)

@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 use serde_json::{Map, Number, Value as Json};
 
 use super::resolve::is_plain_string;
-use crate::numbers;
+use super::shape::{Shape, escape, is_break, is_printable};
+use crate::{bytes, numbers};
 
 /// Spaces per level.
 const INDENT: usize = 2;
@@ -15,7 +16,16 @@ const BEST_WIDTH: usize = 80;
 
 /// One document without the final line break.
 pub(crate) fn to_yaml(json: &Json) -> String {
-    let mut emitter = Emitter { out: String::new(), column: 0 };
+    write(json, 0)
+}
+
+/// As [`to_yaml`], with lists indented under their key.
+pub(crate) fn to_yaml_pretty(json: &Json) -> String {
+    write(json, INDENT)
+}
+
+fn write(json: &Json, list_indent: usize) -> String {
+    let mut emitter = Emitter { out: String::new(), column: 0, list_indent };
     match json {
         Json::Object(map) if !map.is_empty() => emitter.mapping(map, 0),
         Json::Array(items) if !items.is_empty() => emitter.sequence(items, 0),
@@ -29,6 +39,8 @@ struct Emitter {
     out: String,
     /// Characters since the last line break; decides about folding.
     column: usize,
+    /// How far a list stands to the right of its key.
+    list_indent: usize,
 }
 
 impl Emitter {
@@ -67,7 +79,7 @@ impl Emitter {
                 }
                 Json::Array(items) if !items.is_empty() => {
                     self.put('\n');
-                    self.sequence(items, indent);
+                    self.sequence(items, indent + self.list_indent);
                 }
                 scalar => {
                     self.put(' ');
@@ -111,6 +123,7 @@ impl Emitter {
     }
 
     fn string(&mut self, text: &str, indent: usize, key: bool) {
+        let text = &*bytes::replaced(text);
         let shape = Shape::of(text);
         if text.contains('\n') {
             if shape.block_allowed && !key { self.literal(text, indent) } else { self.double_quoted(text, indent, key) }
@@ -227,93 +240,6 @@ impl Emitter {
             }
         }
     }
-}
-
-/// What the text contains, and so which styles can carry it.
-#[expect(clippy::struct_excessive_bools, reason = "the four answers of one look at the text")]
-struct Shape {
-    multiline: bool,
-    plain_allowed: bool,
-    single_quoted_allowed: bool,
-    block_allowed: bool,
-}
-
-impl Shape {
-    fn of(text: &str) -> Self {
-        let mut shape =
-            Self { multiline: false, plain_allowed: true, single_quoted_allowed: true, block_allowed: true };
-        let characters: Vec<char> = text.chars().collect();
-        let Some(last) = characters.len().checked_sub(1) else {
-            shape.block_allowed = false;
-            return shape;
-        };
-        let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut special, mut break_space, mut space_break) = (false, false, false);
-        for (index, &character) in characters.iter().enumerate() {
-            let previous = index.checked_sub(1).map(|before| characters[before]);
-            let next_is_blank = characters.get(index + 1).is_none_or(|next| matches!(next, ' ' | '\t'));
-            indicators |= match character {
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => index == 0,
-                '?' | '-' => index == 0 && next_is_blank,
-                ':' => next_is_blank,
-                '#' => previous.is_none_or(|before| matches!(before, ' ' | '\t') || is_break(before)),
-                _ => false,
-            };
-            special |= !is_printable(character);
-            shape.multiline |= is_break(character);
-            break_space |= character == ' ' && previous.is_some_and(is_break);
-            space_break |= is_break(character) && previous == Some(' ');
-        }
-        let edge = |character: char| character == ' ' || is_break(character);
-        shape.plain_allowed = !(indicators
-            || special
-            || break_space
-            || space_break
-            || shape.multiline
-            || edge(characters[0])
-            || edge(characters[last]));
-        shape.single_quoted_allowed = !(special || break_space || space_break);
-        shape.block_allowed = !(special || space_break || characters[last] == ' ');
-        shape
-    }
-}
-
-fn is_break(character: char) -> bool {
-    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// go-yaml prints no tab and nothing beyond the basic plane, so an emoji is escaped and `é` is not.
-fn is_printable(character: char) -> bool {
-    matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && character != '\u{feff}'
-}
-
-fn escape(character: char) -> String {
-    let short = match character {
-        '\0' => '0',
-        '\u{7}' => 'a',
-        '\u{8}' => 'b',
-        '\t' => 't',
-        '\n' => 'n',
-        '\u{b}' => 'v',
-        '\u{c}' => 'f',
-        '\r' => 'r',
-        '\u{1b}' => 'e',
-        '"' => '"',
-        '\\' => '\\',
-        '\u{85}' => 'N',
-        '\u{a0}' => '_',
-        '\u{2028}' => 'L',
-        '\u{2029}' => 'P',
-        other => {
-            let code = u32::from(other);
-            return match code {
-                0..=0xff => format!("\\x{code:02X}"),
-                0x100..=0xffff => format!("\\u{code:04X}"),
-                _ => format!("\\U{code:08X}"),
-            };
-        }
-    };
-    format!("\\{short}")
 }
 
 fn format_number(number: &Number) -> String {
