@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
+use kubesim::apiserver::{Authorization, Control};
 use kubesim::cluster::{self, Cluster};
 use kubesim::node::{Images, NodeConfig, Program};
 use tokio::task::JoinHandle;
@@ -74,6 +75,10 @@ pub struct Settings {
     pub gpus_per_node: u32,
     /// Controller binary to run instead of the one beside this program.
     pub controller: Option<PathBuf>,
+    /// Whether requests are authorised by roles; if not, everybody may do everything.
+    pub authorization: Authorization,
+    /// The first wait of a container that keeps failing.
+    pub crash_backoff: Duration,
 }
 
 impl Settings {
@@ -85,6 +90,8 @@ impl Settings {
             scrape_interval: Duration::from_secs(1),
             gpus_per_node: 8,
             controller: None,
+            authorization: Authorization::AlwaysAllow,
+            crash_backoff: Duration::from_secs(10),
         }
     }
 }
@@ -104,7 +111,8 @@ impl Environment {
     /// # Errors
     /// When a part cannot be started; the parts started before are stopped.
     pub async fn start(settings: &Settings, mut progress: impl FnMut(&str)) -> Result<Self, Error> {
-        let Settings { dir, hpa_sync_period, scrape_interval, gpus_per_node, controller } = settings;
+        let Settings { dir, hpa_sync_period, scrape_interval, gpus_per_node, controller, authorization, crash_backoff } =
+            settings;
         std::fs::create_dir_all(dir).map_err(|source| Error::Directory { path: dir.clone(), source })?;
         let controller = match controller {
             Some(program) => program.clone(),
@@ -117,6 +125,8 @@ impl Environment {
             nodes: vec![node(A100, *gpus_per_node), node(H100, *gpus_per_node)],
             images,
             hpa_sync_period: *hpa_sync_period,
+            crash_backoff: *crash_backoff,
+            authorization: *authorization,
             work_dir: Some(dir.join("cluster")),
             ..cluster::Options::default()
         })
@@ -168,6 +178,24 @@ impl Environment {
     /// A client for Prometheus.
     pub fn prometheus(&self) -> prometheus::Client {
         self.prometheus.client()
+    }
+
+    /// The API server's record of requests, and faults on purpose.
+    pub fn control(&self) -> Control {
+        self.cluster.control()
+    }
+
+    /// Kills the process of Prometheus, until [`Environment::start_prometheus`].
+    pub async fn kill_prometheus(&self) {
+        self.prometheus.kill().await;
+    }
+
+    /// Starts Prometheus again, with what it knew.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not become ready.
+    pub async fn start_prometheus(&self) -> Result<(), Error> {
+        Ok(self.prometheus.start_again().await?)
     }
 
     /// Stops everything, pods first.

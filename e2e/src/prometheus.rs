@@ -9,10 +9,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 
 use crate::scrape::Job;
 use crate::wait::{self, Look};
 
+/// Configuration file, in its folder.
+const CONFIG: &str = "prometheus.yml";
+/// Log, in its folder.
+const LOG: &str = "prometheus.log";
 /// How long a start, and a stop, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -63,9 +68,11 @@ pub enum Error {
 
 /// A running Prometheus; killed when dropped.
 pub struct Prometheus {
-    child: Child,
+    program: PathBuf,
+    dir: PathBuf,
+    listen: SocketAddr,
+    child: Mutex<Child>,
     client: Client,
-    config: PathBuf,
     interval: Duration,
 }
 
@@ -91,37 +98,43 @@ impl Prometheus {
     /// # Errors
     /// When it cannot be started or does not become ready.
     pub async fn start(program: &Path, dir: &Path, listen: SocketAddr, interval: Duration) -> Result<Self, Error> {
-        let config = dir.join("prometheus.yml");
-        let log = dir.join("prometheus.log");
+        let config = dir.join(CONFIG);
         let write = |path: &Path, source| Error::Write { path: path.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(|e| write(dir, e))?;
         std::fs::write(&config, crate::scrape::config(interval, &[])).map_err(|e| write(&config, e))?;
-        let output = File::create(&log).map_err(|e| write(&log, e))?;
-        let errors = output.try_clone().map_err(|e| write(&log, e))?;
-        let child = Command::new(program)
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
-            .arg(format!("--web.listen-address={listen}"))
-            .arg("--web.enable-lifecycle")
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
-            // A Ctrl-C on the terminal is for us; we stop our children in order.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| Error::Start { program: program.to_owned(), source })?;
+        let child = Mutex::new(spawn(program, dir, listen)?);
         let client = Client::new(format!("http://{listen}"));
-        let prometheus = Self { child, client, config, interval };
+        let (program, dir) = (program.to_owned(), dir.to_owned());
+        let prometheus = Self { program, dir, listen, child, client, interval };
+        prometheus.ready().await?;
+        Ok(prometheus)
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
         wait::until("Prometheus to be ready", PATIENCE, || async {
-            match prometheus.client.get("/-/ready").await {
+            match self.client.get("/-/ready").await {
                 Ok(()) => Look::Done(()),
                 Err(error) => Look::NotYet(error.to_string()),
             }
         })
         .await
-        .map_err(|source| Error::NotReady { source, log })?;
-        Ok(prometheus)
+        .map_err(|source| Error::NotReady { source, log: self.dir.join(LOG) })
+    }
+
+    /// Kills it, as a node that fails does; [`Prometheus::start_again`] brings it back.
+    pub async fn kill(&self) {
+        if let Err(error) = self.child.lock().await.kill().await {
+            tracing::warn!(%error, "Killing Prometheus");
+        }
+    }
+
+    /// Starts it again with the data and the scrape jobs it had.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not become ready.
+    pub async fn start_again(&self) -> Result<(), Error> {
+        *self.child.lock().await = spawn(&self.program, &self.dir, self.listen)?;
+        self.ready().await
     }
 
     /// A client for it.
@@ -129,28 +142,42 @@ impl Prometheus {
         self.client.clone()
     }
 
-    /// Process id.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Replaces all scrape jobs. New targets are scraped within about 5 s: Prometheus throttles target changes.
     ///
     /// # Errors
     /// When the configuration cannot be written or Prometheus refuses it.
     pub async fn set_jobs(&self, jobs: &[Job]) -> Result<(), Error> {
-        std::fs::write(&self.config, crate::scrape::config(self.interval, jobs))
-            .map_err(|source| Error::Write { path: self.config.clone(), source })?;
+        let config = self.dir.join(CONFIG);
+        std::fs::write(&config, crate::scrape::config(self.interval, jobs))
+            .map_err(|source| Error::Write { path: config, source })?;
         self.client.post("/-/reload").await
     }
 
     /// Stops it and waits for its end.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         // The data directory is thrown away, so there is nothing to save by stopping it gently.
-        if let Err(error) = self.child.kill().await {
-            tracing::warn!(%error, "Stopping Prometheus");
-        }
+        self.kill().await;
     }
+}
+
+fn spawn(program: &Path, dir: &Path, listen: SocketAddr) -> Result<Child, Error> {
+    let log = dir.join(LOG);
+    let write = |source| Error::Write { path: log.clone(), source };
+    let output = File::options().create(true).append(true).open(&log).map_err(write)?;
+    let errors = output.try_clone().map_err(write)?;
+    Command::new(program)
+        .arg(format!("--config.file={}", dir.join(CONFIG).display()))
+        .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
+        .arg(format!("--web.listen-address={listen}"))
+        .arg("--web.enable-lifecycle")
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        // A Ctrl-C on the terminal is for us; we stop our children in order.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| Error::Start { program: program.to_owned(), source })
 }
 
 #[derive(Deserialize)]

@@ -5,29 +5,39 @@
 //! `delete` and `scale` work on the `state` behind one lock; `table` and `negotiation` give the answer its form. `builtin` is the table of resources, `crd` adds custom ones, `definitions` holds the
 //! schemas that `apply`, `patch` and validation read through `schema`.
 //!
-//! Objects live in memory and end with the process. The server speaks plain HTTP and allows everything to
-//! everyone who reaches it, which is why it only binds loopback addresses.
+//! Before that, `authentication` and `authorization` say who asks and whether they may, `requests` records it, and
+//! `faults` strikes when a test wants it to; `control` is the handle for both, `debug` the same over HTTP.
+//!
+//! Objects live in memory and end with the process. The server speaks plain HTTP, and unless told otherwise it allows
+//! everything to everyone who reaches it, which is why it only binds loopback addresses.
 
+mod action;
 mod addresses;
 mod admission;
 mod aggregation;
 mod apply;
+mod authentication;
+mod authorization;
 mod body;
 mod builtin;
 mod catalog;
 mod clock;
+mod control;
 mod convert;
 mod crd;
 mod create;
+mod debug;
 mod defaults;
 mod definitions;
 mod delete;
 mod discovery;
 mod documents;
 mod failure;
+mod faults;
 mod fields;
 mod http;
 mod jsonpath;
+mod listener;
 mod negotiation;
 mod network;
 mod openapi;
@@ -38,6 +48,7 @@ mod protobuf;
 mod proxy;
 mod read;
 mod request;
+mod requests;
 mod resource;
 mod reviews;
 mod scale;
@@ -51,17 +62,24 @@ mod update;
 mod validation;
 mod verbs;
 mod watch;
+mod watchers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+pub use self::action::Action;
 use self::addresses::ServiceAddresses;
+pub use self::authorization::Authorization;
+pub use self::control::Control;
+pub use self::faults::{ActiveFault, Fault, Matcher};
 pub use self::network::Bind;
+pub use self::requests::{Request, Seen, WriteRequest};
 use self::state::{Shared, State};
+use self::tokens::MASTERS;
 
 /// How long a stopping server waits for requests in flight before it drops them.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -95,6 +113,8 @@ pub enum Error {
 pub struct Options {
     /// Where to listen.
     pub bind: Bind,
+    /// Whether and how requests are authorised.
+    pub authorization: Authorization,
 }
 
 /// A running API server. Dropping it without [`Server::shutdown`] stops it at once.
@@ -102,15 +122,18 @@ pub struct Options {
 pub struct Server {
     address: SocketAddr,
     network: [u8; 2],
-    shared: Arc<Shared>,
+    control: Control,
+    admin_token: String,
     task: JoinHandle<()>,
+    /// Keeps the network claimed while the server does not listen for a while.
+    _claim: Option<std::net::UdpSocket>,
 }
 
 impl Server {
     /// Binds, and serves from the moment this returns.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let Options { bind } = options;
-        let listener = network::bind(bind).await?;
+        let Options { bind, authorization } = options;
+        let (listener, claim) = network::bind(bind).await?;
         let address = listener.local_addr().map_err(|source| Error::Bind { address: bind.address(), source })?;
         let network = network::of(address);
         // Rustls takes one provider for the whole process; whoever comes first has installed it.
@@ -119,20 +142,14 @@ impl Server {
         // Pods serve with certificates of their own making, and like the real server this one does not check them.
         let trusting = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
         let trusting = trusting.map_err(Error::Client)?;
-        let shared = Arc::new(Shared::new(State::new(ServiceAddresses::new(network)), client, trusting));
-        let router = Router::new().fallback(http::handle).with_state(Arc::clone(&shared));
-        let mut stopping = shared.stopping.subscribe();
-        let task = tokio::spawn(async move {
-            let stopped = async move {
-                // An error means that the server value is gone, which is a reason to stop as well.
-                let _ = stopping.wait_for(|stopping| *stopping).await;
-            };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "API server stopped");
-            }
-        });
+        let mut state = State::new(ServiceAddresses::new(network), authorization);
+        let admin_token = state.tokens.issue_to("kubernetes-admin", &[MASTERS]);
+        let shared = Arc::new(Shared::new(state, client, trusting));
+        let (commands, commanded) = mpsc::channel(1);
+        let control = Control::new(shared, commands);
+        let task = tokio::spawn(listener::run(listener, address, control.clone(), commanded));
         tracing::info!(%address, "API server listens");
-        Ok(Self { address, network, shared, task })
+        Ok(Self { address, network, control, admin_token, task, _claim: claim })
     }
 
     /// Address the server listens on.
@@ -150,24 +167,36 @@ impl Server {
         self.network
     }
 
+    /// The record of requests, and faults on purpose.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// A token, which does not expire, of a user in these groups and in `system:authenticated`.
+    pub fn token(&self, user: &str, groups: &[&str]) -> String {
+        self.control.shared.lock().tokens.issue_to(user, groups)
+    }
+
+    /// A token of a part of the cluster, such as `system:node:NAME`, which may do everything.
+    pub(crate) fn system_token(&self, name: &str) -> String {
+        self.token(name, &[MASTERS])
+    }
+
     /// A kubeconfig in YAML with one context named `kubesim`: for the holder of `token`, or the administrator.
     pub fn kubeconfig(&self, token: Option<&str>) -> String {
-        let user = match token {
-            Some(token) => format!("    token: {token}\n"),
-            None => "    {}\n".to_owned(),
-        };
+        let token = token.unwrap_or(&self.admin_token);
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: kubesim\n\
              clusters:\n- name: kubesim\n  cluster:\n    server: {url}\n\
              contexts:\n- name: kubesim\n  context:\n    cluster: kubesim\n    user: kubesim\n\
-             users:\n- name: kubesim\n  user:\n{user}",
+             users:\n- name: kubesim\n  user:\n    token: {token}\n",
             url = self.url()
         )
     }
 
     /// Ends watches, waits for requests in flight, and stops.
     pub async fn shutdown(mut self) {
-        self.shared.stopping.send_replace(true);
+        self.control.shared.stopping.send_replace(true);
         if tokio::time::timeout(DRAIN, &mut self.task).await.is_err() {
             self.task.abort();
         }
@@ -176,7 +205,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.stopping.send_replace(true);
+        self.control.shared.stopping.send_replace(true);
         self.task.abort();
     }
 }

@@ -26,7 +26,7 @@ use std::{
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 
 use crate::{
-    apiserver::{self, Bind, Server},
+    apiserver::{self, Authorization, Bind, Control, Server},
     controllers::{self, Controllers},
     node::{self, ApiAddress, Images, IpPool, NodeAgent, NodeConfig},
 };
@@ -49,6 +49,8 @@ pub struct Options {
     pub work_dir: Option<PathBuf>,
     /// Address of the API server; a free network is chosen by default.
     pub bind: Bind,
+    /// Whether and how requests are authorised.
+    pub authorization: Authorization,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             crash_backoff: Duration::from_secs(10),
             work_dir: None,
             bind: Bind::default(),
+            authorization: Authorization::default(),
         }
     }
 }
@@ -103,15 +106,16 @@ pub struct Cluster {
 impl Cluster {
     /// Starts everything. When this returns the API answers and the nodes are ready.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let Options { nodes, images, hpa_sync_period, crash_backoff, work_dir, bind } = options;
+        let Options { nodes, images, hpa_sync_period, crash_backoff, work_dir, bind, authorization } = options;
         let too_many = nodes.len();
         let (work_dir, temporary) = work_directory(work_dir)?;
-        let server = Server::start(apiserver::Options { bind }).await?;
+        let server = Server::start(apiserver::Options { bind, authorization }).await?;
         let kubeconfig = work_dir.join("kubeconfig");
         let written = std::fs::write(&kubeconfig, server.kubeconfig(None));
         written.map_err(|source| Error::WorkDir { path: kubeconfig.clone(), source })?;
-        let client = connect(&kubeconfig).await?;
-        let controllers = Controllers::start(client.clone(), &controllers::Options { hpa_sync_period });
+        let client = connect(&server.kubeconfig(None)).await?;
+        let manager = connect(&server.kubeconfig(Some(&server.system_token("system:kube-controller-manager")))).await?;
+        let controllers = Controllers::start(manager, &controllers::Options { hpa_sync_period });
         let [a, b] = server.network();
         let ips = IpPool::new([a, b]);
         let mut agents = Vec::new();
@@ -119,8 +123,9 @@ impl Cluster {
             let last =
                 u8::try_from(index).ok().and_then(|index| index.checked_add(FIRST_NODE)).filter(|last| *last < 210);
             let last = last.ok_or(Error::TooManyNodes(too_many))?;
+            let token = server.system_token(&format!("system:node:{}", config.name));
             let options = node::Options {
-                client: client.clone(),
+                client: connect(&server.kubeconfig(Some(&token))).await?,
                 api: ApiAddress { url: server.url(), ca: None },
                 config,
                 images: images.clone(),
@@ -142,6 +147,21 @@ impl Cluster {
     /// A client of the administrator.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// The API server's record of requests, and faults on purpose.
+    pub fn control(&self) -> Control {
+        self.server.control()
+    }
+
+    /// A kubeconfig for the holder of a token.
+    pub fn kubeconfig_for(&self, token: &str) -> String {
+        self.server.kubeconfig(Some(token))
+    }
+
+    /// A token, which does not expire, of a user in these groups and in `system:authenticated`.
+    pub fn token(&self, user: &str, groups: &[&str]) -> String {
+        self.server.token(user, groups)
     }
 
     /// First two octets of the cluster's loopback network, `[127, X]`. Addresses below 127.X.0.10 other than the API
@@ -181,9 +201,9 @@ fn work_directory(given: Option<PathBuf>) -> Result<(PathBuf, Option<tempfile::T
     Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
-async fn connect(kubeconfig: &Path) -> Result<Client, Error> {
+async fn connect(kubeconfig: &str) -> Result<Client, Error> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Client(error);
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| failed(error.into()))?;
+    let file = Kubeconfig::from_yaml(kubeconfig).map_err(|error| failed(error.into()))?;
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
     let config = config.map_err(|error| failed(error.into()))?;
     Client::try_from(config).map_err(|error| failed(error.into()))

@@ -15,11 +15,12 @@ pub(crate) mod pods;
 mod replica_set;
 mod scheduler;
 mod service_account;
+mod stateful_set;
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
-    apps::v1::{Deployment, ReplicaSet},
+    apps::v1::{Deployment, ReplicaSet, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
@@ -49,6 +50,7 @@ pub(crate) struct Context {
     recorder: Recorder,
     deployments: Cache<Deployment>,
     replica_sets: Cache<ReplicaSet>,
+    stateful_sets: Cache<StatefulSet>,
     pods: Cache<Pod>,
     services: Cache<Service>,
     endpoints: Cache<Endpoints>,
@@ -75,6 +77,7 @@ impl Controllers {
             recorder: Recorder::start(client.clone(), "kubesim", None, &mut tasks),
             deployments: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             replica_sets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            stateful_sets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             pods: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             services: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             endpoints: Cache::start(Api::all(client.clone()), all(), &mut tasks),
@@ -87,6 +90,7 @@ impl Controllers {
         });
         ctx.spawn(&mut tasks, "deployment", deployment::run);
         ctx.spawn(&mut tasks, "replicaset", replica_set::run);
+        ctx.spawn(&mut tasks, "statefulset", stateful_set::run);
         ctx.spawn(&mut tasks, "endpoints", endpoints::run);
         ctx.spawn(&mut tasks, "scheduler", scheduler::run);
         ctx.spawn(&mut tasks, "hpa", move |ctx| hpa::run(ctx, hpa_sync_period));
@@ -121,6 +125,7 @@ impl Context {
             recorder: _,
             deployments,
             replica_sets,
+            stateful_sets,
             pods,
             services,
             endpoints,
@@ -133,6 +138,7 @@ impl Context {
         tokio::join!(
             deployments.synced(),
             replica_sets.synced(),
+            stateful_sets.synced(),
             pods.synced(),
             services.synced(),
             endpoints.synced(),

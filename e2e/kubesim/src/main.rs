@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::Parser;
 use kubesim::{
+    apiserver::Authorization,
     cluster::{Cluster, Options},
     node::{Images, Mapping, NodeConfig},
 };
@@ -35,6 +36,11 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
 
+    /// Who may do what: everybody everything, or what the roles of the cluster say. With RBAC a request without a token
+    /// is refused
+    #[arg(long, value_name = "MODE", default_value = "AlwaysAllow")]
+    authorization_mode: Mode,
+
     /// How often horizontal pod autoscalers are evaluated
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     hpa_sync_period: Duration,
@@ -42,6 +48,14 @@ struct Args {
     /// First wait of a container that keeps failing; it doubles up to 30 times that
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     crash_backoff: Duration,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Mode {
+    #[value(name = "AlwaysAllow")]
+    AlwaysAllow,
+    #[value(name = "RBAC")]
+    Rbac,
 }
 
 /// Reads `500ms`, `15s`, `2m` or a sum of such.
@@ -70,6 +84,10 @@ async fn main() -> anyhow::Result<()> {
         hpa_sync_period: args.hpa_sync_period,
         crash_backoff: args.crash_backoff,
         work_dir: args.work_dir,
+        authorization: match args.authorization_mode {
+            Mode::AlwaysAllow => Authorization::AlwaysAllow,
+            Mode::Rbac => Authorization::Rbac,
+        },
         ..Options::default()
     })
     .await

@@ -17,3 +17,5 @@ mod fixture;
 mod pods;
 #[path = "cluster_suite/services.rs"]
 mod services;
+#[path = "cluster_suite/stateful_sets.rs"]
+mod stateful_sets;

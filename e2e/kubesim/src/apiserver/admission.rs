@@ -133,15 +133,20 @@ impl State {
         match call.resource.kind.as_str() {
             "Namespace" => self.furnish_namespace(&name, &call.now),
             "CustomResourceDefinition" => self.serve_definition(&name, &call.now),
+            "ClusterRole" => self.aggregate_roles(),
             _ => {}
         }
     }
 
     /// Follows up on a changed object.
     pub(super) fn updated(&mut self, call: &Call, object: &Value) {
-        if call.resource.kind == "CustomResourceDefinition" && call.target.subresource.is_empty() {
-            let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            self.serve_definition(&name, &call.now);
+        match call.resource.kind.as_str() {
+            "CustomResourceDefinition" if call.target.subresource.is_empty() => {
+                let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                self.serve_definition(&name, &call.now);
+            }
+            "ClusterRole" => self.aggregate_roles(),
+            _ => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::authorization;
 use super::clock;
 use super::failure::Failure;
 use super::selector::Selector;
@@ -136,6 +137,7 @@ impl State {
     fn removed(&mut self, resource: &GroupResource, object: &Value) {
         match (&*resource.group, &*resource.plural) {
             ("", "services") => self.forget_reservations(object),
+            (authorization::GROUP, "clusterroles") => self.aggregate_roles(),
             ("apiextensions.k8s.io", "customresourcedefinitions") => self.withdraw_definition(object),
             _ => {}
         }

@@ -169,8 +169,10 @@ impl Failure {
         Self::new(400, "BadRequest", message)
     }
 
+    /// `name` is empty for requests that are not about one object.
     pub(super) fn forbidden(group: &str, plural: &str, name: &str, why: &str) -> Self {
-        Self::new(403, "Forbidden", format!("{} {name:?} is forbidden: {why}", qualified(group, plural)))
+        let what = if name.is_empty() { String::new() } else { format!(" {name:?}") };
+        Self::new(403, "Forbidden", format!("{}{what} is forbidden: {why}", qualified(group, plural)))
             .about(group, plural, name)
     }
 
@@ -189,6 +191,20 @@ impl Failure {
 
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(500, "InternalError", message)
+    }
+
+    /// Asks to come back after this many seconds.
+    pub(super) fn with_retry_after(mut self, seconds: u64) -> Self {
+        if self.details.is_null() {
+            self.details = json!({});
+        }
+        self.details["retryAfterSeconds"] = json!(seconds);
+        self
+    }
+
+    /// What goes into the header `Retry-After`.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        self.details["retryAfterSeconds"].as_u64()
     }
 
     pub(super) fn with_cause(mut self, reason: &str, field: &str, message: &str) -> Self {

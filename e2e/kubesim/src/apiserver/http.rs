@@ -3,18 +3,20 @@
 use std::sync::{Arc, PoisonError};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State as Extract};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::action::Action;
+use super::control::Control;
 use super::failure::Failure;
 use super::request::{Query, Target};
 use super::state::{Call, Shared};
 use super::tokens::User;
-use super::{clock, documents, verbs};
+use super::{clock, debug, documents, faults, verbs};
 
 /// As large as etcd lets an object be, with some room for its envelope.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -49,8 +51,25 @@ impl Incoming {
     }
 }
 
+/// The connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is closed on purpose")]
+pub(super) struct Disconnect;
+
+/// Why there is no answer to give.
+enum Refused {
+    With(Box<Failure>),
+    Disconnect,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::With(Box::new(failure))
+    }
+}
+
 /// Answers every request; refusals become `Status` objects.
-pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
+pub(super) async fn handle(control: Control, request: Request) -> Result<Response, Disconnect> {
     let (mut parts, body) = request.into_parts();
     let incoming = Incoming {
         method: parts.method,
@@ -62,17 +81,26 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
         body,
     };
     let (method, path) = (incoming.method.clone(), incoming.path.clone());
-    match route(&shared, incoming).await {
+    match route(&control, incoming).await {
         Ok(response) => {
             tracing::debug!(%method, path, status = response.status().as_u16(), "Served");
-            response
+            Ok(response)
         }
-        Err(failure) => {
+        Err(Refused::With(failure)) => {
             tracing::debug!(%method, path, status = failure.code, reason = failure.reason, message = failure.message, "Refused");
-            let code = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            json_response(code, &failure.status())
+            Ok(refusal(&failure))
         }
+        Err(Refused::Disconnect) => Err(Disconnect),
     }
+}
+
+fn refusal(failure: &Failure) -> Response {
+    let code = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json_response(code, &failure.status());
+    if let Some(seconds) = failure.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    }
+    response
 }
 
 pub(super) fn json_response(code: StatusCode, value: &Value) -> Response {
@@ -86,8 +114,49 @@ pub(super) fn typed_response(code: StatusCode, content_type: &'static str, body:
     response
 }
 
-async fn route(shared: &Arc<Shared>, incoming: Incoming) -> Result<Response, Failure> {
-    let user = authenticate(shared, &incoming)?;
+/// Finds out who asks for what and whether they may, and keeps the record.
+async fn route(control: &Control, incoming: Incoming) -> Result<Response, Refused> {
+    let shared = &control.shared;
+    let user = Arc::new(shared.lock().authenticate(&incoming.headers)?);
+    let target = Target::parse(&incoming.path);
+    let action = Action::of(&incoming.method, &incoming.path, target.as_ref(), &incoming.query);
+    if incoming.path.starts_with(debug::PREFIX) {
+        shared.lock().require(&user, &action)?;
+        return Ok(debug::serve(control.clone(), incoming).await?);
+    }
+    let strike = shared.faults.strike(&user, &action);
+    if !strike.delay.is_zero() {
+        tokio::time::sleep(strike.delay).await;
+    }
+    if strike.disconnect {
+        return Err(Refused::Disconnect);
+    }
+    let manager = incoming.manager();
+    let allowed = shared.lock().require(&user, &action);
+    shared.requests.saw(&user, &action, allowed.is_ok(), Timestamp::now());
+    let answer = match (strike.refusal, allowed) {
+        (_, Err(refused)) => Err(refused),
+        (Some((status, retry_after)), _) => Err(faults::refusal(status, retry_after, &action)),
+        (None, Ok(())) => answer(shared, incoming, target, &user, &action).await,
+    };
+    if action.writes() {
+        let code = match &answer {
+            Ok(response) => response.status().as_u16(),
+            Err(failure) => failure.code,
+        };
+        shared.requests.wrote(&user, &action, &manager, code, Timestamp::now());
+    }
+    Ok(answer?)
+}
+
+/// Answers a request that is allowed.
+async fn answer(
+    shared: &Arc<Shared>,
+    incoming: Incoming,
+    target: Option<Target>,
+    user: &Arc<User>,
+    action: &Action,
+) -> Result<Response, Failure> {
     let segments: Vec<&str> = incoming.path.split('/').filter(|segment| !segment.is_empty()).collect();
     let aggregated = shared.lock().aggregated_at(&segments);
     if let Some(aggregated) = aggregated {
@@ -98,7 +167,7 @@ async fn route(shared: &Arc<Shared>, incoming: Incoming) -> Result<Response, Fai
     if let Some(answer) = documents::document(shared, &segments, incoming.accept()).await? {
         return Ok(answer);
     }
-    let target = Target::parse(&incoming.path).ok_or_else(Failure::no_such_resource)?;
+    let target = target.ok_or_else(Failure::no_such_resource)?;
     let resource = {
         let state = shared.lock();
         state.catalog.find(&target.group, &target.version, &target.plural).cloned()
@@ -106,6 +175,8 @@ async fn route(shared: &Arc<Shared>, incoming: Incoming) -> Result<Response, Fai
     let resource = resource.ok_or_else(Failure::no_such_resource)?;
     let warnings = Arc::default();
     let call = Call {
+        user: Arc::clone(user),
+        action: action.clone(),
         manager: incoming.manager(),
         query: incoming.query.clone(),
         now: clock::now(),
@@ -113,7 +184,7 @@ async fn route(shared: &Arc<Shared>, incoming: Incoming) -> Result<Response, Fai
         target,
         warnings: Arc::clone(&warnings),
     };
-    let mut response = verbs::serve(shared, incoming, call, &user).await?;
+    let mut response = verbs::serve(shared, incoming, call, user).await?;
     for text in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         // RFC 7234: 299 is a warning of any kind, `-` an agent without a name.
         if let Ok(value) = header::HeaderValue::from_str(&format!("299 - {text:?}")) {
@@ -121,18 +192,6 @@ async fn route(shared: &Arc<Shared>, incoming: Incoming) -> Result<Response, Fai
         }
     }
     Ok(response)
-}
-
-/// The caller behind the bearer token; none means the administrator, a wrong one is refused.
-fn authenticate(shared: &Shared, incoming: &Incoming) -> Result<User, Failure> {
-    let Some(token) = incoming.header(header::AUTHORIZATION).strip_prefix("Bearer ") else {
-        return Ok(User::admin());
-    };
-    let state = shared.lock();
-    match state.tokens.user(token.trim(), Timestamp::now()) {
-        Some((user, _)) => Ok(user.clone()),
-        None => Err(Failure::new(401, "Unauthorized", "Unauthorized")),
-    }
 }
 
 pub(super) async fn read_body(body: Body) -> Result<Bytes, Failure> {

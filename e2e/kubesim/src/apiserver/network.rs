@@ -1,6 +1,6 @@
 //! The loopback network of a cluster: binding the API server claims it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use tokio::net::TcpListener;
 
@@ -31,17 +31,24 @@ impl Bind {
     }
 }
 
-pub(super) async fn bind(bind: Bind) -> Result<TcpListener, Error> {
+/// Binds, and for a chosen network also claims it: with a datagram socket that nobody sends to, so that no other
+/// cluster chooses the network while the server does not listen.
+pub(super) async fn bind(bind: Bind) -> Result<(TcpListener, Option<UdpSocket>), Error> {
     match bind {
         Bind::Address(address) if !address.ip().is_loopback() => Err(Error::NotLoopback(address)),
-        Bind::Address(address) => TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source }),
+        Bind::Address(address) => {
+            let listener = TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })?;
+            Ok((listener, None))
+        }
         Bind::Choose => {
             let count = usize::from(NETWORKS.end() - NETWORKS.start()) + 1;
             let start = usize::from(uuid::Uuid::new_v4().as_bytes()[0]) % count;
             for second in NETWORKS.cycle().skip(start).take(count) {
                 let address = SocketAddr::new(Ipv4Addr::new(127, second, 0, 1).into(), PORT);
-                if let Ok(listener) = TcpListener::bind(address).await {
-                    return Ok(listener);
+                if let Ok(claim) = UdpSocket::bind(address)
+                    && let Ok(listener) = TcpListener::bind(address).await
+                {
+                    return Ok((listener, Some(claim)));
                 }
             }
             Err(Error::NoFreeNetwork)

@@ -52,10 +52,12 @@ pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Re
         return Err(Failure::new(500, "InternalError", message));
     };
     let mut stopping = shared.stopping.subscribe();
+    let mut cuts = shared.cuts.subscribe();
     tokio::spawn(async move {
         tokio::select! {
             () = forward(upgrade, ip, ports) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
+            _ = cuts.changed() => {}
         }
     });
     let mut response = Response::new(Body::empty());

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::action::Action;
 use super::clock;
 use super::failure::Failure;
 use super::state::{Call, State};
@@ -13,7 +14,7 @@ use super::tokens::{API_AUDIENCE, User};
 const TOKEN_SECONDS: i64 = 3600;
 
 impl State {
-    /// Answers a review. Everything is allowed so far; who a token belongs to is answered truly.
+    /// Answers a review by the rules that requests are authorised by.
     pub(super) fn review(&self, call: &Call, mut review: Value, caller: &User) -> Value {
         if !review.is_object() {
             review = json!({});
@@ -26,14 +27,20 @@ impl State {
         review["status"] = match call.resource.kind.as_str() {
             "TokenReview" => self.token_review(&review["spec"]),
             "SelfSubjectReview" => json!({"userInfo": user_info(caller)}),
-            "SelfSubjectRulesReview" => json!({
-                "incomplete": false,
-                "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-            }),
-            _ => json!({"allowed": true}),
+            "SelfSubjectRulesReview" => self.rules_of(caller, review["spec"]["namespace"].as_str().unwrap_or_default()),
+            "SelfSubjectAccessReview" => self.access_review(&review["spec"], caller),
+            _ => self.access_review(&review["spec"], &subject(&review["spec"])),
         };
         review
+    }
+
+    fn access_review(&self, spec: &Value, user: &User) -> Value {
+        let decision = self.decide(user, &reviewed_action(spec));
+        let mut status = json!({"allowed": decision.allowed});
+        if !decision.reason.is_empty() {
+            status["reason"] = json!(decision.reason);
+        }
+        status
     }
 
     fn token_review(&self, spec: &Value) -> Value {
@@ -63,7 +70,9 @@ impl State {
         let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(TOKEN_SECONDS);
         let now = Timestamp::now();
         let expires = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
-        let token = self.tokens.issue(&account, audiences.clone(), now, Some(expires));
+        let bound = &request["spec"]["boundObjectRef"];
+        let pod = bound["name"].as_str().filter(|_| bound["kind"] == "Pod").unwrap_or_default();
+        let token = self.tokens.issue(&account, pod, audiences.clone(), now, Some(expires));
         if !request.is_object() {
             request = json!({});
         }
@@ -87,7 +96,7 @@ impl State {
         let name = annotation.as_str().unwrap_or_default().to_owned();
         let accounts = GroupResource::new("", "serviceaccounts");
         let Some(account) = self.store.get(&accounts, &Key::new(&namespace, &name)).cloned() else { return };
-        let token = self.tokens.issue(&account, vec![API_AUDIENCE.to_owned()], Timestamp::now(), None);
+        let token = self.tokens.issue(&account, "", vec![API_AUDIENCE.to_owned()], Timestamp::now(), None);
         secret["metadata"]["annotations"]["kubernetes.io/service-account.uid"] = account["metadata"]["uid"].clone();
         if !secret["data"].is_object() {
             secret["data"] = json!({});
@@ -102,5 +111,35 @@ fn user_info(user: &User) -> Value {
     if !user.uid.is_empty() {
         info["uid"] = json!(user.uid);
     }
+    if !user.pod.is_empty() {
+        info["extra"] = json!({"authentication.kubernetes.io/pod-name": [user.pod]});
+    }
     info
+}
+
+/// Whom a `SubjectAccessReview` is about. Its groups are taken as they are.
+fn subject(spec: &Value) -> User {
+    let text = |key: &str| spec[key].as_str().unwrap_or_default().to_owned();
+    let groups = spec["groups"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let groups = groups.map(ToOwned::to_owned).collect();
+    User { name: text("user"), uid: text("uid"), groups, pod: String::new() }
+}
+
+/// What a review asks about.
+fn reviewed_action(spec: &Value) -> Action {
+    let text = |attributes: &Value, key: &str| attributes[key].as_str().unwrap_or_default().to_owned();
+    let path = &spec["nonResourceAttributes"];
+    if path.is_object() {
+        return Action { verb: text(path, "verb"), path: text(path, "path"), ..Action::default() };
+    }
+    let resource = &spec["resourceAttributes"];
+    Action {
+        verb: text(resource, "verb"),
+        group: text(resource, "group"),
+        resource: text(resource, "resource"),
+        subresource: text(resource, "subresource"),
+        namespace: text(resource, "namespace"),
+        name: text(resource, "name"),
+        path: String::new(),
+    }
 }

@@ -41,7 +41,7 @@ fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// A structured selector as the text HPAs list pods with.
-fn serialised_selector(selector: &Value) -> String {
+pub(super) fn serialised_selector(selector: &Value) -> String {
     let labels = selector.get("matchLabels").unwrap_or(selector);
     let mut parts: Vec<String> = labels
         .as_object()

@@ -5,13 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::action::Action;
 use super::addresses::ServiceAddresses;
+use super::authorization::Authorization;
 use super::catalog::Catalog;
 use super::clock;
+use super::faults::Faults;
 use super::request::{Query, Target};
+use super::requests::Requests;
 use super::resource::Resource;
 use super::store::{GroupResource, Key, Store};
-use super::tokens::Tokens;
+use super::tokens::{Tokens, User};
+use super::watchers::Watchers;
 
 /// Shared by all requests.
 #[derive(Debug)]
@@ -19,6 +24,11 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Turns true when the server stops, which ends watches and followed logs.
     pub(super) stopping: watch::Sender<bool>,
+    /// Counts how often all connections were cut: what left HTTP behind has to end with them.
+    pub(super) cuts: watch::Sender<u64>,
+    pub(super) requests: Requests,
+    pub(super) faults: Faults,
+    pub(super) watchers: Watchers,
     pub(super) http: reqwest::Client,
     /// Accepts any certificate, for pods and services behind the proxy subresource.
     pub(super) trusting: reqwest::Client,
@@ -31,11 +41,14 @@ pub(super) struct State {
     pub(super) catalog: Catalog,
     pub(super) tokens: Tokens,
     pub(super) addresses: ServiceAddresses,
+    pub(super) authorization: Authorization,
 }
 
 /// One request on one resource, with what is the same for all of its steps.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
+    pub(super) user: Arc<User>,
+    pub(super) action: Action,
     pub(super) resource: Arc<Resource>,
     pub(super) target: Target,
     pub(super) query: Query,
@@ -63,7 +76,21 @@ impl Call {
 
 impl Shared {
     pub(super) fn new(state: State, http: reqwest::Client, trusting: reqwest::Client) -> Self {
-        Self { state: Mutex::new(state), stopping: watch::Sender::new(false), http, trusting }
+        Self {
+            state: Mutex::new(state),
+            stopping: watch::Sender::new(false),
+            cuts: watch::Sender::new(0),
+            requests: Requests::default(),
+            faults: Faults::default(),
+            watchers: Watchers::default(),
+            http,
+            trusting,
+        }
+    }
+
+    /// Ends the connections that no longer speak HTTP.
+    pub(super) fn cut_off(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// A panic while the lock was held leaves complete objects behind: every write is one map insertion.
@@ -73,10 +100,14 @@ impl Shared {
 }
 
 impl State {
-    pub(super) fn new(addresses: ServiceAddresses) -> Self {
-        let mut state = Self { store: Store::new(), catalog: Catalog::new(), tokens: Tokens::default(), addresses };
+    pub(super) fn new(addresses: ServiceAddresses, authorization: Authorization) -> Self {
+        let mut state =
+            Self { store: Store::new(), catalog: Catalog::new(), tokens: Tokens::default(), addresses, authorization };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             state.found_namespace(name);
+        }
+        if authorization == Authorization::Rbac {
+            state.found_roles(&clock::now());
         }
         state
     }

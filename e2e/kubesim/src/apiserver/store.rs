@@ -63,13 +63,15 @@ impl Default for Collection {
 #[derive(Debug)]
 pub(super) struct Store {
     revision: u64,
+    /// Revisions before this one are no place to continue from.
+    compacted: u64,
     collections: HashMap<GroupResource, Collection>,
 }
 
 impl Store {
     pub(super) fn new() -> Self {
         // Clients read resource version 0 as "any version", so the first state of the store is 1.
-        Self { revision: 1, collections: HashMap::new() }
+        Self { revision: 1, compacted: 0, collections: HashMap::new() }
     }
 
     pub(super) fn revision(&self) -> u64 {
@@ -114,6 +116,20 @@ impl Store {
         let last = Arc::new(last);
         collection.record(Change { revision: self.revision, before: Some(Arc::clone(&last)), after: None });
         Some(last)
+    }
+
+    /// Forgets all history, and that there was any: whoever continues from an earlier revision must list again. Returns
+    /// the revision up to which it is forgotten.
+    pub(super) fn compact(&mut self) -> u64 {
+        // A revision nobody has seen yet, so that even the newest one seen is too old.
+        self.revision += 1;
+        self.compacted = self.revision;
+        self.compacted
+    }
+
+    /// The revision before which nothing can be continued.
+    pub(super) fn compacted(&self) -> u64 {
+        self.compacted
     }
 
     /// A receiver that wakes on every change of the resource.

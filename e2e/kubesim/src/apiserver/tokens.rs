@@ -13,28 +13,39 @@ pub(super) struct User {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) groups: Vec<String>,
+    /// The pod a token was issued to; empty for all others.
+    pub(super) pod: String,
 }
 
+/// The group that may do everything, whatever the roles say.
+pub(super) const MASTERS: &str = "system:masters";
+/// The group of everybody who is known.
+const AUTHENTICATED: &str = "system:authenticated";
+/// Who comes without a token.
+const ANONYMOUS: &str = "system:anonymous";
+
 impl User {
-    /// Whoever comes without a token: the server listens on loopback only and trusts its users so far.
-    pub(super) fn admin() -> Self {
-        Self {
-            name: "kubernetes-admin".to_owned(),
-            uid: String::new(),
-            groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+    /// A user in these groups and in the one of all known users.
+    pub(super) fn named(name: &str, groups: &[&str]) -> Self {
+        let mut groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
+        let everybody = if name == ANONYMOUS { "system:unauthenticated" } else { AUTHENTICATED };
+        if !groups.iter().any(|group| group == everybody) {
+            groups.push(everybody.to_owned());
         }
+        Self { name: name.to_owned(), uid: String::new(), groups, pod: String::new() }
     }
 
-    fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
-        Self {
-            name: format!("system:serviceaccount:{namespace}:{name}"),
-            uid: uid.to_owned(),
-            groups: vec![
-                "system:serviceaccounts".to_owned(),
-                format!("system:serviceaccounts:{namespace}"),
-                "system:authenticated".to_owned(),
-            ],
-        }
+    pub(super) fn admin() -> Self {
+        Self::named("kubernetes-admin", &[MASTERS])
+    }
+
+    pub(super) fn anonymous() -> Self {
+        Self::named(ANONYMOUS, &[])
+    }
+
+    pub(super) fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
+        let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}")];
+        Self { uid: uid.to_owned(), ..Self::named(&format!("system:serviceaccount:{namespace}:{name}"), &groups) }
     }
 }
 
@@ -60,13 +71,14 @@ impl Tokens {
     pub(super) fn issue(
         &mut self,
         account: &Value,
+        pod: &str,
         audiences: Vec<String>,
         now: Timestamp,
         expires: Option<Timestamp>,
     ) -> String {
         let text = |key: &str| account["metadata"][key].as_str().unwrap_or_default();
         let (namespace, name, uid) = (text("namespace"), text("name"), text("uid"));
-        let user = User::service_account(namespace, name, uid);
+        let user = User { pod: pod.to_owned(), ..User::service_account(namespace, name, uid) };
         let mut claims = json!({
             "iss": API_AUDIENCE,
             "sub": user.name,
@@ -76,6 +88,9 @@ impl Tokens {
             "jti": uuid::Uuid::new_v4().to_string(),
             "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}},
         });
+        if !pod.is_empty() {
+            claims["kubernetes.io"]["pod"] = json!({"name": pod});
+        }
         if let Some(expires) = expires {
             claims["exp"] = json!(expires.as_second());
         }
@@ -84,6 +99,14 @@ impl Tokens {
         let signature = URL_SAFE_NO_PAD.encode(uuid::Uuid::new_v4().as_bytes());
         let token = format!("{}.{}.{signature}", part(&json!({"alg": "RS256", "typ": "JWT"})), part(&claims));
         self.issued.insert(token.clone(), Issued { user, audiences, expires });
+        token
+    }
+
+    /// A new token, which does not expire, of a user that is no service account.
+    pub(super) fn issue_to(&mut self, name: &str, groups: &[&str]) -> String {
+        let token = uuid::Uuid::new_v4().simple().to_string();
+        let audiences = vec![API_AUDIENCE.to_owned()];
+        self.issued.insert(token.clone(), Issued { user: User::named(name, groups), audiences, expires: None });
         token
     }
 
@@ -105,7 +128,7 @@ mod tests {
         let account = json!({"metadata": {"namespace": "a", "name": "x", "uid": "u"}});
         let start = Timestamp::UNIX_EPOCH;
         let end = Timestamp::from_second(600).expect("in range");
-        let token = tokens.issue(&account, vec![API_AUDIENCE.to_owned()], start, Some(end));
+        let token = tokens.issue(&account, "", vec![API_AUDIENCE.to_owned()], start, Some(end));
         assert_eq!(tokens.user(&token, start).map(|(user, _)| user.name.as_str()), Some("system:serviceaccount:a:x"));
         assert_eq!(tokens.user(&token, end), None);
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::action::Action;
 use super::admission;
 use super::apply::{self, Writer};
 use super::convert;
@@ -110,6 +111,9 @@ impl State {
 
     fn apply_new(&mut self, call: &Call, config: Value) -> Result<Written, Failure> {
         let resource = &call.resource;
+        // A patch that turns out to create needs both rights.
+        let action = Action { verb: "create".to_owned(), ..call.action.clone() };
+        self.require(&call.user, &action)?;
         self.require_namespace(call, &call.target.name)?;
         let config = admission::accept(call, config)?;
         refuse_managed_fields(&config)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::Stream;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::failure::Failure;
@@ -14,6 +15,7 @@ use super::negotiation::Form;
 use super::selector::Selector;
 use super::state::{Call, Shared, State};
 use super::store::Change;
+use super::watchers::End;
 
 /// How often a quiet watch tells its client how far it has come.
 const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
@@ -34,14 +36,28 @@ struct Watch {
     /// Absent when the client did not allow bookmarks.
     next_bookmark: Option<Instant>,
     finished: bool,
+    /// Number among the open watches, and how one of them hears that it is to end.
+    id: u64,
+    ended: oneshot::Receiver<End>,
 }
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.watchers.unregister(self.id);
+    }
+}
+
+/// The connection is to break off, as a test wants it.
+#[derive(Debug, thiserror::Error)]
+#[error("the watch is broken off on purpose")]
+pub(super) struct BrokenOff;
 
 /// Starts a watch; the events it begins with are collected under the lock, so none is lost or doubled.
 pub(super) fn start(
     shared: &Arc<Shared>,
     call: Call,
     form: Form,
-) -> Result<impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + use<>, Failure> {
+) -> Result<impl Stream<Item = Result<Bytes, BrokenOff>> + Send + use<>, Failure> {
     let selector = call.selector()?;
     let mut state = shared.lock();
     state.check_revision(&call)?;
@@ -58,6 +74,7 @@ pub(super) fn start(
     }
     let seconds = call.query.number("timeoutSeconds").unwrap_or(LONGEST);
     let now = Instant::now();
+    let (id, ended) = shared.watchers.register(Arc::clone(&call.user), call.action.clone());
     let mut watch = Watch {
         shared: Arc::clone(shared),
         wake: state.store.subscribe(call.stored_as()),
@@ -69,17 +86,19 @@ pub(super) fn start(
         end: now + Duration::from_secs(seconds),
         next_bookmark: bookmarks.then(|| now + BOOKMARK_INTERVAL),
         finished: false,
+        id,
+        ended,
         call,
     };
     if since == 0 || send_initial {
         watch.begin_with_present(&state, send_initial);
     } else {
-        watch.catch_up(&state);
+        watch.continue_from(since, &state);
     }
     drop(state);
     Ok(futures::stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
-        Some((Ok(Bytes::from(event)), watch))
+        Some((event.map(Bytes::from), watch))
     }))
 }
 
@@ -100,6 +119,19 @@ impl Watch {
         }
     }
 
+    fn continue_from(&mut self, since: u64, state: &State) {
+        if since < state.store.compacted() {
+            self.expire(&format!("too old resource version: {since} ({})", state.store.compacted()));
+        } else {
+            self.catch_up(state);
+        }
+    }
+
+    fn expire(&mut self, message: &str) {
+        self.pending.push_back(line("ERROR", &Failure::expired(message).status()));
+        self.finished = true;
+    }
+
     /// Queues what happened since the last look. A history that no longer reaches back ends the watch.
     fn catch_up(&mut self, state: &State) {
         match state.store.since(self.call.stored_as(), self.position) {
@@ -110,17 +142,15 @@ impl Watch {
                 self.position = state.store.revision();
             }
             Err(oldest) => {
-                let failure = Failure::expired(format!("too old resource version: {} ({oldest})", self.position));
-                self.pending.push_back(line("ERROR", &failure.status()));
-                self.finished = true;
+                self.expire(&format!("too old resource version: {} ({oldest})", self.position));
             }
         }
     }
 
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Result<String, BrokenOff>> {
         loop {
             if let Some(event) = self.pending.pop_front() {
-                return Some(event);
+                return Some(Ok(event));
             }
             if self.finished || *self.stopping.borrow() {
                 return None;
@@ -132,6 +162,13 @@ impl Watch {
                     let shared = Arc::clone(&self.shared);
                     self.catch_up(&shared.lock());
                 }
+                Ok(how) = &mut self.ended => match how {
+                    End::Drop => {
+                        self.finished = true;
+                        return Some(Err(BrokenOff));
+                    }
+                    End::Expire => self.expire("The event in requested index is outdated and cleared"),
+                },
                 _ = self.stopping.changed() => return None,
                 () = tokio::time::sleep_until(self.end) => return None,
                 () = tokio::time::sleep_until(bookmark), if self.next_bookmark.is_some() => {

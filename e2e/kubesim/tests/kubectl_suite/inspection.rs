@@ -100,3 +100,13 @@ async fn the_api_describes_itself() {
     assert_shows(&out, &["kubernetes-admin", "\nyes\n", "*.*"]);
     terminal.close().await;
 }
+
+#[tokio::test]
+async fn another_identity_is_taken_on_when_nobody_is_restricted() {
+    let terminal = Terminal::open().await;
+    let script = "kubectl auth whoami --as=jane --as-group=team -o jsonpath='{.status.userInfo}'
+        kubectl auth can-i list pods --as=jane";
+    let out = terminal.run(script).await;
+    assert_shows(&out, &[r#""username":"jane""#, r#"["team","system:authenticated"]"#, "yes"]);
+    terminal.close().await;
+}

@@ -62,7 +62,7 @@ pub(super) fn history(set: &ReplicaSet) -> Option<String> {
 }
 
 /// A short name for a template, different for every `collisions`.
-pub(super) fn template_hash(template: &PodTemplateSpec, collisions: i32) -> String {
+pub(crate) fn template_hash(template: &PodTemplateSpec, collisions: i32) -> String {
     // serde_json writes struct fields in a fixed order and maps are sorted, so equal templates give equal text.
     let text = serde_json::to_string(&plain(template)).unwrap_or_default();
     safe_hash(&format!("{text}{collisions}"))

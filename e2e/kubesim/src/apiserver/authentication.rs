@@ -1,0 +1,69 @@
+//! Who asks: from bearer token and impersonation headers to a user.
+
+use axum::http::{HeaderMap, header};
+use jiff::Timestamp;
+
+use super::action::Action;
+use super::authorization::Authorization;
+use super::failure::Failure;
+use super::state::State;
+use super::tokens::User;
+
+const USER: &str = "impersonate-user";
+const GROUP: &str = "impersonate-group";
+const UID: &str = "impersonate-uid";
+
+impl State {
+    /// The caller: whoever the token belongs to, or whom they may act as. A wrong token is refused.
+    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<User, Failure> {
+        let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let user = match (token, self.authorization) {
+            (Some(token), _) => self.tokens.user(token.trim(), Timestamp::now()).map(|(user, _)| user.clone()),
+            (None, Authorization::AlwaysAllow) => Some(User::admin()),
+            (None, Authorization::Rbac) => Some(User::anonymous()),
+        };
+        let user = user.ok_or_else(|| Failure::new(401, "Unauthorized", "Unauthorized"))?;
+        self.impersonate(user, headers)
+    }
+
+    fn impersonate(&self, user: User, headers: &HeaderMap) -> Result<User, Failure> {
+        let all = |name: &str| -> Vec<&str> {
+            headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
+        };
+        let (groups, uids) = (all(GROUP), all(UID));
+        let Some(name) = all(USER).first().copied() else {
+            if groups.is_empty() && uids.is_empty() {
+                return Ok(user);
+            }
+            return Err(Failure::bad_request("impersonating a group or UID requires impersonating a user"));
+        };
+        let may = |group: &str, resource: &str, namespace: &str, name: &str| {
+            let action = Action {
+                verb: "impersonate".to_owned(),
+                group: group.to_owned(),
+                resource: resource.to_owned(),
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                ..Action::default()
+            };
+            self.require(&user, &action)
+        };
+        let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+        match account {
+            Some((namespace, account)) => may("", "serviceaccounts", namespace, account)?,
+            None => may("", "users", "", name)?,
+        }
+        for group in &groups {
+            may("", "groups", "", group)?;
+        }
+        for uid in &uids {
+            may("authentication.k8s.io", "uids", "", uid)?;
+        }
+        let mut other = match account {
+            Some((namespace, account)) if groups.is_empty() => User::service_account(namespace, account, ""),
+            _ => User::named(name, &groups),
+        };
+        uids.first().copied().unwrap_or_default().clone_into(&mut other.uid);
+        Ok(other)
+    }
+}

@@ -1,0 +1,169 @@
+//! `StatefulSets`: pods with numbers, made and removed in order, one at a time unless the set says otherwise.
+//!
+//! Volume claim templates are ignored: there is no storage to claim. There are no `ControllerRevisions`: every pod is
+//! made from the template of now.
+
+mod plan;
+
+use std::sync::Arc;
+
+use futures::{StreamExt, future::join_all, stream};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        apps::v1::{StatefulSet, StatefulSetStatus},
+        core::v1::Pod,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, PostParams, Preconditions},
+    core::Selector,
+};
+
+use self::plan::{Plan, REVISION_LABEL, Step};
+use super::{Context, claim};
+use crate::machinery::{
+    key::Key,
+    owner,
+    work_queue::{self, Failure, Next},
+};
+
+/// The source of its events.
+const COMPONENT: &str = "statefulset-controller";
+
+/// Why a `StatefulSet` could not be brought to what it asks for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("reading the selector of StatefulSet {0}: {1}; the selector cannot be changed, recreate the StatefulSet")]
+    Selector(Key, #[source] kube::core::ParseExpressionError),
+    #[error("creating a pod of StatefulSet {0}: {1}")]
+    CreatePod(Key, #[source] kube::Error),
+    #[error("deleting a pod of StatefulSet {0}: {1}")]
+    DeletePod(Key, #[source] kube::Error),
+    #[error("adopting or releasing pods of StatefulSet {0}: {1}")]
+    Claim(Key, #[source] kube::Error),
+    #[error("writing the status of StatefulSet {0}: {1}")]
+    Status(Key, #[source] kube::Error),
+}
+
+impl Failure for Error {
+    fn is_conflict(&self) -> bool {
+        match self {
+            Self::Selector(..) => false,
+            Self::CreatePod(_, source)
+            | Self::DeletePod(_, source)
+            | Self::Claim(_, source)
+            | Self::Status(_, source) => source.is_conflict(),
+        }
+    }
+}
+
+/// Runs until dropped.
+pub(super) async fn run(ctx: Arc<Context>) {
+    let of_pods = ctx.pods.changes().flat_map(|change| stream::iter(owner::controller_keys(&change, "StatefulSet")));
+    let triggers = vec![ctx.stateful_sets.keys().boxed(), of_pods.boxed()];
+    work_queue::run("statefulset", triggers, |key| reconcile(Arc::clone(&ctx), key)).await;
+}
+
+async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
+    let Some(set) = ctx.stateful_sets.get(&key) else { return Ok(Next::OnChange) };
+    let selector: Result<Selector, _> = set.spec.clone().unwrap_or_default().selector.try_into();
+    let selector = selector.map_err(|error| Error::Selector(key.clone(), error))?;
+    let in_namespace = ctx.pods.in_namespace(&key.namespace);
+    let pods = claim::claim(&ctx.client, &ctx.pods, set.as_ref(), &selector, in_namespace)
+        .await
+        .map_err(|error| Error::Claim(key.clone(), error))?;
+    let plan = Plan::of(&set, &pods, Timestamp::now());
+    if set.metadata.deletion_timestamp.is_none() {
+        let steps = plan.steps.iter().map(|step| carry_out(&ctx, &key, &set, &plan, step));
+        join_all(steps).await.into_iter().collect::<Result<(), Error>>()?;
+    }
+    report(&ctx, &key, &set, &plan.status).await?;
+    Ok(plan.again.map_or(Next::OnChange, Next::After))
+}
+
+async fn carry_out(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, step: &Step) -> Result<(), Error> {
+    match step {
+        Step::Create(ordinal) => create_pod(ctx, key, set, plan, *ordinal).await,
+        Step::Delete(pod) => delete_pod(ctx, key, set, pod).await,
+    }
+}
+
+async fn create_pod(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, ordinal: i32) -> Result<(), Error> {
+    let spec = set.spec.clone().unwrap_or_default();
+    let meta = spec.template.metadata.unwrap_or_default();
+    let name = format!("{}-{ordinal}", key.name);
+    let mut labels = meta.labels.unwrap_or_default();
+    labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), name.clone());
+    labels.insert("apps.kubernetes.io/pod-index".to_owned(), ordinal.to_string());
+    labels.insert(REVISION_LABEL.to_owned(), plan.revision.clone());
+    let pod_spec = spec.template.spec.map(|pod| k8s_openapi::api::core::v1::PodSpec {
+        hostname: Some(name.clone()),
+        subdomain: spec.service_name.clone(),
+        ..pod
+    });
+    let pod = Pod {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            namespace: Some(key.namespace.clone()),
+            labels: Some(labels),
+            annotations: meta.annotations,
+            finalizers: meta.finalizers,
+            owner_references: owner::controlled_by(set).map(|reference| vec![reference]),
+            ..ObjectMeta::default()
+        },
+        spec: pod_spec,
+        status: None,
+    };
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    match api.create(&PostParams::default(), &pod).await {
+        Ok(created) => {
+            let message = format!("create Pod {name} in StatefulSet {} successful", key.name);
+            ctx.recorder.named(COMPONENT).normal(set, "SuccessfulCreate", message);
+            ctx.pods.wait_until(&Key::of(&created), |seen| seen.is_some()).await;
+            Ok(())
+        }
+        Err(error) => {
+            let message = format!("create Pod {name} in StatefulSet {} failed error: {error}", key.name);
+            ctx.recorder.named(COMPONENT).warning(set, "FailedCreate", message);
+            Err(Error::CreatePod(key.clone(), error))
+        }
+    }
+}
+
+async fn delete_pod(ctx: &Context, key: &Key, set: &StatefulSet, pod: &Pod) -> Result<(), Error> {
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let name = pod.name_any();
+    let params = DeleteParams::background().preconditions(Preconditions { uid: pod.uid(), resource_version: None });
+    match api.delete(&name, &params).await {
+        Ok(_) => {
+            let message = format!("delete Pod {name} in StatefulSet {} successful", key.name);
+            ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", message);
+        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => return Err(Error::DeletePod(key.clone(), error)),
+    }
+    let gone = |seen: Option<&Pod>| {
+        seen.is_none_or(|seen| seen.metadata.uid != pod.metadata.uid || seen.metadata.deletion_timestamp.is_some())
+    };
+    ctx.pods.wait_until(&Key::of(pod), gone).await;
+    Ok(())
+}
+
+async fn report(ctx: &Context, key: &Key, set: &StatefulSet, status: &StatefulSetStatus) -> Result<(), Error> {
+    if set.status.as_ref() == Some(status) {
+        return Ok(());
+    }
+    let api: Api<StatefulSet> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let updated = StatefulSet { status: Some(status.clone()), ..set.clone() };
+    match api.replace_status(&key.name, &PostParams::default(), &updated).await {
+        Ok(written) => {
+            ctx.stateful_sets.wait_for(&written, Some(set)).await;
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(Error::Status(key.clone(), error)),
+    }
+}
