@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Fuse};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -27,6 +27,8 @@ use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
 use crate::observe::{self, Census, Standing};
 use crate::prometheus::{Prometheus, QueryError, Readings};
 use crate::readiness::Gate;
+use crate::settings::LiveSettings;
+use crate::settings::resolve::{Audience, signed};
 use crate::shared::{LastCycle, Shared};
 use crate::teller::Teller;
 use crate::zero::wake::Waker;
@@ -47,8 +49,7 @@ type Reading = Fuse<BoxFuture<'static, Result<Readings, QueryError>>>;
 #[derive(Debug)]
 pub struct Cycle {
     scope: Scope,
-    settings: Settings,
-    interval: Duration,
+    settings: LiveSettings,
     prometheus: Prometheus,
     prometheus_answers: Gate,
     shared: Arc<Shared>,
@@ -64,26 +65,32 @@ pub struct Cycle {
     conflicts: Conflicts,
 }
 
+/// Whom the cycle asks, and whom it tells.
+#[derive(Debug)]
+pub struct Partners {
+    /// Where metrics come from.
+    pub prometheus: Prometheus,
+    /// How to decide.
+    pub settings: LiveSettings,
+    /// Hears what was decided.
+    pub teller: Teller,
+    /// Scales what is to wake.
+    pub waker: Waker,
+}
+
 impl Cycle {
     /// A loop that has not begun.
     pub fn new(
         config: &Config,
-        prometheus: Prometheus,
+        partners: Partners,
         shared: Arc<Shared>,
         metrics: Metrics,
         leadership: Leadership,
-        teller: Teller,
-        waker: Waker,
     ) -> Self {
-        let settings = Settings {
-            interval: signed(config.live.interval),
-            stale_after: signed(config.live.stale_after),
-            ..Settings::default()
-        };
+        let Partners { prometheus, settings, teller, waker } = partners;
         Self {
             scope: config.scope.clone(),
             settings,
-            interval: config.live.interval,
             prometheus,
             prometheus_answers: shared.answers.gate("first answer of Prometheus"),
             shared,
@@ -135,10 +142,11 @@ impl Cycle {
                 }
                 () = tokio::time::sleep_until(next), if !asking => {
                     started = Instant::now();
-                    next = started + self.interval;
+                    next = started + self.settings.live().interval;
                     asking = true;
                     let prometheus = self.prometheus.clone();
-                    let retentions = demand::retentions(&self.settings.zero);
+                    let settings = self.settings(&self.shared.index());
+                    let retentions = demand::retentions(&settings.zero);
                     reading = async move { prometheus.read(&retentions).await }.boxed().fuse();
                 }
                 () = self.shared.gateway.waiting.notified() => self.wake(Timestamp::now()),
@@ -207,7 +215,9 @@ impl Cycle {
             }
         }
         let unreadable = index.unreadable.len();
+        let namespaces = Audience::of(&index, &self.scope).namespaces;
         drop(index);
+        self.settings.tell(&namespaces);
         self.note_adopted(&census);
         self.count(&census, unreadable);
     }
@@ -224,13 +234,15 @@ impl Cycle {
     fn decide(&mut self, readings: &Result<Readings, QueryError>, now: Timestamp) {
         self.note_answer(readings.as_ref().err());
         self.sweep(now);
-        let (snapshot, census) = {
+        let (settings, snapshot, census) = {
             let index = self.shared.index();
             let census = Census::take(&index, &self.scope);
-            (self.observe(&index, &census, readings, now), census)
+            let settings = self.settings(&index);
+            let snapshot = self.observe(&index, &census, &settings, readings, now);
+            (settings, snapshot, census)
         };
         let before = self.memory.clone();
-        let plan = decide(&snapshot, &mut self.memory, &self.settings, now);
+        let plan = decide(&snapshot, &mut self.memory, &settings, now);
         actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.safety_net);
         {
             let index = self.shared.index();
@@ -243,9 +255,14 @@ impl Cycle {
         }
         self.hand_over(&plan);
         tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
-        let (settings, memory) = (self.settings.clone(), self.memory.clone());
+        let memory = self.memory.clone();
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
+    }
+
+    /// How to decide for what there is.
+    fn settings(&self, index: &Index) -> Settings {
+        self.settings.resolve(&Audience::of(index, &self.scope))
     }
 
     /// Everything there is to know of the variants of a census.
@@ -253,14 +270,15 @@ impl Cycle {
         &self,
         index: &Index,
         census: &Census,
+        settings: &Settings,
         readings: &Result<Readings, QueryError>,
         now: Timestamp,
     ) -> Snapshot {
         let mut snapshot = observe::snapshot(index, census, readings, |key| self.metrics.published.desired(key));
         let gateway = &self.shared.gateway;
         let view = demand::View { index, pools: &gateway.pools(), queues: &gateway.readings(), now };
-        demand::fill(&mut snapshot, view, readings.as_ref().ok(), &self.settings.zero);
-        self.shared.shelf.limit(self.settings.limiter != Limiter::Off);
+        demand::fill(&mut snapshot, view, readings.as_ref().ok(), &settings.zero);
+        self.shared.shelf.limit(settings.limiter != Limiter::Off);
         snapshot.inventory = inventory::of(&snapshot, &self.shared.shelf.hardware());
         snapshot
     }
@@ -268,15 +286,17 @@ impl Cycle {
     /// A request waits for a model that sleeps: decides for the sleeping models alone, which takes no metrics, and at
     /// once. The memory is that of the cycle, but keeps nothing of it: for the other models nothing was decided.
     fn wake(&mut self, now: Timestamp) {
-        let (snapshot, census) = {
+        let (settings, snapshot, census) = {
             let index = self.shared.index();
+            let settings = self.settings(&index);
             let mut census = Census::take(&index, &self.scope);
             let sleepers = asleep::sleepers(&index, &census, &self.shared.gateway.pools());
             let sleeps = |key: &ObjectKey| sleepers.values().any(|sleeper| sleeper.variants.contains(key));
             census.standings.retain(|key, _| sleeps(key) && !self.waker.is_failing(key));
-            (self.observe(&index, &census, &Ok(Readings::default()), now), census)
+            let snapshot = self.observe(&index, &census, &settings, &Ok(Readings::default()), now);
+            (settings, snapshot, census)
         };
-        let mut plan = decide(&snapshot, &mut self.memory.clone(), &self.settings, now);
+        let mut plan = decide(&snapshot, &mut self.memory.clone(), &settings, now);
         plan.targets.retain(|target| matches!(target.reason, Reason::Woken { .. }));
         let before = published_before(&snapshot);
         let index = self.shared.index();
@@ -335,10 +355,6 @@ impl Cycle {
             set(reason.class(), census.ignored.values().filter(|ignored| **ignored == reason).count());
         }
     }
-}
-
-fn signed(duration: Duration) -> SignedDuration {
-    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::check::{self, Check};
-use crate::config::Config;
+use crate::config::Early;
 use crate::config::sources::{Sources, command};
 use crate::{install_crypto, run, telemetry};
 
@@ -22,11 +22,11 @@ pub fn main() -> anyhow::Result<ExitCode> {
     let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let mut sources = Sources::new(&matches, environment);
     sources.read_file()?;
-    let config = Config::resolve(&sources)?;
-    telemetry::init(config.live.level);
+    let early = Early::resolve(&sources)?;
+    telemetry::init(early.level);
     install_crypto();
     let runtime = runtime()?;
-    let ended = runtime.block_on(run::run(config))?;
+    let ended = runtime.block_on(run::run(early, sources))?;
     // Tasks that still run serve ports; nothing waits for them.
     runtime.shutdown_background();
     Ok(ended)

@@ -7,7 +7,8 @@
 //! ([`status_writer`], [`events`]). Only the [`leader`] does so.
 //!
 //! - [`zero`]: to zero and back, by what waits at gateways ([`pools`]); [`inventory`]: the GPUs there are;
-//! - [`config`]: flags and environment, resolved once; [`telemetry`]: logs;
+//! - [`config`]: flags, environment and the main ConfigMap, resolved once; [`settings`]: what may change meanwhile;
+//!   [`telemetry`]: logs;
 //! - [`server`]: probes, state and metrics over HTTP; [`readiness`]: what is still waited for;
 //! - [`conflict`]: two controllers on one variant;
 //! - [`shared`]: the state that several of these look at; [`api_error`]: the API server's errors in words;
@@ -37,6 +38,7 @@ pub mod report;
 pub mod run;
 pub mod scale;
 pub mod server;
+pub mod settings;
 pub mod shared;
 pub mod status_writer;
 pub mod targets;

@@ -1,16 +1,19 @@
 //! Wiring: which tasks there are and how the process ends. Nothing is decided here.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wva_api::config_keys as name;
 
-use crate::config::Config;
-use crate::cycle::Cycle;
+use crate::config::sources::Sources;
+use crate::config::{Config, Early};
+use crate::cycle::{Cycle, Partners};
 use crate::events::{EventWriter, Reporter};
 use crate::leader::elector::Elector;
 use crate::leader::lease::LeaseApi;
@@ -20,9 +23,11 @@ use crate::pools::scrape::Scraper;
 use crate::prometheus::{Prometheus, Queries, Transport};
 use crate::scale::Scales;
 use crate::server::{self, auth::Authenticator, certificate, health};
+use crate::settings::{self, LiveSettings, watch::Follow};
 use crate::shared::Shared;
 use crate::status_writer::StatusWriter;
 use crate::targets::Targets;
+use crate::telemetry;
 use crate::teller::Teller;
 use crate::zero::listen::Listener;
 use crate::zero::wake::{self, WakeTask};
@@ -34,6 +39,9 @@ const STOP_WITHIN: Duration = Duration::from_millis(1500);
 /// The controller cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] crate::config::Error),
     /// There is no way to the API server.
     #[error(
         "cannot find out how to reach the API server: {0}; run inside a cluster, or set KUBECONFIG to a kubeconfig file"
@@ -60,21 +68,24 @@ pub enum Error {
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(config: Config) -> Result<ExitCode, Error> {
+pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let shared = Arc::new(Shared::default());
+    let mut probes = Probes::default();
+    probes.serve(early.probes.socket(early.bind_host), &shared).await?;
+    let client = client().await?;
+    let config = tokio::select! {
+        config = configure(&early, &mut sources, &client, &shared, &mut probes) => config?,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+    };
     let metrics = Metrics::new(&config.scope.instance);
     announce(&config);
 
-    if let Some(address) = config.probes.socket(config.bind_host) {
-        let listener = server::bind(name::HEALTH_PROBE_BIND_ADDRESS, address).await?;
-        tokio::spawn(health::serve(listener, Arc::clone(&shared)));
-    }
     let transport = Transport::new(&config.prometheus)?;
     let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
     let prometheus = Prometheus::new(transport, queries, metrics.prometheus.clone());
-    let client = client().await?;
     let from_zero = &config.from_zero;
     let scraper = Scraper::new(from_zero.epp_token.as_ref())?;
     let mut watches = watch::start(&client, &config.scope, &shared);
@@ -119,6 +130,9 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
         metrics.zero.clone(),
     );
     tokio::spawn(listener.run(stop.child_token()));
+    let settings = LiveSettings::new(&config, sources, events.clone());
+    let follow = Follow { settings: settings.clone(), shared: Arc::clone(&shared) };
+    settings::watch::start(&mut watches, &client, &config, &early.config_map, &follow);
     let (status, writer) = StatusWriter::new(
         client,
         manager,
@@ -128,7 +142,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
         metrics.status.clone(),
     );
     let writer = tokio::spawn(writer.run());
-    let cycle = Cycle::new(&config, prometheus, shared, metrics, leadership, Teller::new(status, events), waker);
+    let partners = Partners { prometheus, settings, teller: Teller::new(status, events), waker };
+    let cycle = Cycle::new(&config, partners, shared, metrics, leadership);
     let cycle = tokio::spawn(cycle.run(stop.child_token()));
 
     let elected = stop.child_token();
@@ -154,6 +169,45 @@ pub async fn run(config: Config) -> Result<ExitCode, Error> {
         tracing::warn!("Not everything ended in time");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Completes the configuration by the main ConfigMap, which is waited for.
+async fn configure(
+    early: &Early,
+    sources: &mut Sources,
+    client: &Client,
+    shared: &Arc<Shared>,
+    probes: &mut Probes,
+) -> Result<Config, Error> {
+    sources.config_map = settings::start::main_config_map(client, early, &shared.lists).await?;
+    let config = Config::resolve(sources)?;
+    telemetry::set_level(config.live.level);
+    probes.serve(config.probes.socket(config.bind_host), shared).await?;
+    Ok(config)
+}
+
+/// The server of probes. It answers from the first second, and moves when the main ConfigMap says where to.
+#[derive(Default)]
+struct Probes {
+    address: Option<SocketAddr>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Probes {
+    async fn serve(&mut self, address: Option<SocketAddr>, shared: &Arc<Shared>) -> Result<(), Error> {
+        if self.address == address {
+            return Ok(());
+        }
+        if let Some(server) = self.server.take() {
+            server.abort();
+        }
+        if let Some(address) = address {
+            let listener = server::bind(name::HEALTH_PROBE_BIND_ADDRESS, address).await?;
+            self.server = Some(tokio::spawn(health::serve(listener, Arc::clone(shared))));
+        }
+        self.address = address;
+        Ok(())
+    }
 }
 
 fn announce(config: &Config) {

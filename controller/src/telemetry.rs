@@ -1,7 +1,14 @@
 //! Logs: to standard error, values as fields.
 
+use std::sync::OnceLock;
+
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
+
+/// Changes how much is logged.
+type Reload = Box<dyn Fn(Level) + Send + Sync>;
+
+static RELOAD: OnceLock<Reload> = OnceLock::new();
 
 /// Level of a verbosity number: up to 2 what changed in the world, 3 and 4 what was considered, from 5 payloads.
 pub fn level_of_verbosity(verbosity: i64) -> Level {
@@ -26,17 +33,36 @@ pub fn level_of_name(name: &str) -> Option<Level> {
 
 /// Starts logging. A second call in one process changes nothing.
 pub fn init(level: Level) {
-    // The client logs whole response bodies at WARN when one object does not parse; the watches report that
-    // themselves, with the object's name.
-    let directives =
-        format!("{level},kube_client=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn,h2=warn");
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(directives))
+        .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false)
-        .finish();
-    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        .with_filter_reloading();
+    let handle = subscriber.reload_handle();
+    if tracing::subscriber::set_global_default(subscriber.finish()).is_err() {
         tracing::debug!("Logging was started before");
+        return;
     }
+    let reload: Reload = Box::new(move |level| {
+        if let Err(error) = handle.reload(filter(level)) {
+            tracing::warn!(%error, "Cannot change how much is logged");
+        }
+    });
+    let _started_before = RELOAD.set(reload).is_err();
+}
+
+/// Changes how much is logged from now on.
+pub fn set_level(level: Level) {
+    if let Some(reload) = RELOAD.get() {
+        reload(level);
+    }
+}
+
+/// The client logs whole response bodies at WARN when one object does not parse; the watches report that themselves,
+/// with the object's name.
+fn filter(level: Level) -> EnvFilter {
+    EnvFilter::new(format!(
+        "{level},kube_client=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn,h2=warn"
+    ))
 }

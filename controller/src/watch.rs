@@ -215,12 +215,12 @@ impl Feed {
 
 /// Pause after a watch has failed this many times before: 0.25 s, doubling up to 5 s, so that a restarted API server is
 /// noticed soon.
-fn pause_after(failures: u32) -> Duration {
+pub(crate) fn pause_after(failures: u32) -> Duration {
     Duration::from_millis(250 << failures.min(5)).min(Duration::from_secs(5))
 }
 
 /// What went wrong, without the structures that its usual text spells out.
-fn words(error: &watcher::Error) -> String {
+pub(crate) fn words(error: &watcher::Error) -> String {
     use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
     match error {
         InitialListFailed(source) => format!("cannot list: {}", api_error::words(source)),

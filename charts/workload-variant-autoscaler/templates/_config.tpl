@@ -90,16 +90,4 @@ WVA_NODE_SELECTOR: {{ .Values.wva.nodeSelector | quote }}
       name: {{ .name | quote }}
       key: {{ default "token" .key | quote }}
 {{- end }}
-{{- /*
-The controller reads its settings from the environment only, so the keys of the main ConfigMap are handed over one by
-one. Environment wins over ConfigMap: once the controller watches the ConfigMap itself, this loop has to go, or live
-changes would have no effect.
-*/}}
-{{- range $key := keys (include "wva.configData" . | fromYaml) | sortAlpha }}
-- name: {{ $key }}
-  valueFrom:
-    configMapKeyRef:
-      name: {{ include "wva.configName" $ }}
-      key: {{ $key }}
-{{- end }}
 {{- end }}

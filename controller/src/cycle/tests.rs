@@ -4,6 +4,7 @@ use serde_json::Value;
 use wva_api::Instance;
 
 use super::*;
+use crate::config::sources::Sources;
 use crate::events::{EventWriter, Reporter};
 use crate::fixtures::{FakeApi, FakePrometheus, Recorded, eventually, variant, variant_on};
 use crate::index::{Deployment, Effect, Index, Variant};
@@ -47,16 +48,10 @@ impl Scene {
         let (events, writer) =
             EventWriter::new(api.client(), reporter, limit, Leadership::always(), metrics.events.clone());
         tokio::spawn(writer.run());
+        let settings = LiveSettings::new(&config, sources(), events.clone());
         let teller = Teller::new(status, events);
-        let cycle = Cycle::new(
-            &config,
-            asked,
-            Arc::clone(&shared),
-            metrics.clone(),
-            Leadership::always(),
-            teller,
-            Waker::idle(),
-        );
+        let partners = Partners { prometheus: asked, settings, teller, waker: Waker::idle() };
+        let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), Leadership::always());
         let stop = CancellationToken::new();
         tokio::spawn(cycle.run(stop.child_token()));
         Self { prometheus, api, shared, metrics, stop }
@@ -113,10 +108,13 @@ impl Drop for Scene {
     }
 }
 
-fn any_config() -> Config {
+fn sources() -> Sources {
     let environment = [("PROMETHEUS_BASE_URL".to_owned(), "http://replaced".to_owned())].into();
-    let sources = crate::config::sources::Sources { environment, ..Default::default() };
-    Config::resolve(&sources).unwrap()
+    Sources { environment, ..Default::default() }
+}
+
+fn any_config() -> Config {
+    Config::resolve(&sources()).unwrap()
 }
 
 fn one_variant() -> Index {

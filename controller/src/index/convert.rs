@@ -128,9 +128,11 @@ pub fn hpa(object: HorizontalPodAutoscaler) -> Option<Hpa> {
 
 /// A Namespace.
 pub fn namespace(object: ApiNamespace) -> Namespace {
+    let mut labels = object.metadata.labels.unwrap_or_default();
+    labels.retain(|name, _| name == labels::CONFIG_ENABLED);
     let mut annotations = object.metadata.annotations.unwrap_or_default();
     annotations.retain(|name, _| name == labels::EXCLUDE);
-    Namespace { annotations }
+    Namespace { labels, annotations }
 }
 
 /// Uid of the owner that controls an object, when it is of the given kind.

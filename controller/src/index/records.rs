@@ -89,8 +89,10 @@ pub struct Hpa {
 }
 
 /// A Namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespace {
+    /// Its labels, of which only the opt-in to namespace-local ConfigMaps is kept.
+    pub labels: BTreeMap<String, String>,
     /// Its annotations, of which only the exclusion is kept.
     pub annotations: BTreeMap<String, String>,
 }
@@ -185,9 +187,10 @@ impl Record for Namespace {
         &mut index.namespaces
     }
 
-    /// The exclusion is all that is kept, so any difference is one of it; a Namespace without it changes nothing.
+    /// The marks are all that is kept, so any difference is one of them; a Namespace without marks changes nothing.
     fn matters(_: &Index, _: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
-        let annotations = |namespace: Option<&Self>| namespace.map(|n| n.annotations.clone()).unwrap_or_default();
-        annotations(before) != annotations(after)
+        let marks =
+            |namespace: Option<&Self>| namespace.map(|n| (n.labels.clone(), n.annotations.clone())).unwrap_or_default();
+        marks(before) != marks(after)
     }
 }

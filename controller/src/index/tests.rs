@@ -64,9 +64,15 @@ fn an_exclusion_that_comes_or_goes_calls_for_a_cycle() {
     let excluded: BTreeMap<_, _> = [("wva.llmd.ai/exclude".to_owned(), "true".to_owned())].into();
     let namespace = ObjectKey::new("", "ns");
     let mut index = index();
-    assert_eq!(index.apply(namespace.clone(), Namespace { annotations: BTreeMap::new() }), Effect::Later);
-    assert_eq!(index.apply(namespace.clone(), Namespace { annotations: excluded.clone() }), Effect::Now);
-    assert_eq!(index.apply(namespace.clone(), Namespace { annotations: excluded }), Effect::Later);
+    assert_eq!(index.apply(namespace.clone(), Namespace::default()), Effect::Later);
+    assert_eq!(
+        index.apply(namespace.clone(), Namespace { annotations: excluded.clone(), ..Namespace::default() }),
+        Effect::Now
+    );
+    assert_eq!(
+        index.apply(namespace.clone(), Namespace { annotations: excluded, ..Namespace::default() }),
+        Effect::Later
+    );
     assert_eq!(index.delete::<Namespace>(&namespace), Effect::Now);
 }
 

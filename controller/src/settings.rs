@@ -1,0 +1,118 @@
+//! Settings that may change while the controller runs, and where they come from.
+//!
+//! - The main ConfigMap ([`main_map`]): its live keys apply at once, others are refused or wait for a restart.
+//! - ConfigMaps with settings of models, global ones and those of a workload's namespace. [`entries`] reads each entry
+//!   ([`saturation`], [`scale_to_zero`]) by its [`fields`]; [`seen`] keeps them all; [`resolve`](mod@resolve) says what
+//!   holds for whom; [`news`] finds what is to be said when that changes, and [`say`] says it.
+//! - [`watch`] follows them all by name; [`start`](mod@start) reads the main one before anything else is known.
+//!
+//! The cycle asks [`LiveSettings`] each time, so that what holds follows from what there is, not from the order in
+//! which it came.
+
+pub mod entries;
+pub mod fields;
+pub mod main_map;
+pub mod news;
+pub mod resolve;
+pub mod saturation;
+pub mod say;
+pub mod scale_to_zero;
+pub mod seen;
+pub mod start;
+pub mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wva_engine::Settings;
+
+use self::main_map::MainMap;
+use self::news::InForce;
+use self::resolve::{Audience, Fixed};
+use self::seen::Seen;
+use crate::config::sources::Sources;
+use crate::config::{Config, Live};
+use crate::events::EventSender;
+use crate::index::ObjectKey;
+use crate::telemetry;
+
+/// The settings in force. Clones share them.
+#[derive(Clone, Debug)]
+pub struct LiveSettings {
+    state: Arc<Mutex<State>>,
+    fixed: Fixed,
+    events: EventSender,
+}
+
+#[derive(Debug)]
+struct State {
+    live: Live,
+    main: MainMap,
+    seen: Seen,
+    /// What counted when it was told last.
+    told: InForce,
+}
+
+impl LiveSettings {
+    /// The settings of the start. `sources` are those that `config` was made of.
+    pub fn new(config: &Config, sources: Sources, events: EventSender) -> Self {
+        let (main, news) = MainMap::new(sources);
+        say::odd_keys(&news);
+        let state = State {
+            live: config.live,
+            main,
+            seen: Seen::new(&config.pod_namespace, &config.config_maps),
+            told: InForce::default(),
+        };
+        Self { state: Arc::new(Mutex::new(state)), fixed: Fixed::from(config), events }
+    }
+
+    /// What the main ConfigMap and the process were told.
+    pub fn live(&self) -> Live {
+        self.state().live
+    }
+
+    /// Everything a decision depends on.
+    pub fn resolve(&self, audience: &Audience) -> Settings {
+        let state = self.state();
+        resolve::resolve(&state.seen, audience, &state.live, self.fixed)
+    }
+
+    /// Logs what counts now and did not before, and records events about what cannot be used.
+    pub fn tell(&self, namespaces: &BTreeSet<String>) {
+        let mut state = self.state();
+        let now = InForce::of(&state.seen, namespaces);
+        let news = now.since(&state.told);
+        state.told = now;
+        drop(state);
+        say::models(news, &self.events);
+    }
+
+    /// Takes over the main ConfigMap. Returns whether that changes anything.
+    fn apply_main(&self, key: &ObjectKey, uid: &str, data: &BTreeMap<String, String>) -> bool {
+        let mut state = self.state();
+        let before = state.live;
+        let (live, news) = state.main.apply(data);
+        state.live = live.unwrap_or(before);
+        let now = state.live;
+        drop(state);
+        say::main(&news, key, uid, &self.events);
+        if now.level != before.level {
+            telemetry::set_level(now.level);
+        }
+        now != before
+    }
+
+    /// Changes what was seen of the others.
+    fn change(&self, change: impl FnOnce(&mut Seen) -> bool) -> bool {
+        change(&mut self.state().seen)
+    }
+
+    /// Held for the length of a computation, never across an await.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! The main ConfigMap while the controller runs: what of a new content applies, and what is to be said. Pure.
+//!
+//! A new content is compared with the one seen before, so that a value that a flag or the environment overrides is no
+//! news at each start. Deleting the ConfigMap changes nothing; what is created after that is compared with what was
+//! there last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wva_api::config_maps::MAIN_FILE;
+
+use crate::config::keys::{self, Change, KEYS, Key};
+use crate::config::sources::{Origin, Sources, given, uppercase};
+use crate::config::{Live, flat};
+
+/// What the main ConfigMap said last, and what of it is in force.
+#[derive(Clone, Debug)]
+pub struct MainMap {
+    /// All sources; the values of live keys are those in force, all others are those of the start.
+    sources: Sources,
+    /// The content seen last.
+    seen: BTreeMap<String, String>,
+    /// The last content of [`MAIN_FILE`] that could be read.
+    file: BTreeMap<String, String>,
+    /// Keys that do not exist and have been told of.
+    unknown: BTreeSet<String>,
+}
+
+/// Something to be said about a new content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A live key changed.
+    Applied {
+        /// The key.
+        key: &'static str,
+        /// Value in force before.
+        old: String,
+        /// Value in force now.
+        new: String,
+    },
+    /// A key changed that only a restart could change.
+    Refused {
+        /// The key.
+        key: &'static str,
+        /// Value in force, before and after.
+        old: String,
+        /// Value of the ConfigMap.
+        new: String,
+    },
+    /// A key changed that is read at the start only.
+    NextStart {
+        /// The key.
+        key: &'static str,
+        /// Value in force.
+        old: String,
+        /// Value from the next start on.
+        new: String,
+    },
+    /// A key changed that a stronger source gives as well.
+    Overridden {
+        /// The key.
+        key: &'static str,
+        /// Which source counts.
+        by: Origin,
+    },
+    /// A value cannot be used.
+    Invalid {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+        /// Value in force, before and after.
+        kept: String,
+    },
+    /// There is no such key.
+    Unknown {
+        /// The key.
+        key: String,
+    },
+    /// The key does not count in the ConfigMap.
+    NotRead {
+        /// The key.
+        key: &'static str,
+    },
+}
+
+/// The keys and values of a ConfigMap: its own, and those in the YAML of [`MAIN_FILE`], which are weaker.
+///
+/// # Errors
+/// When that YAML cannot be read; in words for a person.
+pub fn flatten(data: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    Ok(join(data, &file(data)?))
+}
+
+fn file(data: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    data.get(MAIN_FILE).map_or_else(|| Ok(BTreeMap::new()), |text| flat::parse(text).map(uppercase))
+}
+
+fn join(data: &BTreeMap<String, String>, file: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let own = data.iter().filter(|(key, _)| *key != MAIN_FILE);
+    file.iter().chain(own).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+impl MainMap {
+    /// The state after the start; `sources` hold the ConfigMap as it was read then. Says what is odd about it.
+    pub fn new(sources: Sources) -> (Self, Vec<News>) {
+        let mut map = Self {
+            seen: BTreeMap::new(),
+            // Whatever the YAML said is part of this.
+            file: sources.config_map.clone(),
+            unknown: BTreeSet::new(),
+            sources: Sources { config_map: sources.config_map.clone(), ..sources },
+        };
+        map.seen.clone_from(&map.sources.config_map);
+        let news = map.odd_keys();
+        (map, news)
+    }
+
+    /// Takes a new content. Returns what holds from now on and what is to be said.
+    pub fn apply(&mut self, data: &BTreeMap<String, String>) -> (Option<Live>, Vec<News>) {
+        let mut news = Vec::new();
+        match file(data) {
+            Ok(file) => self.file = file,
+            Err(why) => news.push(News::Invalid {
+                key: MAIN_FILE.to_owned(),
+                value: String::new(),
+                why,
+                kept: "its last good version".to_owned(),
+            }),
+        }
+        let before = std::mem::replace(&mut self.seen, join(data, &self.file));
+        for key in KEYS {
+            let (old, new) = (given(&before, key), given(&self.seen, key));
+            if old != new {
+                let new = new.map(str::to_owned);
+                news.extend(self.change(key, new));
+            }
+        }
+        news.extend(self.odd_keys());
+        // Every value that got this far has been checked.
+        (Live::resolve(&self.sources).ok(), news)
+    }
+
+    /// What comes of a key that has a new value in the ConfigMap, or none any more.
+    fn change(&mut self, key: &'static Key, new: Option<String>) -> Option<News> {
+        let (running, origin) = self.sources.value(key);
+        let running = running.to_owned();
+        let overridden = origin > Origin::ConfigMap;
+        if let Some(value) = &new
+            && key.change != Change::Refused
+            && let Err(why) = key.kind.check(value)
+        {
+            let (value, kept) = (key.shown(value).to_owned(), key.shown(&running).to_owned());
+            return Some(News::Invalid { key: key.name.to_owned(), value, why, kept });
+        }
+        let wanted = new.clone().unwrap_or_else(|| key.default.to_owned());
+        let shown = |value: &str| key.shown(value).to_owned();
+        let (old, wanted_shown) = (shown(&running), shown(&wanted));
+        match key.change {
+            Change::Live => {
+                for name in key.names() {
+                    self.sources.config_map.remove(name);
+                }
+                if let Some(value) = new {
+                    self.sources.config_map.insert(key.name.to_owned(), value);
+                }
+                if overridden {
+                    return Some(News::Overridden { key: key.name, by: origin });
+                }
+                (running != wanted).then_some(News::Applied { key: key.name, old, new: wanted_shown })
+            }
+            // What is taken out of the ConfigMap is missed only where it came from there.
+            Change::Refused | Change::NextStart if running == wanted || (overridden && new.is_none()) => None,
+            Change::Refused => Some(News::Refused { key: key.name, old, new: wanted_shown }),
+            Change::NextStart if overridden => Some(News::Overridden { key: key.name, by: origin }),
+            Change::NextStart => Some(News::NextStart { key: key.name, old, new: wanted_shown }),
+            Change::NotRead => None,
+        }
+    }
+
+    /// Keys of the content that do not count in a ConfigMap; each is told once.
+    fn odd_keys(&mut self) -> Vec<News> {
+        let mut news = Vec::new();
+        for name in self.seen.keys().filter(|name| *name != MAIN_FILE) {
+            let odd = match keys::find_any(name) {
+                None => News::Unknown { key: name.clone() },
+                Some(key) if key.change == Change::NotRead => News::NotRead { key: key.name },
+                Some(_) => continue,
+            };
+            if self.unknown.insert(name.clone()) {
+                news.push(odd);
+            }
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! A process of the controller and an API server for it, as far as configuration needs one.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::io::BufRead as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+/// Longest a test waits for a line of the log.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An API server with ConfigMaps. Of everything else there is nothing, and events are taken.
+#[derive(Clone)]
+pub(crate) struct FakeApi {
+    state: Arc<Mutex<Stored>>,
+    changes: broadcast::Sender<(&'static str, Value)>,
+    directory: Arc<tempfile::TempDir>,
+}
+
+#[derive(Default)]
+struct Stored {
+    version: u64,
+    config_maps: BTreeMap<(String, String), Value>,
+    events: Vec<Value>,
+    requests: Vec<String>,
+    /// How many of the next requests fail.
+    failing: usize,
+}
+
+impl FakeApi {
+    /// Starts one, with a kubeconfig that leads to it.
+    pub(crate) fn start() -> Self {
+        let api = Self {
+            state: Arc::default(),
+            changes: broadcast::channel(64).0,
+            directory: Arc::new(tempfile::tempdir().unwrap()),
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "users": [{"name": "u", "user": {}}]
+        });
+        std::fs::write(api.directory.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
+        let router = Router::new().fallback(answer).with_state(api.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
+            });
+        });
+        api
+    }
+
+    /// Creates or changes a ConfigMap.
+    pub(crate) fn put(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
+        let mut state = self.state.lock().unwrap();
+        state.version += 1;
+        let data: BTreeMap<_, _> = data.iter().copied().collect();
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": data,
+            "metadata": {"namespace": namespace, "name": name, "uid": format!("uid-{name}"), "resourceVersion": state.version.to_string()}
+        });
+        let key = (namespace.to_owned(), name.to_owned());
+        let change = if state.config_maps.insert(key, object.clone()).is_some() { "MODIFIED" } else { "ADDED" };
+        let _nobody_watches = self.changes.send((change, object)).is_err();
+    }
+
+    /// Makes the next requests fail.
+    pub(crate) fn fail(&self, times: usize) {
+        self.state.lock().unwrap().failing = times;
+    }
+
+    /// Messages of the events on an object, by reason.
+    pub(crate) fn events(&self, name: &str, reason: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let on = |event: &&Value| event["regarding"]["name"] == name && event["reason"] == reason;
+        state.events.iter().filter(on).map(|event| event["note"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Requests so far, as method and address.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state.lock().unwrap().requests.clone()
+    }
+
+    /// The controller as a pod of this cluster would start it.
+    pub(crate) fn controller(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Controller {
+        let kubeconfig = self.directory.path().join("kubeconfig");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wva-controller"));
+        command.arg("--health-probe-bind-address=127.0.0.1:0").args(arguments).env_clear();
+        command.env("KUBECONFIG", kubeconfig).env("POD_NAMESPACE", "wva-system").envs(environment.iter().copied());
+        Controller::start(command)
+    }
+}
+
+async fn answer(State(api): State<FakeApi>, request: Request) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let path = uri.path().to_owned();
+    let query: BTreeMap<String, String> = reqwest::Url::parse(&format!("http://api{uri}"))
+        .unwrap()
+        .query_pairs()
+        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+        .collect();
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
+    let mut state = api.state.lock().unwrap();
+    state.requests.push(format!("{method} {uri}"));
+    if state.failing > 0 {
+        state.failing -= 1;
+        return (StatusCode::INTERNAL_SERVER_ERROR, "starting up").into_response();
+    }
+    if method == Method::POST && path.ends_with("/events") {
+        let event: Value = serde_json::from_slice(&body).unwrap();
+        state.events.push(event.clone());
+        return (StatusCode::CREATED, Json(event)).into_response();
+    }
+    if method != Method::GET {
+        return not_found();
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    let namespace = parts.iter().position(|part| *part == "namespaces").and_then(|at| parts.get(at + 1));
+    if let ["configmaps", name] = parts[parts.len() - 2..] {
+        let key = (namespace.map_or_else(String::new, ToString::to_string), name.to_owned());
+        return state.config_maps.get(&key).map_or_else(not_found, |object| Json(object.clone()).into_response());
+    }
+    let wanted = query.get("fieldSelector").and_then(|text| text.strip_prefix("metadata.name=")).map(str::to_owned);
+    let namespace = namespace.map(ToString::to_string);
+    let of_config_maps = parts.last() == Some(&"configmaps");
+    let selected = move |object: &Value| {
+        of_config_maps
+            && wanted.as_ref().is_none_or(|name| object["metadata"]["name"] == **name)
+            && namespace.as_ref().is_none_or(|ns| object["metadata"]["namespace"] == **ns)
+    };
+    if query.contains_key("watch") {
+        // What was stored before the watch began was listed, or comes first.
+        let since: u64 = query.get("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let newer =
+            |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap() > since;
+        let missed: Vec<_> = state.config_maps.values().filter(|o| newer(o)).map(|o| ("MODIFIED", o.clone())).collect();
+        let coming = tokio_stream(api.changes.subscribe());
+        let lines = futures::stream::iter(missed).chain(coming).filter_map(move |(change, object)| {
+            let line = selected(&object).then(|| format!("{}\n", json!({"type": change, "object": object})));
+            async move { line.map(Ok::<_, std::convert::Infallible>) }
+        });
+        return Body::from_stream(lines).into_response();
+    }
+    let items: Vec<_> = state.config_maps.values().filter(|object| selected(object)).cloned().collect();
+    let version = state.version.to_string();
+    Json(json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": version}, "items": items}))
+        .into_response()
+}
+
+fn tokio_stream(
+    receiver: broadcast::Receiver<(&'static str, Value)>,
+) -> impl futures::Stream<Item = (&'static str, Value)> {
+    futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await.ok()?, receiver)))
+}
+
+fn not_found() -> Response {
+    let status = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "not found"});
+    (StatusCode::NOT_FOUND, Json(status)).into_response()
+}
+
+/// A running controller, ended with the test.
+pub(crate) struct Controller {
+    process: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Controller {
+    /// Starts the command and reads its log.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut process = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let log = std::io::BufReader::new(process.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { process, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line that holds all of these.
+    pub(crate) fn says(&mut self, parts: &[&str]) -> String {
+        let has_all = |line: &&String| parts.iter().all(|part| line.contains(part));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(line) = self.seen.iter().find(has_all) {
+                return line.clone();
+            }
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Timeout) => panic!("{parts:?} is not said; log:\n{}", self.seen.join("\n")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("it ended without {parts:?}; log:\n{}", self.seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// Everything it has said so far.
+    pub(crate) fn log(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.join("\n")
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ends(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                self.seen.extend(self.lines.iter());
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it is still running; log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.ends()
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ended_before = self.process.kill().is_err();
+        let _ended_before = self.process.wait().is_err();
+    }
+}
