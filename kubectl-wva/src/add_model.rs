@@ -10,6 +10,7 @@ mod refusal;
 mod report;
 mod wait;
 
+pub(crate) use args::release_name;
 pub use args::{AddModelArgs, DryRun};
 pub use facts::{Controllers, Facts};
 pub use plan::{Plan, check_rendered, plan};
@@ -40,6 +41,11 @@ pub async fn run(flags: &Connection, args: &AddModelArgs, console: &mut Console<
     let rendered = install::render(&plan.release, &plan.namespace, plan.values.clone())?;
     let objects: Vec<&Value> = rendered.manifests.iter().map(|manifest| &manifest.object).collect();
     let variant = check_rendered(&plan, &objects, &facts)?;
+    if args.diff {
+        let changes = apply::Run::prepare(&session, &objects, args.force_conflicts).await?.diff().await?;
+        console.data(&changes)?;
+        return Ok(if changes.is_empty() { Verdict::Fine } else { Verdict::Found });
+    }
     let applied = carry_out(&session, args, &objects).await?;
     report::print(args, &rendered, &applied, console)?;
     match args.wait.then_some(args.dry_run) {

@@ -140,6 +140,15 @@ impl<'a> Run<'a> {
         try_join_all(self.steps.iter().map(|step| step.apply(self.session, self.force, true))).await
     }
 
+    /// How the objects in the cluster would change, in the form of `diff -u`; empty when not at all.
+    ///
+    /// # Errors
+    /// When the API server refuses one.
+    pub async fn diff(&self) -> Result<String, Error> {
+        let changes = self.steps.iter().map(|step| step.diff(self.session, self.force));
+        Ok(try_join_all(changes).await?.concat())
+    }
+
     /// Applies the objects in their order.
     ///
     /// # Errors
@@ -170,7 +179,26 @@ impl Step {
         Ok(Self { object, api, kind, before })
     }
 
-    async fn apply(&self, session: &Session, force: bool, dry_run: bool) -> Result<Applied, Error> {
+    async fn diff(&self, session: &Session, force: bool) -> Result<String, Error> {
+        let after = self.send(session, force, true).await?;
+        let name = format!("{}/{}", self.kind, self.object.name_any());
+        let text = |object: &DynamicObject| {
+            let mut object = content(object);
+            object.metadata.uid = None;
+            object.metadata.creation_timestamp = None;
+            object.data.as_object_mut().map(|data| data.remove("status"));
+            serde_saphyr::to_string(&object).map_err(|error| Error::NoObject(error.to_string()))
+        };
+        let before = self.before.as_ref().map(text).transpose()?.unwrap_or_default();
+        let after = text(&after)?;
+        if before == after {
+            return Ok(String::new());
+        }
+        let diff = similar::TextDiff::from_lines(&before, &after);
+        Ok(diff.unified_diff().header(&format!("live/{name}"), &format!("added/{name}")).to_string())
+    }
+
+    async fn send(&self, session: &Session, force: bool, dry_run: bool) -> Result<DynamicObject, Error> {
         let name = self.object.name_any();
         let params = PatchParams {
             dry_run,
@@ -180,7 +208,12 @@ impl Step {
         };
         let patch = Patch::Apply(&self.object);
         let doing = format!("apply {}/{name}", self.kind);
-        let after = session.ask(doing, self.api.patch(&name, &params, &patch)).await?;
+        Ok(session.ask(doing, self.api.patch(&name, &params, &patch)).await?)
+    }
+
+    async fn apply(&self, session: &Session, force: bool, dry_run: bool) -> Result<Applied, Error> {
+        let name = self.object.name_any();
+        let after = self.send(session, force, dry_run).await?;
         let outcome = match &self.before {
             None => Outcome::Created,
             Some(before) if content(before) == content(&after) => Outcome::Unchanged,

@@ -8,6 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::add_model::AddModelArgs;
 use crate::doctor::DoctorArgs;
 use crate::duration;
+use crate::explain::ExplainArgs;
+use crate::instances::InstancesArgs;
+use crate::list_models::ListModelsArgs;
+use crate::remove_model::RemoveModelArgs;
+use crate::render::{RenderArgs, ValuesArgs};
+use crate::replay::ReplayArgs;
+use crate::report::ReportArgs;
 use crate::status::StatusArgs;
 use crate::version::VersionArgs;
 
@@ -37,10 +44,26 @@ pub struct Cli {
 pub enum Command {
     /// Have a controller scale one more Deployment that serves a model.
     AddModel(AddModelArgs),
+    /// Take away what add-model made.
+    RemoveModel(RemoveModelArgs),
+    /// List the models there are, each with its variants.
+    ListModels(ListModelsArgs),
     /// Show controllers and variants: what is wrong, and what was decided last.
     Status(StatusArgs),
+    /// Show every controller of the cluster, what it takes, and what nobody or more than one takes.
+    Instances(InstancesArgs),
+    /// Explain one variant's replicas: from the servers' load to the HPA, with the numbers of the last decision.
+    Explain(ExplainArgs),
     /// Look for everything that may be wrong, and say what mends it.
     Doctor(DoctorArgs),
+    /// Write a zip with objects, events, logs, metrics and decisions for whoever helps.
+    Report(ReportArgs),
+    /// Take a recorded decision again, with other thresholds if asked.
+    Replay(ReplayArgs),
+    /// Print what an install of the chart consists of, as helm template does.
+    Render(RenderArgs),
+    /// Print the chart's values with what is given laid over them.
+    Values(ValuesArgs),
     /// Print the versions of this program, its chart and the controllers.
     Version(VersionArgs),
 }

@@ -74,7 +74,7 @@ pub async fn run(flags: &Connection, args: &DoctorArgs, console: &mut Console<'_
     }
 }
 
-async fn look(session: &Session, namespace: Option<&str>, name: Option<&str>) -> Result<DoctorView, Error> {
+pub(crate) async fn look(session: &Session, namespace: Option<&str>, name: Option<&str>) -> Result<DoctorView, Error> {
     let facts = Box::pin(gather::gather(session, namespace, name)).await?;
     match name {
         Some(name) if facts.chosen().next().is_none() => Err(Error::no_such_variant(name, namespace)),

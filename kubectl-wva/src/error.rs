@@ -1,11 +1,12 @@
 //! Everything that stops a command: one sentence saying what we were doing, and where it helps, one hint.
 
 use std::io;
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::add_model::Refusal;
-use crate::{apply, install, session};
+use crate::{apply, debug_state, install, session};
 
 /// Why a command could not do its work. Exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,33 @@ pub enum Error {
         /// Where we looked, e.g. `namespace models`.
         place: String,
     },
+    /// No model of this name was added.
+    #[error("there is no model {name:?} in namespace {namespace}")]
+    NoSuchModel {
+        /// The name asked for.
+        name: String,
+        /// The namespace.
+        namespace: String,
+    },
+    /// The model was installed by helm, which would not know that it is gone.
+    #[error("the model belongs to the helm release {release:?} in namespace {namespace}")]
+    OfHelm {
+        /// The release.
+        release: String,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// The decision state of a controller.
+    #[error(transparent)]
+    DebugState(#[from] debug_state::Error),
+    /// A file named on the command line.
+    #[error("could not use the file {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// An instance id given on the command line.
     #[error(transparent)]
     Instance(#[from] wva_api::InvalidInstance),
@@ -53,7 +81,10 @@ impl Error {
             Self::Install(error) => error.hint(),
             Self::Apply(error) => error.hint(),
             Self::NoSuchVariant { .. } => Some("`kubectl wva status -A` shows all variants".to_owned()),
-            Self::Instance(_) | Self::Encode(_) | Self::Output(_) | Self::Runtime(_) => None,
+            Self::NoSuchModel { namespace, .. } => Some(format!("`kubectl wva list-models -n {namespace}` shows them")),
+            Self::OfHelm { release, namespace } => Some(format!("helm uninstall {release} -n {namespace}")),
+            Self::DebugState(error) => error.hint(),
+            Self::File { .. } | Self::Instance(_) | Self::Encode(_) | Self::Output(_) | Self::Runtime(_) => None,
         }
     }
 

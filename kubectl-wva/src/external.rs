@@ -22,6 +22,8 @@ struct Values {
 struct Item {
     #[serde(default)]
     metric_labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    value: Option<String>,
 }
 
 /// Asks whether the API is served.
@@ -30,6 +32,20 @@ struct Item {
 /// When it is not ([`session::Error::NotFound`], [`session::Error::Unavailable`]), or the request fails.
 pub async fn discover(session: &Session) -> Result<(), session::Error> {
     session.get("ask for the external metrics API", &format!("/apis/{GROUP_VERSION}")).await.map(drop)
+}
+
+/// The values of `wva_desired_replicas` for one variant: one, unless something is wrong.
+///
+/// # Errors
+/// When the request fails.
+pub async fn desired_of(session: &Session, namespace: &str, variant: &str) -> Result<Vec<f64>, session::Error> {
+    let path = format!(
+        "/apis/{GROUP_VERSION}/namespaces/{namespace}/{}?labelSelector={}%3D{variant}",
+        metrics::DESIRED_REPLICAS,
+        metrics::LABEL_VARIANT_NAME
+    );
+    let values = read(session, namespace, &path).await?;
+    Ok(values.items.iter().filter_map(|item| quantity(item.value.as_deref()?)).collect())
 }
 
 /// The labels of every series of `wva_desired_replicas` in a namespace.
@@ -41,9 +57,31 @@ pub async fn desired_replicas(
     namespace: &str,
 ) -> Result<Vec<BTreeMap<String, String>>, session::Error> {
     let path = format!("/apis/{GROUP_VERSION}/namespaces/{namespace}/{}", metrics::DESIRED_REPLICAS);
-    let doing = format!("read {} in namespace {namespace}", metrics::DESIRED_REPLICAS);
-    let text = session.get(doing.clone(), &path).await?;
-    let values: Values = serde_json::from_str(&text)
-        .map_err(|error| session::Error::Other { doing, message: format!("the answer is not understood: {error}") })?;
+    let values = read(session, namespace, &path).await?;
     Ok(values.items.into_iter().map(|item| item.metric_labels.unwrap_or_default()).collect())
+}
+
+async fn read(session: &Session, namespace: &str, path: &str) -> Result<Values, session::Error> {
+    let doing = format!("read {} in namespace {namespace}", metrics::DESIRED_REPLICAS);
+    let text = session.get(doing.clone(), path).await?;
+    serde_json::from_str(&text)
+        .map_err(|error| session::Error::Other { doing, message: format!("the answer is not understood: {error}") })
+}
+
+/// A Kubernetes quantity as adapters write it: `3`, or `2500m` for 2.5.
+fn quantity(text: &str) -> Option<f64> {
+    match text.strip_suffix('m') {
+        Some(milli) => milli.parse::<f64>().ok().map(|value| value / 1000.0),
+        None => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_may_be_in_thousandths() {
+        assert_eq!((quantity("3"), quantity("2500m"), quantity("many")), (Some(3.0), Some(2.5), None));
+    }
 }

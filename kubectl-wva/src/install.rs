@@ -21,6 +21,9 @@ pub enum Error {
     /// `--values` or `--set` are malformed.
     #[error("could not take the values: {0}")]
     Values(#[from] chart_render::values::Error),
+    /// There is no such template.
+    #[error("could not find what to show: {0}")]
+    NoTemplate(#[from] chart_render::output::NotFound),
     /// The chart does not render with these values.
     #[error("could not render the chart: {0}")]
     Render(#[from] Box<chart_render::Error>),
@@ -31,6 +34,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::ValuesFile { .. } => None,
+            Self::NoTemplate(_) => {
+                Some("templates are named as helm names them, e.g. templates/model/hpa.yaml".to_owned())
+            }
             Self::Values(_) => Some("values are given as to helm: --set key.sub=value, --values FILE".to_owned()),
             Self::Render(_) => Some("the chart's README.md lists its values".to_owned()),
         }
@@ -76,4 +82,17 @@ pub fn text(rendered: &Rendered) -> String {
 /// When it is broken, which a test of the renderer rules out.
 pub fn chart() -> Result<Chart, Error> {
     Ok(Chart::embedded().map_err(|error| Box::new(chart_render::Error::from(error)))?)
+}
+
+/// Lays `layer` over `values`: maps merge, anything else replaces.
+pub fn overlay(values: &mut Map<String, Value>, layer: Value) {
+    let Value::Object(layer) = layer else { return };
+    for (key, value) in layer {
+        match (values.get_mut(&key), value) {
+            (Some(Value::Object(below)), value @ Value::Object(_)) => overlay(below, value),
+            (_, value) => {
+                values.insert(key, value);
+            }
+        }
+    }
 }

@@ -8,6 +8,11 @@
 //! - [`session`]: the connection to one cluster, and the sentences for what can go wrong with it;
 //! - [`add_model`]: a model-only install: facts, then a plan, then [`install`] (the chart rendered), then [`apply`];
 //! - [`status`]: a verdict per controller instance, then the variants;
+//! - [`remove_model`], [`list_models`]: the way back, and what there is;
+//! - [`instances`]: every controller and what it takes;
+//! - [`explain`]: the chain from the servers to the replicas of one variant, with the numbers of the last decision, which
+//!   [`debug_state`] fetches; [`replay`]: a decision taken again;
+//! - [`report`]: a zip for whoever helps; [`render`]: the chart as text; [`complete`]: shell completion;
 //! - [`doctor`]: every known cause of trouble, with what mends it;
 //! - [`version`]: of this program, of its chart, of the controllers;
 //! - [`controllers`], [`variants`], [`pods`], [`workload`], [`external`], [`lists`]: what several commands read from the
@@ -18,15 +23,24 @@
 pub mod add_model;
 pub mod apply;
 pub mod cli;
+pub mod complete;
 pub mod console;
 pub mod controllers;
+pub mod debug_state;
 pub mod doctor;
 pub mod duration;
 pub mod error;
+pub mod explain;
 pub mod external;
 pub mod install;
+pub mod instances;
+pub mod list_models;
 pub mod lists;
 pub mod pods;
+pub mod remove_model;
+pub mod render;
+pub mod replay;
+pub mod report;
 pub mod session;
 pub mod status;
 pub mod table;
@@ -67,7 +81,15 @@ impl Verdict {
 pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error> {
     match &cli.command {
         Command::AddModel(args) => add_model::run(&cli.connection, args, console).await,
+        Command::RemoveModel(args) => remove_model::run(&cli.connection, args, console).await,
+        Command::ListModels(args) => list_models::run(&cli.connection, args, console).await,
+        Command::Instances(args) => instances::run(&cli.connection, args, console).await,
+        Command::Explain(args) => explain::run(&cli.connection, args, console).await,
         Command::Doctor(args) => doctor::run(&cli.connection, args, console).await,
+        Command::Report(args) => report::run(&cli.connection, args, console).await,
+        Command::Replay(args) => replay::run(args, console),
+        Command::Render(args) => render::run(&cli.connection, args, console),
+        Command::Values(args) => render::values(args, console),
         Command::Status(args) => status::run(&cli.connection, args, console).await,
         Command::Version(args) => version::run(&cli.connection, args, console).await,
     }

@@ -1,6 +1,7 @@
 //! Entry point of `kubectl wva`.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstream::AutoStream;
@@ -10,6 +11,9 @@ use kubectl_wva::console::Console;
 use kubectl_wva::{Error, Verdict, run};
 
 fn main() -> ExitCode {
+    if completes() {
+        return complete();
+    }
     let cli = Cli::parse();
     match execute(&cli) {
         Ok(verdict) => ExitCode::from(verdict.code()),
@@ -21,6 +25,24 @@ fn main() -> ExitCode {
             ExitCode::from(Verdict::Unknown.code())
         }
     }
+}
+
+/// Whether kubectl started this program to complete a command line.
+fn completes() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_stem().is_some_and(|stem| stem == kubectl_wva::complete::PROGRAM)
+}
+
+fn complete() -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return ExitCode::FAILURE;
+    };
+    let lines = runtime.block_on(kubectl_wva::complete::lines(&words));
+    // A shell that has gone away needs no candidates.
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
+    ExitCode::SUCCESS
 }
 
 fn execute(cli: &Cli) -> Result<Verdict, Error> {

@@ -1,6 +1,7 @@
 //! `status`: a verdict for each controller instance, then its variants.
 
 mod gather;
+mod loads;
 mod problem;
 mod text;
 mod view;
@@ -12,11 +13,12 @@ use jiff::Timestamp;
 use wva_api::Instance;
 
 pub use gather::Gathered;
+pub use loads::Loads;
 pub use problem::{Problem, ProblemKind};
 pub use text::{table, verdicts};
 pub use view::{
-    ConditionView, ControllerView, Filter, HpaView, InstanceView, ReplicasView, StatusView, TargetView, Unread,
-    VariantView,
+    ConditionView, ControllerView, Filter, HpaView, InstanceView, LoadView, ReplicasView, StatusView, TargetView,
+    Unread, VariantView,
 };
 
 use crate::cli::{Connection, Format};
@@ -74,7 +76,7 @@ pub async fn run(flags: &Connection, args: &StatusArgs, console: &mut Console<'_
     }
 }
 
-async fn look(session: &Session, namespace: Option<&str>, filter: &Filter) -> Result<StatusView, Error> {
+pub(crate) async fn look(session: &Session, namespace: Option<&str>, filter: &Filter) -> Result<StatusView, Error> {
     let gathered = gather::gather(session, namespace).await?;
     let view = StatusView::build(&gathered, filter, namespace.is_none(), Timestamp::now());
     match &filter.name {
@@ -88,6 +90,9 @@ async fn look(session: &Session, namespace: Option<&str>, filter: &Filter) -> Re
 /// # Errors
 /// When it cannot be written.
 pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'_>) -> Result<(), Error> {
+    for note in &view.notes {
+        console.note(&format!("note: {note}"))?;
+    }
     for unread in &view.unread {
         console.note(&format!("warning: {} unknown: {}", unread.what, unread.error))?;
     }

@@ -12,6 +12,7 @@ const MAX_RELEASE_NAME: usize = 53;
 
 /// Flags of `add-model`.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 pub struct AddModelArgs {
     /// Name of the install, as a Helm release name; the objects' names begin with it.
     #[arg(value_name = "NAME", value_parser = release_name)]
@@ -55,6 +56,9 @@ pub struct AddModelArgs {
     /// Only show what would happen: client renders the objects, server also has the API server check them.
     #[arg(long, value_enum, value_name = "WHERE")]
     pub dry_run: Option<DryRun>,
+    /// Only show how the objects in the cluster would change, as `kubectl diff` does; exit code 1 when they would.
+    #[arg(long, conflicts_with_all = ["dry_run", "wait"])]
+    pub diff: bool,
     /// Wait until the controller has accepted the model.
     #[arg(long)]
     pub wait: bool,
@@ -72,7 +76,7 @@ pub enum DryRun {
     Server,
 }
 
-fn release_name(text: &str) -> Result<String, String> {
+pub(crate) fn release_name(text: &str) -> Result<String, String> {
     let part = |part: &str| {
         part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             && !part.starts_with('-')

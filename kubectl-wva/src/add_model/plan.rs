@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use wva_api::{Instance, VariantAutoscaling};
 
 use super::{AddModelArgs, Facts, Refusal};
+use crate::install::overlay;
 use crate::variants;
 
 /// What is to be installed.
@@ -57,9 +58,13 @@ pub fn plan(args: &AddModelArgs, given: &Map<String, Value>, facts: &Facts) -> R
     refuse_overrides(given, &fixed)?;
 
     let mut values = Map::new();
+    let service = match target.port {
+        Some(port) => json!({"enabled": true, "port": port, "targetPort": port}),
+        None => json!({"enabled": true}),
+    };
     let suggested = json!({
         "hpa": {"enabled": true},
-        "vllmService": {"enabled": true},
+        "vllmService": service,
         // Not the chart's default: the controller finds the accelerator out when the label is missing.
         "va": {"accelerator": ""},
         "llmd": {"modelName": target.model_name, "deploymentName": target.name},
@@ -147,19 +152,6 @@ fn refuse_overrides(given: &Map<String, Value>, fixed: &Value) -> Result<(), Ref
         }
     }
     Ok(())
-}
-
-/// Lays `layer` over `values`: maps merge, anything else replaces.
-fn overlay(values: &mut Map<String, Value>, layer: Value) {
-    let Value::Object(layer) = layer else { return };
-    for (key, value) in layer {
-        match (values.get_mut(&key), value) {
-            (Some(Value::Object(below)), value @ Value::Object(_)) => overlay(below, value),
-            (_, value) => {
-                values.insert(key, value);
-            }
-        }
-    }
 }
 
 /// A value by JSON pointer.

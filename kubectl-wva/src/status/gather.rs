@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::ListParams;
 
+use super::Loads;
 use crate::controllers::{self, Controller};
 use crate::lists::{self, Part};
 use crate::session::{self, Session};
@@ -21,6 +22,8 @@ pub struct Gathered {
     pub hpas: Part<HorizontalPodAutoscaler>,
     /// Controllers of the whole cluster.
     pub controllers: Part<Controller>,
+    /// Loads the controllers saw last.
+    pub loads: Loads,
 }
 
 /// Lists everything, at once. `None` means all namespaces.
@@ -32,5 +35,7 @@ pub(super) async fn gather(session: &Session, namespace: Option<&str>) -> Result
         lists::list(session, namespace, "list HPAs", &all),
         controllers::list(session),
     );
-    Ok(Gathered { variants: variants?, deployments, hpas, controllers: controllers.map_err(|error| error.to_string()) })
+    let (variants, controllers) = (variants?, controllers.map_err(|error| error.to_string()));
+    let loads = Box::pin(Loads::gather(session, &controllers, &variants)).await;
+    Ok(Gathered { variants, deployments, hpas, controllers, loads })
 }

@@ -53,9 +53,21 @@ fn controller_text(controller: &ControllerView) -> String {
 /// The table of variants. `namespaces` adds the column that tells them apart, `wide` the columns few need.
 pub fn table(view: &StatusView, namespaces: bool, wide: bool, headers: bool, width: Option<u16>) -> String {
     let mut header: Vec<&str> = if namespaces { vec!["NAMESPACE"] } else { Vec::new() };
-    header.extend(["NAME", "TARGET", "MODEL", "ACCELERATOR", "COST", "REPLICAS", "READY", "HPA", "METRICS", "AGE"]);
+    header.extend([
+        "NAME",
+        "TARGET",
+        "MODEL",
+        "ACCELERATOR",
+        "COST",
+        "LOAD",
+        "REPLICAS",
+        "READY",
+        "HPA",
+        "METRICS",
+        "AGE",
+    ]);
     if wide {
-        header.extend(["INSTANCE", "RELEASE", "DECISION"]);
+        header.extend(["INSTANCE", "RELEASE", "DECISION", "DATA"]);
     }
     header.push("REASON");
     let rows = view.variants.iter().map(|variant| row(variant, view, namespaces, wide)).collect();
@@ -70,6 +82,12 @@ fn row(variant: &VariantView, view: &StatusView, namespaces: bool, wide: bool) -
         known(variant.model.as_deref()),
         known(variant.accelerator.as_deref()),
         Cell::new(&variant.cost),
+        known(
+            variant
+                .load
+                .map(|load| format!("{:.0}% kv, {:.0} queued", load.kv_usage * 100.0, load.queue_length))
+                .as_deref(),
+        ),
         Cell::new(replicas_text(&variant.replicas)),
         known(variant.replicas.ready.map(|ready| ready.to_string()).as_deref()),
         hpa_cell(variant, view),
@@ -79,6 +97,7 @@ fn row(variant: &VariantView, view: &StatusView, namespaces: bool, wide: bool) -
     if wide {
         let decision = variant.decision.as_ref().map(|decision| decision.reason.as_str());
         cells.extend([known(variant.instance.as_deref()), known(variant.release.as_deref()), known(decision)]);
+        cells.push(known(variant.load.map(|load| format!("{}s", load.age_seconds)).as_deref()));
     }
     cells.push(reason_cell(variant));
     cells
@@ -113,6 +132,9 @@ fn hpa_cell(variant: &VariantView, view: &StatusView) -> Cell {
         Some(HpaView { current, min, max, inactive, .. }) => {
             let current = current.map_or(UNKNOWN.to_owned(), |current| current.to_string());
             match inactive {
+                None if variant.hpa.as_ref().is_some_and(|hpa| hpa.scaled_object.is_some()) => {
+                    Cell::new(format!("{current} ({min}-{max}) keda"))
+                }
                 None => Cell::new(format!("{current} ({min}-{max})")),
                 Some(_) => Cell::new(format!("{current} ({min}-{max}) inactive")).fg(Color::Red),
             }

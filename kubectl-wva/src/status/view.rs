@@ -35,6 +35,9 @@ pub struct StatusView {
     /// Parts of the answer that are missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
+    /// Why loads are missing: no reason to doubt the rest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A part of the answer that could not be read.
@@ -111,6 +114,9 @@ pub struct VariantView {
     pub accelerator: Option<String>,
     /// Cost of one replica.
     pub cost: String,
+    /// Load of its pods as the last decision saw it; absent when the controller could not be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadView>,
     /// Replicas now and wanted.
     pub replicas: ReplicasView,
     /// The HPA of its target.
@@ -156,8 +162,23 @@ pub struct ReplicasView {
     pub desired: Option<i32>,
 }
 
+/// Load of a variant's pods, as means over those that report.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadView {
+    /// Used share of the KV cache.
+    pub kv_usage: f64,
+    /// Requests waiting.
+    pub queue_length: f64,
+    /// Pods that report.
+    pub pods: usize,
+    /// Age of the oldest reading, in seconds.
+    pub age_seconds: i64,
+}
+
 /// An HPA.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HpaView {
     /// Name.
     pub name: String,
@@ -171,6 +192,9 @@ pub struct HpaView {
     pub min: i32,
     /// Most replicas.
     pub max: i32,
+    /// KEDA's `ScaledObject` that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaled_object: Option<String>,
     /// Why it does not scale; absent when it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive: Option<String>,

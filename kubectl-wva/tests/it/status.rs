@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kubectl_wva::Verdict;
 use kubectl_wva::cli::Format;
 use kubectl_wva::console::Console;
-use kubectl_wva::status::{Filter, Gathered, ProblemKind, StatusView, print, table};
+use kubectl_wva::status::{Filter, Gathered, Loads, ProblemKind, StatusView, print, table};
 use rstest::rstest;
 use serde_json::{Value, json};
 use wva_api::Instance;
@@ -26,6 +26,7 @@ fn healthy() -> Gathered {
         ])),
         hpas: Ok(hpas(&[hpa("models", "llama-a100-decode", 2), hpa("models", "llama-h100-decode", 1)])),
         controllers: Ok(vec![controller("wva-a", "team-a", &[])]),
+        loads: Loads::default(),
     }
 }
 
@@ -139,6 +140,7 @@ fn problems(variant: &Value, deployment: &Value, hpa: &Value) -> Vec<ProblemKind
         deployments: Ok(vec![typed(deployment)]),
         hpas: Ok(vec![typed(hpa)]),
         controllers: Ok(vec![controller("wva-a", "team-a", &[])]),
+        loads: Loads::default(),
     };
     view(&gathered, &Filter::default()).variants[0].problems.iter().map(|problem| problem.kind).collect()
 }

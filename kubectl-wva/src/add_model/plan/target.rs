@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{at, text};
 use crate::add_model::{AddModelArgs, Facts, Refusal};
+use crate::workload;
 
 /// Label by which the chart's vLLM Service selects pods.
 const MODEL_LABEL: &str = "llm-d.ai/model";
@@ -16,6 +17,8 @@ pub(super) struct Target {
     pub(super) name: String,
     /// Value of the pods' model label.
     pub(super) model_name: String,
+    /// Port its servers listen on, if the pods declare one.
+    pub(super) port: Option<i32>,
     pub(super) notes: Vec<String>,
 }
 
@@ -43,7 +46,7 @@ pub(super) fn choose(args: &AddModelArgs, given: &Map<String, Value>, facts: &Fa
         }
         let model_name = model_name.unwrap_or_else(|| stem(&name));
         let notes = vec![format!("Deployment {name} does not exist yet; the variant becomes Ready when it does")];
-        return Ok(Target { name, model_name, notes });
+        return Ok(Target { name, model_name, port: None, notes });
     };
     let label = model_label(deployment);
     let model_name = model_name.or_else(|| label.clone()).unwrap_or_else(|| stem(&name));
@@ -67,7 +70,7 @@ pub(super) fn choose(args: &AddModelArgs, given: &Map<String, Value>, facts: &Fa
             shared.join(", ")
         ));
     }
-    Ok(Target { name, model_name, notes })
+    Ok(Target { name, model_name, port: workload::port(deployment), notes })
 }
 
 fn find<'a>(facts: &'a Facts, name: &str) -> Option<&'a Deployment> {

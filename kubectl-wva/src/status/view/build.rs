@@ -15,14 +15,20 @@ use crate::status::Gathered;
 use crate::status::problem::{self, Problem, ProblemKind};
 use crate::variants::{self, Guarded};
 
+/// Label of an HPA that KEDA made: its `ScaledObject`.
+const KEDA: &str = "scaledobject.keda.sh/name";
+
 impl StatusView {
     /// Builds the view of the variants that `filter` lets through. With `everything`, controllers without a variant
     /// are shown too.
     pub fn build(gathered: &Gathered, filter: &Filter, everything: bool, now: Timestamp) -> Self {
-        let Gathered { variants, deployments, hpas, controllers } = gathered;
+        let Gathered { variants, deployments, hpas, controllers, loads } = gathered;
         let related = Related::new(deployments, hpas, controllers);
         let mut shown: Vec<VariantView> =
             variants.iter().map(|variant| related.view(variant)).filter(|view| filter.accepts(view)).collect();
+        for view in &mut shown {
+            view.load = loads.of(&view.namespace, &view.name);
+        }
         shown.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         let parts = [
             ("Deployments", deployments.as_ref().err()),
@@ -32,7 +38,7 @@ impl StatusView {
         let unread =
             parts.into_iter().filter_map(|(what, error)| Some(Unread { what, error: error?.clone() })).collect();
         let instances = verdict::instances(&shown, controllers, filter, everything);
-        Self { as_of: now, instances, variants: shown, unread }
+        Self { as_of: now, instances, variants: shown, unread, notes: loads.notes.clone() }
     }
 }
 
@@ -167,6 +173,7 @@ fn hpa_view(hpa: &HorizontalPodAutoscaler) -> Option<HpaView> {
         desired: status.map(|status| status.desired_replicas),
         min: spec.min_replicas.unwrap_or(1),
         max: spec.max_replicas,
+        scaled_object: hpa.metadata.labels.as_ref().and_then(|labels| labels.get(KEDA)).cloned(),
         inactive,
     })
 }

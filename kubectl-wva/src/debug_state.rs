@@ -1,0 +1,161 @@
+//! The last decision of a controller, from its `/debug/state`: through the API server to a port of its leader's pod.
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt as _};
+use serde::{Deserialize, Serialize};
+use wva_api::config_keys;
+use wva_engine::{Memory, Plan, Settings, Snapshot};
+
+use crate::controllers::Controller;
+use crate::session::{self, Session};
+use crate::{lists, pods};
+
+/// Port of the probes when the Deployment does not say.
+const PROBE_PORT: u16 = 8081;
+/// Path of the state.
+const PATH: &str = "/debug/state";
+
+/// What `/debug/state` holds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DebugState {
+    /// The last cycle; absent before the first.
+    pub last_cycle: Option<LastCycle>,
+}
+
+/// Everything the last decision was made of and led to.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LastCycle {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// How it was decided.
+    #[serde(default)]
+    pub settings: Settings,
+    /// What was observed.
+    pub snapshot: Snapshot,
+    /// Memory before the decision.
+    #[serde(default)]
+    pub before: Memory,
+    /// The decision.
+    pub plan: Plan,
+}
+
+/// The state could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No pod that could be asked.
+    #[error("no pod of controller {0} leads")]
+    NoLeader(String),
+    /// The cluster could not be asked, or refused.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+    /// The pod could not be asked.
+    #[error("could not ask pod {pod} for {PATH}: {message}")]
+    Ask {
+        /// The pod.
+        pod: String,
+        /// Why not.
+        message: String,
+    },
+    /// The answer, or the file, is not understood.
+    #[error("could not understand the decision state of {whose}: {message}")]
+    Parse {
+        /// A pod or a file.
+        whose: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl Error {
+    /// What to do next, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoLeader(_) => Some("`kubectl wva doctor` says why".to_owned()),
+            Self::Session(session::Error::Forbidden { .. }) => Some(
+                "reading decisions needs the right to create pods/portforward in the controller's namespace".to_owned(),
+            ),
+            Self::Session(error) => error.hint(),
+            Self::Parse { .. } => {
+                Some("it must be what /debug/state answers: kubectl wva explain NAME --save FILE writes one".to_owned())
+            }
+            Self::Ask { .. } => None,
+        }
+    }
+}
+
+/// Asks the leader of a controller, and gives its answer as text.
+///
+/// # Errors
+/// When there is no leader, or it cannot be asked.
+pub async fn fetch(session: &Session, controller: &Controller) -> Result<String, Error> {
+    let leader = leader(session, controller).await?;
+    let api: Api<Pod> = Api::namespaced(session.client.clone(), &controller.namespace);
+    let port = probe_port(controller);
+    let doing = format!("forward port {port} of pod {}/{leader}", controller.namespace);
+    let mut forwarder = session.ask(doing, api.portforward(&leader, &[port])).await?;
+    let failed = |message: String| Error::Ask { pod: leader.clone(), message };
+    let stream = forwarder.take_stream(port).ok_or_else(|| failed("the port was not forwarded".to_owned()))?;
+    let answer = Box::pin(get(stream)).await.map_err(failed);
+    forwarder.abort();
+    answer
+}
+
+async fn get(
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+) -> Result<String, String> {
+    let (mut sender, connection) =
+        http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let request = http::Request::get(PATH).header(http::header::HOST, "localhost").body(Empty::new());
+    let request = request.map_err(|error| error.to_string())?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if status.is_success() { Ok(text) } else { Err(format!("{status}: {}", text.trim())) }
+    };
+    tokio::pin!(connection);
+    tokio::select! {
+        answer = exchange => answer,
+        // The connection ends before the exchange only when it fails.
+        ended = &mut connection => Err(ended.map_or_else(|error| error.to_string(), |()| "it hung up".to_owned())),
+    }
+}
+
+/// Reads what `/debug/state` answered; `whose` names the pod or file in an error.
+///
+/// # Errors
+/// When it is something else.
+pub fn parse(whose: &str, text: &str) -> Result<DebugState, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Parse { whose: whose.to_owned(), message: error.to_string() })
+}
+
+/// The pod that decides: the holder of the Lease, or the only one that is ready.
+async fn leader(session: &Session, controller: &Controller) -> Result<String, Error> {
+    let none = || Error::NoLeader(controller.key());
+    let found = pods::of_controller(session, controller)
+        .await
+        .map_err(|message| Error::Ask { pod: controller.key(), message })?;
+    let lease: Option<Lease> = match lists::get(session, &controller.namespace, &controller.lease_name()).await {
+        Ok(lease) => lease,
+        // With one replica it is plain who leads.
+        Err(session::Error::Forbidden { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let holder = lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default();
+    let holds = |pod: &&Pod| !holder.is_empty() && holder.starts_with(&pod.name_any());
+    let pod = found.iter().find(holds).or_else(|| found.iter().find(|pod| pods::is_ready(pod))).ok_or_else(none)?;
+    Ok(pod.name_any())
+}
+
+fn probe_port(controller: &Controller) -> u16 {
+    let address = controller.literal(config_keys::HEALTH_PROBE_BIND_ADDRESS);
+    address.and_then(|address| address.rsplit_once(':')?.1.parse().ok()).unwrap_or(PROBE_PORT)
+}
