@@ -94,7 +94,7 @@ fn headers_can_be_left_out() {
 
 #[rstest]
 #[case::narrow(100, false)]
-#[case::wide_enough_for_names(140, true)]
+#[case::wide_enough_for_names(150, true)]
 fn a_table_fits_the_terminal_and_names_stay_whole_where_they_can(#[case] width: u16, #[case] whole: bool) {
     let text = printed(&healthy(), Format::Table, Some(width));
     let table = text.split("\n\n").nth(1).unwrap();
