@@ -14,7 +14,7 @@
 //! - [`session`]: `up` and `down`, an environment that outlives the command;
 //! - [`harness`]: tests as closures over an environment of their own;
 //! - [`endpoints`]: which servers are ready, as a gateway would follow them;
-//! - [`kubectl`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting for a
+//! - [`kubectl`], [`helm`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting for a
 //!   named condition.
 
 pub mod adapter;
@@ -23,6 +23,7 @@ pub mod demo;
 pub mod endpoints;
 pub mod environment;
 pub mod harness;
+pub mod helm;
 pub mod instance;
 pub mod kubectl;
 pub mod manifest;
