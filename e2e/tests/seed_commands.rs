@@ -8,13 +8,14 @@ use wva_e2e::environment::Environment;
 use wva_e2e::harness::with_environment;
 use wva_e2e::helm::Helm;
 use wva_e2e::instance::make_namespace;
+use wva_e2e::kubectl::Error;
 
 /// One block of commands; the fixture says what each field means.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Block {
     guide: String,
-    block: String,
+    name: String,
     #[serde(default)]
     namespaces: Vec<String>,
     #[serde(default)]
@@ -33,8 +34,8 @@ struct Block {
 fn blocks() -> Vec<Block> {
     let blocks: Vec<Block> =
         serde_saphyr::from_str(include_str!("examples/seed-commands.yaml")).expect("the fixture is read");
-    for Block { guide, block, run, not_run, .. } in &blocks {
-        assert!(run.is_some() != not_run.is_some(), "{guide}, {block}: either it runs or it says why not");
+    for Block { guide, name, run, not_run, .. } in &blocks {
+        assert!(run.is_some() != not_run.is_some(), "{guide}, {name}: either it runs or it says why not");
     }
     blocks
 }
@@ -64,25 +65,26 @@ async fn left(environment: &Environment) -> Vec<String> {
     all.lines().filter(ours).map(str::to_owned).collect()
 }
 
-async fn check(environment: &Environment, block: &Block, scratch: &Path) {
-    let Block { guide, block: name, namespaces, before, objects, folder, run, tells, after, not_run: _ } = block;
-    let Some(run) = run else { return };
-    let (kubectl, helm) = (environment.kubectl(), environment.helm().expect("helm is there"));
+/// Runs a block and its clean-up; the error is what a command answered.
+async fn run(environment: &Environment, block: &Block, scratch: &Path) -> Result<(), Error> {
+    let Block { guide, name, namespaces, before, objects, folder, run, tells, after, not_run: _ } = block;
+    let Some(run) = run else { return Ok(()) };
+    let (kubectl, helm) = (environment.kubectl(), environment.helm()?);
     let at = |folder: Option<&str>| project().join(folder.unwrap_or("."));
     for namespace in namespaces {
-        make_namespace(kubectl, namespace).await.expect("the namespace is made");
+        make_namespace(kubectl, namespace).await?;
     }
-    helm.shell(&adjusted(before, scratch), &at(None)).await.unwrap_or_else(|error| panic!("{guide}, {name}: {error}"));
+    helm.shell(&adjusted(before, scratch), &at(None)).await?;
     if !objects.is_empty() {
-        kubectl.apply(objects).await.unwrap_or_else(|error| panic!("{guide}, {name}: {error}"));
+        kubectl.apply(objects).await?;
     }
-    let said = helm.shell(&adjusted(run, scratch), &at(folder.as_deref())).await;
-    let said = said.unwrap_or_else(|error| panic!("{guide}, {name}: {error}"));
+    let said = helm.shell(&adjusted(run, scratch), &at(folder.as_deref())).await?;
     for expected in tells {
         assert!(said.contains(expected), "{guide}, {name}: {expected:?} is not in\n{said}");
     }
-    helm.shell(&adjusted(after, scratch), &at(None)).await.unwrap_or_else(|error| panic!("{guide}, {name}: {error}"));
+    helm.shell(&adjusted(after, scratch), &at(None)).await?;
     assert_eq!(left(environment).await, Vec::<String>::new(), "{guide}, {name}: the clean-up left these");
+    Ok(())
 }
 
 async fn check_guide(guide: &str) {
@@ -91,7 +93,8 @@ async fn check_guide(guide: &str) {
         let crds = format!("{}/crds/", Helm::chart());
         environment.kubectl().run(&["apply", "--server-side", "-f", &crds]).await.expect("the definitions apply");
         for block in blocks().iter().filter(|block| block.guide == guide) {
-            check(environment, block, scratch.path()).await;
+            let outcome = run(environment, block, scratch.path()).await.map_err(|error| error.to_string());
+            assert_eq!(outcome, Ok(()), "{guide}, {}", block.name);
         }
     })
     .await;
