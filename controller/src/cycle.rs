@@ -43,6 +43,11 @@ const CONFLICT_LASTS: Duration = Duration::from_mins(1);
 /// Pause between two questions of a standby to a Prometheus that does not answer.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
 
+/// How often the queues of gateways in front of models that do not sleep are read, however short or long the interval is.
+const OFTENEST: Duration = Duration::from_secs(1);
+/// The other end of it.
+const SELDOMEST: Duration = Duration::from_secs(15);
+
 type Reading = Fuse<BoxFuture<'static, Result<Readings, QueryError>>>;
 
 /// The loop and what it remembers.
@@ -239,6 +244,8 @@ impl Cycle {
             let census = Census::take(&index, &self.scope);
             let settings = self.settings(&index);
             let snapshot = self.observe(&index, &census, &settings, readings, now);
+            let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings.zero));
+            *self.shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
             (settings, snapshot, census)
         };
         let before = self.memory.clone();
@@ -275,12 +282,17 @@ impl Cycle {
         now: Timestamp,
     ) -> Snapshot {
         let mut snapshot = observe::snapshot(index, census, readings, |key| self.metrics.published.desired(key));
-        let gateway = &self.shared.gateway;
-        let view = demand::View { index, pools: &gateway.pools(), queues: &gateway.readings(), now };
-        demand::fill(&mut snapshot, view, readings.as_ref().ok(), &settings.zero);
+        let readings = readings.as_ref().ok();
+        self.gateway(index, now, |view| demand::fill(&mut snapshot, view, readings, &settings.zero));
         self.shared.shelf.limit(settings.limiter != Limiter::Off);
         snapshot.inventory = inventory::of(&snapshot, &self.shared.shelf.hardware());
         snapshot
+    }
+
+    /// Looks at what is known of gateways at this moment.
+    fn gateway<T>(&self, index: &Index, now: Timestamp, look: impl FnOnce(demand::View<'_>) -> T) -> T {
+        let gateway = &self.shared.gateway;
+        look(demand::View { index, pools: &gateway.pools(), queues: &gateway.readings(), now })
     }
 
     /// A request waits for a model that sleeps: decides for the sleeping models alone, which takes no metrics, and at

@@ -111,6 +111,10 @@ fn standing_conditions(
 
 fn metrics_condition(target: &Target, state: impl Fn(&str, bool, &str, String) -> Condition) -> Condition {
     let (available, reason, message) = match &target.evidence {
+        // There cannot be any before there is a server; and that it is needed is known.
+        _ if matches!(target.reason, Reason::Woken { .. }) => {
+            (true, reasons::SCALE_FROM_ZERO, conditions::SCALE_FROM_ZERO_MESSAGE.to_owned())
+        }
         Evidence::Complete => (true, reasons::METRICS_FOUND, conditions::METRICS_FOUND_MESSAGE.to_owned()),
         Evidence::Missing => (false, reasons::METRICS_MISSING, conditions::METRICS_MISSING_MESSAGE.to_owned()),
         evidence @ Evidence::Partial { .. } => (false, reasons::METRICS_MISSING, sentence(evidence)),
@@ -134,6 +138,9 @@ fn optimization_condition(target: &Target, state: impl Fn(&str, bool, &str, Stri
         Reason::Held => (false, reasons::METRICS_UNAVAILABLE),
         Reason::Paused => (false, reasons::OPTIMIZATION_PAUSED),
         Reason::Steady | Reason::AtZero => (true, reasons::OPTIMIZATION_SUCCEEDED),
+        Reason::Woken { .. } => (true, reasons::SCALE_FROM_ZERO_MODE),
+        Reason::LimitedByGpus { .. } => (true, reasons::LIMITED_BY_GPUS),
+        Reason::GpusUnknown { .. } => (false, reasons::GPUS_UNKNOWN),
         _ => (true, reasons::SATURATION_ONLY_MODE),
     };
     let message = format!("{} (target: {} replicas)", sentence(&target.explanation()), target.replicas);

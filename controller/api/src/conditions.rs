@@ -37,8 +37,14 @@ pub mod reasons {
     pub const PROMETHEUS_ERROR: &str = "PrometheusError";
     /// [`super::METRICS_AVAILABLE`]: the pods report another model name.
     pub const MODEL_NOT_SERVED: &str = "ModelNotServed";
-    /// [`super::METRICS_AVAILABLE`] and [`super::OPTIMIZATION_READY`]: woken by a waiting request.
+    /// [`super::METRICS_AVAILABLE`]: woken by a waiting request, before there are metrics.
     pub const SCALE_FROM_ZERO: &str = "ScaleFromZero";
+    /// [`super::OPTIMIZATION_READY`]: woken by a waiting request.
+    pub const SCALE_FROM_ZERO_MODE: &str = "ScaleFromZeroMode";
+    /// [`super::OPTIMIZATION_READY`]: fewer replicas than needed, for lack of free GPUs.
+    pub const LIMITED_BY_GPUS: &str = "LimitedByGpus";
+    /// [`super::OPTIMIZATION_READY`]: not grown, because the GPUs could not be counted.
+    pub const GPUS_UNKNOWN: &str = "GpusUnknown";
     /// [`super::OPTIMIZATION_READY`]: decided by saturation.
     pub const SATURATION_ONLY_MODE: &str = "SaturationOnlyMode";
     /// [`super::OPTIMIZATION_READY`]: ran, nothing to change.
@@ -64,6 +70,9 @@ pub const METRICS_FOUND_MESSAGE: &str = "Saturation metrics data is available fo
 /// Message of [`METRICS_AVAILABLE`] = False, [`reasons::METRICS_MISSING`], when there are no readings at all.
 pub const METRICS_MISSING_MESSAGE: &str =
     "No saturation metrics available - pods may not be ready or metrics not yet scraped";
+
+/// Message of [`METRICS_AVAILABLE`] = True, [`reasons::SCALE_FROM_ZERO`].
+pub const SCALE_FROM_ZERO_MESSAGE: &str = "Scaled from zero due to pending requests";
 
 /// Builds a condition; `last_transition_time` is only used when the status differs from the stored one
 /// (see [`merged`]).

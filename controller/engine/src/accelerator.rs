@@ -7,7 +7,7 @@ const INTEL: &str = "INTEL";
 /// Product lines that are left out: what follows tells the product.
 const LINES: [&str; 5] = ["TESLA", "GEFORCE", "QUADRO", "INSTINCT", "RADEON"];
 /// Product lines that are part of the product's name.
-const FAMILIES: [&str; 2] = ["GAUDI", "RTX"];
+const FAMILIES: [&str; 4] = ["GAUDI", "RTX", "MAX", "FLEX"];
 /// Marks a slice of a GPU, which is not a whole one of the same product.
 const SLICE: &str = "MIG";
 
@@ -21,8 +21,9 @@ const SLICE: &str = "MIG";
 /// | `AMD-MI300X-192G`, `AMD-Instinct-MI300X` | `MI300X` |
 /// | `Intel-Gaudi-2-96GB`, `Gaudi-2` | `Gaudi-2` |
 /// | `NVIDIA-GeForce-RTX-4090` | `RTX-4090` |
+/// | `AMD_Instinct_MI300X_OAM`, `Intel-Max-1550`, `Max_1550` (as the vendors' operators label nodes) | `MI300X`, `Max-1550` |
 pub fn type_of(name: &str) -> String {
-    let parts: Vec<_> = name.split('-').collect();
+    let parts: Vec<_> = name.split(['-', '_']).collect();
     let mut product = match parts.as_slice() {
         [] | [_] => return name.to_owned(),
         [vendor, rest @ ..] if is_one_of(vendor, &VENDORS) => product(rest),
@@ -85,6 +86,10 @@ mod tests {
     #[case::gaming_go_made_it_geforce("NVIDIA-GeForce-RTX-4090", "RTX-4090")]
     #[case::workstation_go_made_it_rtx("NVIDIA-RTX-A6000", "RTX-A6000")]
     #[case::old_name_go_made_it_v100("Tesla-V100-SXM2-16GB", "V100")]
+    #[case::label_of_amds_operator("AMD_Instinct_MI300X_OAM", "MI300X")]
+    #[case::label_of_intels_operator("Max_1550", "Max-1550")]
+    #[case::the_same_with_its_vendor("Intel-Max-1550", "Max-1550")]
+    #[case::label_of_a_cloud("nvidia-h100-80gb", "h100")]
     #[case::slice_go_made_it_a100("NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", "A100-MIG-1g.5gb")]
     fn a_type_keeps_what_tells_products_apart(#[case] name: &str, #[case] type_: &str) {
         assert_eq!(type_of(name), type_);

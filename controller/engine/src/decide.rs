@@ -17,7 +17,6 @@ mod limit;
 mod model;
 mod readings;
 mod standing;
-mod tokens;
 mod view;
 mod wake;
 

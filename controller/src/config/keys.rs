@@ -191,7 +191,7 @@ pub static KEYS: &[Key] = &[
         .default("false")
         .refused(),
     key(name::LIMITED_MODE, Kind::Bool, "Keep targets within the GPUs there are").default("false").refused(),
-    key(name::NODE_SELECTOR, Kind::Text, "Label selector of the nodes whose GPUs count"),
+    key(name::NODE_SELECTOR, Kind::Selector, "Label selector of the nodes whose GPUs count"),
     key(name::FROM_ZERO_CONCURRENCY, Kind::Int { min: 1 }, "Models woken from zero at the same time").default("10"),
     key(name::EPP_TOKEN, Kind::Text, "Bearer token for the metrics of endpoint pickers").secret(),
     key(name::POOL_GROUP, Kind::OneOf(&name::POOL_GROUPS), "API group of the InferencePools to watch; both when empty"),

@@ -24,6 +24,8 @@ pub enum Kind {
     DurationOrOff,
     /// A log level by name.
     Level,
+    /// A label selector.
+    Selector,
     /// One of a few words.
     OneOf(&'static [&'static str]),
 }
@@ -55,6 +57,7 @@ impl Kind {
                 Ok(_) => Err("is not an http:// or https:// address".to_owned()),
                 Err(why) => Err(format!("is not an address: {why}")),
             },
+            Self::Selector => crate::inventory::selector::check(text),
             Self::Address => address::BindAddress::parse(text).map(drop),
             Self::Level => crate::telemetry::level_of_name(text)
                 .map(drop)
@@ -72,7 +75,7 @@ impl Kind {
             Self::Duration | Self::DurationOrOff => "duration",
             Self::Address => "address",
             Self::Url => "URL",
-            Self::Text | Self::Level | Self::OneOf(_) => "text",
+            Self::Text | Self::Level | Self::OneOf(_) | Self::Selector => "text",
         }
     }
 }

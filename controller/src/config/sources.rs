@@ -133,7 +133,7 @@ fn argument(key: &'static Key) -> Option<Arg> {
             Kind::Int { .. } => "N",
             Kind::Duration | Kind::DurationOrOff => "DURATION",
             Kind::Address => "ADDRESS",
-            Kind::Text | Kind::Url | Kind::Level | Kind::OneOf(_) => "TEXT",
+            Kind::Text | Kind::Url | Kind::Level | Kind::OneOf(_) | Kind::Selector => "TEXT",
         })
         .help(with_default(key))
         .value_parser(move |text: &str| kind.check(text).map(|()| text.to_owned()));

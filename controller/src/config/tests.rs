@@ -37,6 +37,7 @@ fn values(kind: Kind) -> [&'static str; 4] {
         Kind::Duration | Kind::DurationOrOff => ["71s", "72s", "73s", "74s"],
         Kind::Level => ["debug", "trace", "warn", "error"],
         Kind::OneOf(words) => [words[0], words[1], words[0], words[1]],
+        Kind::Selector => ["by=flag", "by=environment", "by=file", "by=config-map"],
     }
 }
 
@@ -50,6 +51,7 @@ fn bad_value(kind: Kind) -> Option<&'static str> {
         Kind::Duration | Kind::DurationOrOff => Some("60"),
         Kind::Level => Some("loud"),
         Kind::OneOf(_) => Some("another"),
+        Kind::Selector => Some("pool=gpu,"),
     }
 }
 
@@ -182,6 +184,7 @@ fn the_lease_follows_from_the_instance(#[case] id: &str, #[case] explicit: &str,
 #[case::instance_is_no_label(&[(name::CONTROLLER_INSTANCE, "a b")], "CONTROLLER_INSTANCE: controller instance \"a b\"")]
 #[case::window_below_a_second(&[(name::METRICS_WINDOW, "500ms")], "at least 1s")]
 #[case::interval_of_zero(&[(name::GLOBAL_OPT_INTERVAL, "0s")], "must be longer than zero")]
+#[case::node_selector(&[("WVA_NODE_SELECTOR", "pool=gpu,,")], "where the name of a label must stand")]
 #[case::no_concurrency(&[("SCALE_FROM_ZERO_ENGINE_MAX_CONCURRENCY", "0")], "is less than 1")]
 #[case::bind_host_is_no_address(&[(name::BIND_HOST, "here")], "BIND_HOST=\"here\" (from environment) is not an IP address")]
 fn contradictions_are_refused(#[case] pairs: &[(&str, &str)], #[case] expect: &str) {

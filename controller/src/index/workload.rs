@@ -13,13 +13,17 @@ pub const UNKNOWN_ACCELERATOR: &str = "unknown";
 const GPU_RESOURCES: [&str; 6] =
     ["nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe", "habana.ai/gaudi"];
 
-/// Node labels that name an accelerator, besides `<vendor>/gpu.product` of the GPU operators.
-const NODE_LABELS: [&str; 4] = [
+/// Node labels of cloud providers that name an accelerator.
+pub(crate) const CLOUD_LABELS: [&str; 4] = [
     "cloud.google.com/gke-accelerator",
     "k8s.amazonaws.com/accelerator",
     "karpenter.k8s.aws/instance-gpu-name",
     "accelerator",
 ];
+
+/// Node labels of GPU operators that name an accelerator, besides `<vendor>/gpu.product`.
+const OPERATOR_LABELS: [&str; 3] =
+    ["amd.com/gpu.product-name", "beta.amd.com/gpu.product-name", "gpu.intel.com/product"];
 
 /// Whether a target reference means a Deployment.
 pub fn is_deployment(target: &ScaleTargetRef) -> bool {
@@ -66,7 +70,7 @@ fn by_resource(template: &PodSpec) -> Option<String> {
 }
 
 fn names_accelerator(label: &str) -> bool {
-    label.ends_with("/gpu.product") || NODE_LABELS.contains(&label)
+    label.ends_with("/gpu.product") || OPERATOR_LABELS.contains(&label) || CLOUD_LABELS.contains(&label)
 }
 
 /// GPU resource and count of a container. For extended resources the API server demands that a request, if given,
@@ -94,6 +98,10 @@ mod tests {
     #[rstest]
     #[case::node_selector("{nodeSelector: {nvidia.com/gpu.product: NVIDIA-H100}, containers: []}", Some("NVIDIA-H100"))]
     #[case::other_vendor("{nodeSelector: {amd.com/gpu.product: MI300X}, containers: []}", Some("MI300X"))]
+    #[case::label_of_amds_operator(
+        "{nodeSelector: {amd.com/gpu.product-name: AMD_Instinct_MI300X_OAM}, containers: []}",
+        Some("AMD_Instinct_MI300X_OAM")
+    )]
     #[case::affinity(
         "{affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: \
          [{matchExpressions: [{key: nvidia.com/gpu.product, operator: In, values: [A100]}]}]}}}, containers: []}",

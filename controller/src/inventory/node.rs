@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
 
+use crate::index::workload::CLOUD_LABELS;
+
 /// A node with GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GpuNode {
@@ -35,14 +37,6 @@ const VENDORS: [Vendor; 4] = [
         labels: &["gpu.intel.com/product", "intel.com/gpu.product"],
     },
     Vendor { resources: &["habana.ai/gaudi"], labels: &["intel.com/gpu.product"] },
-];
-
-/// Labels that cloud providers set on nodes with GPUs, whatever the vendor.
-const CLOUD_LABELS: [&str; 4] = [
-    "cloud.google.com/gke-accelerator",
-    "k8s.amazonaws.com/accelerator",
-    "karpenter.k8s.aws/instance-gpu-name",
-    "accelerator",
 ];
 
 impl GpuNode {

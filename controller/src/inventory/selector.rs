@@ -9,6 +9,9 @@ const LONGEST: (usize, usize) = (63, 253);
 /// # Errors
 /// What is wrong with it, in words for a person.
 pub fn check(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Ok(());
+    }
     split(text).into_iter().try_for_each(requirement)
 }
 
@@ -97,6 +100,7 @@ mod tests {
     #[case::sets("zone in (a, b),tier notin (dev)")]
     #[case::comparison("gpu-count>3,gpu-count<9")]
     #[case::empty_value("pool=")]
+    #[case::everything("")]
     fn a_selector_as_kubectl_takes_it(#[case] text: &str) {
         assert_eq!(check(text), Ok(()));
     }

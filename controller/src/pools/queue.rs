@@ -170,4 +170,53 @@ inference_pool_ready_pods{name="p"} 3
                     llm_d_epp_flow_control_queue_size{target_model_name=\"llama\"} 2\n";
         assert_eq!(parse(page).unwrap(), queue(&[("llama", 2.0)]));
     }
+
+    /// Pages that are nearly right: pieces of the format in any order, and bytes of any kind in between.
+    #[test]
+    fn no_page_whatever_it_holds_makes_the_parser_fail_otherwise_than_with_an_error() {
+        const PIECES: [&str; 16] = [
+            "inference_extension_flow_control_queue_size",
+            "llm_d_epp_flow_control_queue_size",
+            "{",
+            "}",
+            "=",
+            ",",
+            "\"",
+            "\\",
+            "target_model_name=\"llama\"",
+            "model_name",
+            " 1",
+            " NaN",
+            "\n",
+            "# ",
+            "é\u{1f980}",
+            "\u{0}",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let mut accepted = 0;
+        for _ in 0..100_000 {
+            let mut page = Vec::new();
+            for _ in 0..random(12) {
+                if random(4) == 0 {
+                    page.push(u8::try_from(random(256)).unwrap());
+                } else {
+                    page.extend(PIECES[usize::try_from(random(16)).unwrap()].as_bytes());
+                }
+            }
+            match parse(&String::from_utf8_lossy(&page)) {
+                Ok(queue) => {
+                    assert!(queue.values().all(|waiting| waiting.is_finite() && *waiting > 0.0));
+                    accepted += 1;
+                }
+                Err(Malformed { line, excerpt }) => assert!(line > 0 && !excerpt.is_empty()),
+            }
+        }
+        assert!((10_000..100_000).contains(&accepted), "{accepted} of 100,000 pages were read, the others refused");
+    }
 }

@@ -9,7 +9,7 @@ use wva_engine::{ModelKey, Snapshot};
 
 use super::{gateway, pool_of};
 use crate::index::{Index, ObjectKey};
-use crate::pools::{Pools, Readings as Queues};
+use crate::pools::{PoolKey, Pools, Readings as Queues};
 use crate::prometheus::Readings;
 
 /// Retentions that the metric source must be asked for: of models that may go to zero.
@@ -53,6 +53,14 @@ pub fn fill(snapshot: &mut Snapshot, view: View<'_>, readings: Option<&Readings>
                 .map(|value| Reading { value, age: running.map_or(SignedDuration::ZERO, |running| running.age) });
         }
     }
+}
+
+/// Pools in front of models that may go to zero: their queues must be known for that.
+pub fn wanted(snapshot: &Snapshot, view: View<'_>, policies: &ZeroPolicies) -> BTreeSet<PoolKey> {
+    let models = snapshot.models.iter().filter(|model| policies.of(&model.key).enabled);
+    let variants = models
+        .flat_map(|model| model.variants.iter().map(|variant| ObjectKey::new(&*model.key.namespace, &*variant.name)));
+    variants.filter_map(|variant| Some(pool_of(view.index, view.pools, &variant)?.pool)).collect()
 }
 
 /// The sum over all pods of the model, as old as its oldest part; `None` unless every ready pod has its part. Pods that
