@@ -1,9 +1,10 @@
-//! Which servers are ready: the addresses behind the Services of a namespace, as a gateway would follow them.
+//! Which servers are ready: the addresses behind the Services of a namespace, as a gateway would follow them, or the pods
+//! that a selector selects, as an endpoint picker does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::Endpoints;
+use k8s_openapi::api::core::v1::{Endpoints, Pod};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::watch;
@@ -26,6 +27,44 @@ impl Drop for Follower {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Follows the ready pods that a label selector selects, each at `port`: as an endpoint picker finds its servers.
+pub fn follow_pods(client: Client, namespace: &str, selector: &str, port: u16) -> Follower {
+    let (sender, urls) = watch::channel(Vec::new());
+    let api: Api<Pod> = Api::namespaced(client, namespace);
+    let config = watcher::Config::default().labels(selector);
+    let task = tokio::spawn(async move {
+        let mut known: BTreeMap<String, String> = BTreeMap::new();
+        let mut events = watcher(api, config).default_backoff().boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => known.clear(),
+                Ok(watcher::Event::InitApply(pod) | watcher::Event::Apply(pod)) => {
+                    match ready_url(&pod, port) {
+                        Some(url) => known.insert(pod.name_any(), url),
+                        None => known.remove(&pod.name_any()),
+                    };
+                }
+                Ok(watcher::Event::Delete(pod)) => {
+                    known.remove(&pod.name_any());
+                }
+                Ok(watcher::Event::InitDone) => {}
+                Err(error) => tracing::warn!(%error, "Watching the servers of the pool"),
+            }
+            let ready: Vec<String> = known.values().cloned().collect();
+            sender.send_if_modified(|urls| std::mem::replace(urls, ready.clone()) != ready);
+        }
+    });
+    Follower { urls, task }
+}
+
+fn ready_url(pod: &Pod, port: u16) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let ready = status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True");
+    let stays = pod.metadata.deletion_timestamp.is_none();
+    let ip = status.pod_ip.as_ref().filter(|_| ready && stays)?;
+    Some(format!("http://{ip}:{port}"))
 }
 
 /// Follows the ready addresses of every Service port named `port` in a namespace.

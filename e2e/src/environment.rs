@@ -14,7 +14,6 @@ use kubesim::node::{Images, NodeConfig, Program};
 use tokio::task::JoinHandle;
 
 use crate::adapter::{self, Adapter};
-use crate::helm::Helm;
 use crate::kubectl::{self, Kubectl};
 use crate::prometheus::{self, Prometheus};
 use crate::workload::{A100, Gpu, H100};
@@ -28,13 +27,6 @@ const PROMETHEUS_ACCOUNT: &str = "kube-prometheus-stack-prometheus";
 const PROMETHEUS_PORT: u16 = 9090;
 /// Port of the adapter.
 const ADAPTER_PORT: u16 = 6443;
-
-/// Kinds of others that a cluster with monitoring and KEDA has: the Prometheus operator's and KEDA's.
-const DEFINITIONS: [&str; 3] = [
-    include_str!("../manifests/definitions/servicemonitors.yaml"),
-    include_str!("../manifests/definitions/prometheusrules.yaml"),
-    include_str!("../manifests/definitions/scaledobjects.yaml"),
-];
 
 /// The environment could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +120,8 @@ impl Environment {
         };
         let images = Images::default()
             .with("localhost/wva-controller", Program::new(controller))
-            .with("vllm/vllm-openai", Program::new(programs::ours("vllm-sim")?));
+            .with("vllm/vllm-openai", Program::new(programs::ours("vllm-sim")?))
+            .with("ghcr.io/llm-d/llm-d-inference-scheduler", picker()?);
         let cluster = Cluster::start(cluster::Options {
             nodes: vec![node(A100, *gpus_per_node), node(H100, *gpus_per_node)],
             images,
@@ -155,7 +148,6 @@ impl Environment {
 
         let adapter = Adapter::start(own(3, ADAPTER_PORT), prometheus.client()).await?;
         let kubectl = Kubectl::new(cluster.kubeconfig_path())?;
-        kubectl.apply(&DEFINITIONS.join("\n---\n")).await?;
         kubectl.apply(&platform(own(2, PROMETHEUS_PORT), adapter.address())?).await?;
         progress("Monitoring: ServiceMonitors, external metrics");
 
@@ -182,14 +174,6 @@ impl Environment {
     /// kubectl and the plugin, bound to the cluster.
     pub fn kubectl(&self) -> &Kubectl {
         &self.kubectl
-    }
-
-    /// helm, bound to the cluster.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub fn helm(&self) -> Result<Helm, kubectl::Error> {
-        Helm::new(self.kubeconfig())
     }
 
     /// A client for Prometheus.
@@ -226,6 +210,11 @@ impl Environment {
             prometheus.stop().await;
         }
     }
+}
+
+/// The endpoint picker: this framework's own program, which knows the cluster.
+fn picker() -> Result<Program, programs::Error> {
+    Ok(Program { path: programs::ours("wva-e2e")?, args: vec!["epp".to_owned()] })
 }
 
 fn node(gpu: Gpu, count: u32) -> NodeConfig {

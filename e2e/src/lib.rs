@@ -14,7 +14,8 @@
 //! - [`session`]: `up` and `down`, an environment that outlives the command;
 //! - [`harness`]: tests as closures over an environment of their own;
 //! - [`endpoints`]: which servers are ready, as a gateway would follow them;
-//! - [`kubectl`], [`helm`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting for a
+//! - [`gateway`], [`picker`]: an `InferencePool` with an emulated endpoint picker, which runs as a pod;
+//! - [`kubectl`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting for a
 //!   named condition.
 
 pub mod adapter;
@@ -22,11 +23,12 @@ pub mod bench;
 pub mod demo;
 pub mod endpoints;
 pub mod environment;
+pub mod gateway;
 pub mod harness;
-pub mod helm;
 pub mod instance;
 pub mod kubectl;
 pub mod manifest;
+pub mod picker;
 pub mod programs;
 pub mod prometheus;
 pub mod scrape;

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use wva_e2e::bench;
 use wva_e2e::demo::screen::Screen;
 use wva_e2e::demo::{self, Demo};
 use wva_e2e::session::Session;
+use wva_e2e::{bench, picker};
 
 /// End-to-end environments of the Workload Variant Autoscaler: an embedded Kubernetes cluster with emulated GPUs, a
 /// real Prometheus, and an external-metrics adapter. Needs kubectl and prometheus: eval "$(hack/tools.sh env)".
@@ -53,6 +53,9 @@ enum Command {
         #[arg(long, default_value = ".wva-e2e/bench")]
         dir: PathBuf,
     },
+    /// An emulated endpoint picker (EPP), run as a pod: gateway and picker in one. Holds requests while no server of its
+    /// pool is ready.
+    Epp(picker::Args),
     /// The background half of `up`.
     #[command(hide = true)]
     Serve {
@@ -94,6 +97,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let controller = controller.canonicalize().with_context(|| format!("finding {}", controller.display()))?;
             let figures = bench::measure(absolute(&dir)?, controller).await?;
             anstream::println!("{figures}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Epp(args) => {
+            log_to_stderr("info");
+            picker::run(args, interrupted()).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve { dir, bare } => {

@@ -243,6 +243,79 @@ fn an_hpa_may_reach_zero_only_with_scale_to_zero() {
     assert_eq!(minimum("wva.scaleToZero=true,hpa.minReplicas=2"), 2);
 }
 
+#[rstest]
+fn every_documented_value_has_an_effect(
+    #[values(
+        "hpa.behavior.scaleDown.policies[0].type=Pods,hpa.behavior.scaleDown.policies[0].value=1,hpa.behavior.scaleDown.policies[0].periodSeconds=150",
+        "hpa.behavior.scaleDown.selectPolicy=Min",
+        "hpa.behavior.scaleDown.stabilizationWindowSeconds=30",
+        "hpa.behavior.scaleUp.policies=null",
+        "hpa.behavior.scaleUp.selectPolicy=Min",
+        "hpa.behavior.scaleUp.stabilizationWindowSeconds=30",
+        "hpa.enabled=false",
+        "hpa.minReplicas=2",
+        "hpa.maxReplicas=20",
+        "hpa.targetAverageValue=2",
+        "llmd.modelID=a/b",
+        "llmd.modelName=x",
+        "llmd.namespace=x",
+        "llmd.deploymentName=x",
+        "va.accelerator=A100",
+        "va.enabled=false",
+        "va.sloTpot=20",
+        "va.sloTtft=500",
+        "va.variantCost=40",
+        "vllmService.enabled=false",
+        "vllmService.interval=5s",
+        "vllmService.type=NodePort",
+        "vllmService.port=8000",
+        "vllmService.targetPort=8000",
+        "vllmService.scheme=https",
+        "vllmService.selector.app=x",
+        "wva.configMap.immutable=true",
+        "wva.controllerInstance=x",
+        "wva.enabled=false",
+        "wva.image.repository=x",
+        "wva.image.tag=latest",
+        "wva.imagePullPolicy=Never",
+        "wva.imagePullSecrets[0].name=x",
+        "wva.limitedMode=true",
+        "wva.logging.level=debug",
+        "wva.manageAllInstances=true",
+        "wva.metrics.enabled=false",
+        "wva.metrics.interval=1s",
+        "wva.metrics.port=9443",
+        "wva.metrics.secure=false",
+        "wva.metrics.serviceMonitor.enabled=false",
+        "wva.namespaceScoped=true",
+        "wva.nodeSelector=a=b",
+        "wva.prometheus.baseURL=http://p",
+        "wva.prometheus.caCert=x",
+        "wva.prometheus.metricsCache.ttl=5s",
+        "wva.prometheus.metricsWindow=5m",
+        "wva.prometheus.monitoringNamespace=x",
+        "wva.prometheus.serviceAccountName=x",
+        "wva.prometheus.tls.insecureSkipVerify=true",
+        "wva.reconcileInterval=5s",
+        "wva.replicaCount=2",
+        "wva.resources.limits.cpu=1",
+        "wva.scaleToZero=true",
+        "nameOverride=x",
+        "fullnameOverride=x"
+    )]
+    set: &str,
+) {
+    assert_ne!(texts(&rendered(&[set])), texts(&rendered(&[])));
+}
+
+#[test]
+fn values_that_depend_on_others_have_an_effect_with_them() {
+    let changes = |with: &str, value: &str| texts(&rendered(&[with])) != texts(&rendered(&[with, value]));
+    assert!(changes("vllmService.type=NodePort", "vllmService.nodePort=31000"));
+    assert!(changes("wva.prometheus.caCert=x", "wva.prometheus.tls.caCertPath=/x"));
+    assert!(!changes("vllmService.type=ClusterIP", "vllmService.nodePort=31000"));
+}
+
 fn texts(rendered: &Rendered) -> Vec<String> {
     rendered.manifests.iter().map(|manifest| manifest.text.clone()).collect()
 }

@@ -3,7 +3,6 @@
 mod chart_contract;
 mod chart_names;
 mod chart_readme;
-mod chart_values;
 mod check;
 mod cli;
 mod helm;
