@@ -39,6 +39,17 @@ bench: build ## Figures: cluster start, controller memory, queries and time per 
 test: ## All tests
 	@$(TOOLS); $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc --quiet
 
+.PHONY: chart
+chart: build ## The chart: values, schema, README, names, helm lint, every object judged by an API server
+	@$(TOOLS); for values in $(CHART)/ci/*.yaml $(CHART)/values-dev.yaml; do \
+	  "$$HELM" lint --strict --quiet $(CHART) -f "$$values"; done
+	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^chart_/)'
+	@$(TOOLS); $(CARGO) nextest run -p wva-e2e -E 'binary(chart)'
+
+.PHONY: parity
+parity: ## chart-render gives what helm gives, byte for byte
+	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^(parity|settings|numbers)/)'
+
 .PHONY: lint
 lint: fmt-check clippy check-engine check-generated check-docs ## Formatting, clippy, dependency and generated-file checks
 

@@ -14,6 +14,7 @@ use kubesim::node::{Images, NodeConfig, Program};
 use tokio::task::JoinHandle;
 
 use crate::adapter::{self, Adapter};
+use crate::helm::Helm;
 use crate::kubectl::{self, Kubectl};
 use crate::prometheus::{self, Prometheus};
 use crate::workload::{A100, Gpu, H100};
@@ -27,6 +28,13 @@ const PROMETHEUS_ACCOUNT: &str = "kube-prometheus-stack-prometheus";
 const PROMETHEUS_PORT: u16 = 9090;
 /// Port of the adapter.
 const ADAPTER_PORT: u16 = 6443;
+
+/// Kinds of others that a cluster with monitoring and KEDA has: the Prometheus operator's and KEDA's.
+const DEFINITIONS: [&str; 3] = [
+    include_str!("../manifests/definitions/servicemonitors.yaml"),
+    include_str!("../manifests/definitions/prometheusrules.yaml"),
+    include_str!("../manifests/definitions/scaledobjects.yaml"),
+];
 
 /// The environment could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +156,7 @@ impl Environment {
 
         let adapter = Adapter::start(own(3, ADAPTER_PORT), prometheus.client()).await?;
         let kubectl = Kubectl::new(cluster.kubeconfig_path())?;
+        kubectl.apply(&DEFINITIONS.join("\n---\n")).await?;
         kubectl.apply(&platform(own(2, PROMETHEUS_PORT), adapter.address())?).await?;
         progress("Monitoring: ServiceMonitors, external metrics");
 
@@ -174,6 +183,14 @@ impl Environment {
     /// kubectl and the plugin, bound to the cluster.
     pub fn kubectl(&self) -> &Kubectl {
         &self.kubectl
+    }
+
+    /// helm, bound to the cluster.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn helm(&self) -> Result<Helm, kubectl::Error> {
+        Helm::new(self.kubeconfig())
     }
 
     /// A client for Prometheus.

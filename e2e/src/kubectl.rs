@@ -109,12 +109,20 @@ impl Kubectl {
         output(command, None).await
     }
 
+    /// Runs `kubectl ARGS` with standard input.
+    ///
+    /// # Errors
+    /// As [`Kubectl::run`].
+    pub async fn feed<S: AsRef<OsStr>>(&self, args: &[S], input: &str) -> Result<String, Error> {
+        output(self.command(&self.program, args), Some(input)).await
+    }
+
     /// Applies manifests server-side.
     ///
     /// # Errors
     /// As [`Kubectl::run`].
     pub async fn apply(&self, manifests: &str) -> Result<String, Error> {
-        output(self.command(&self.program, &["apply", "--server-side", "-f", "-"]), Some(manifests)).await
+        self.feed(&["apply", "--server-side", "-f", "-"], manifests).await
     }
 
     fn command<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Command {
@@ -131,7 +139,8 @@ fn line(command: &Command) -> String {
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-async fn output(mut command: Command, input: Option<&str>) -> Result<String, Error> {
+/// Runs a command to its end and gives what it printed to standard output.
+pub(crate) async fn output(mut command: Command, input: Option<&str>) -> Result<String, Error> {
     let line = line(&command);
     let failed = |source| Error::Run { command: line.clone(), source };
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });

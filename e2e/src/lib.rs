@@ -15,8 +15,8 @@
 //! - [`harness`]: tests as closures over an environment of their own;
 //! - [`endpoints`]: which servers are ready, as a gateway would follow them;
 //! - [`gateway`], [`picker`]: an `InferencePool` with an emulated endpoint picker, which runs as a pod;
-//! - [`kubectl`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting for a
-//!   named condition.
+//! - [`kubectl`], [`helm`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting
+//!   for a named condition.
 
 pub mod adapter;
 pub mod bench;
@@ -25,6 +25,7 @@ pub mod endpoints;
 pub mod environment;
 pub mod gateway;
 pub mod harness;
+pub mod helm;
 pub mod instance;
 pub mod kubectl;
 pub mod manifest;

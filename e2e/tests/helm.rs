@@ -2,22 +2,61 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
 use wva_e2e::environment::Environment;
 use wva_e2e::harness::with_environment;
-use wva_e2e::programs;
+use wva_e2e::helm::Helm;
 
-/// Runs helm and gives what it prints; panics with its output when it fails.
-async fn helm(environment: &Environment, args: &[&str]) -> String {
-    let output = Command::new(programs::helm().expect("helm is there"))
-        .args(args)
-        .env("KUBECONFIG", environment.kubeconfig())
-        .output()
-        .await
-        .expect("helm runs");
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "helm {args:?}: {stdout}{}", String::from_utf8_lossy(&output.stderr));
-    stdout
+/// helm, bound to one cluster and told to wait as long as a busy machine may take.
+struct Release<'a> {
+    environment: &'a Environment,
+    helm: Helm,
+    name: &'static str,
+    namespace: &'static str,
+}
+
+impl<'a> Release<'a> {
+    fn new(environment: &'a Environment, name: &'static str, namespace: &'static str) -> Self {
+        Self { environment, helm: environment.helm().expect("helm is there"), name, namespace }
+    }
+
+    async fn run(&self, verb: &str, rest: &[&str]) -> Result<String, String> {
+        let mut line = vec![verb, self.name];
+        line.extend(rest);
+        line.extend(["-n", self.namespace]);
+        self.helm.run(&line).await.map_err(|error| error.to_string())
+    }
+
+    /// Installs or upgrades a controller that asks the environment's Prometheus, and waits for it.
+    async fn upgrade(&self, set: &[&str]) -> Result<String, String> {
+        let prometheus = format!("wva.prometheus.baseURL={}", self.environment.prometheus().url());
+        let only = "va.enabled=false,hpa.enabled=false,vllmService.enabled=false,wva.imagePullPolicy=IfNotPresent";
+        let mut rest = vec![Helm::chart(), "-i", "--create-namespace", "--wait", "--timeout", "90s", "--set", only];
+        rest.extend(["--set", &prometheus]);
+        for value in set {
+            rest.extend(["--set", value]);
+        }
+        self.run("upgrade", &rest).await
+    }
+
+    async fn kubectl(&self, args: &[&str]) -> String {
+        let mut line = args.to_vec();
+        line.extend(["-n", self.namespace]);
+        self.environment.kubectl().run(&line).await.expect("kubectl does it")
+    }
+
+    async fn config(&self, key: &str) -> String {
+        let path = format!("jsonpath={{.items[*].data.{key}}}");
+        self.kubectl(&["get", "configmaps", "-l", "app.kubernetes.io/name=workload-variant-autoscaler", "-o", &path])
+            .await
+    }
+
+    /// The hash of the settings that the controller's pods carry.
+    async fn generation(&self) -> String {
+        let path = "jsonpath={.spec.template.metadata.annotations.checksum/config}";
+        let deployment = ["get", "deployments", "-o", "name"];
+        let name = self.kubectl(&deployment).await;
+        self.kubectl(&["get", name.trim(), "-o", path]).await
+    }
 }
 
 fn small_chart(dir: &Path) -> PathBuf {
@@ -39,18 +78,19 @@ async fn a_small_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
         let dir = tempfile::tempdir().unwrap();
         let chart = small_chart(dir.path());
         let chart = chart.to_str().unwrap();
+        let greet = Release::new(environment, "greet", "apps");
         let text = ["get", "configmap", "greet", "-n", "apps", "-o", "jsonpath={.data.text}"];
         let kubectl = environment.kubectl();
 
-        helm(environment, &["install", "greet", chart, "-n", "apps", "--create-namespace", "--wait"]).await;
+        greet.run("install", &[chart, "--create-namespace", "--wait"]).await.unwrap();
         assert_eq!(kubectl.run(&text).await.unwrap(), "hello");
-        helm(environment, &["upgrade", "greet", chart, "-n", "apps", "--set", "text=goodbye", "--wait"]).await;
+        greet.run("upgrade", &[chart, "--set", "text=goodbye", "--wait"]).await.unwrap();
         assert_eq!(kubectl.run(&text).await.unwrap(), "goodbye");
-        let list = helm(environment, &["list", "-n", "apps"]).await;
+        let list = greet.helm.run(&["list", "-n", "apps"]).await.unwrap();
         assert!(list.contains("greet") && list.contains("deployed"), "{list}");
-        helm(environment, &["rollback", "greet", "1", "-n", "apps", "--wait"]).await;
+        greet.run("rollback", &["1", "--wait"]).await.unwrap();
         assert_eq!(kubectl.run(&text).await.unwrap(), "hello");
-        helm(environment, &["uninstall", "greet", "-n", "apps"]).await;
+        greet.run("uninstall", &[]).await.unwrap();
         assert!(kubectl.run(&text).await.unwrap_err().to_string().contains("NotFound"));
     })
     .await;
@@ -59,49 +99,95 @@ async fn a_small_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_charts_controller_comes_up_under_helm_and_leaves_nothing_behind() {
     with_environment(async |environment: &Environment| {
-        let chart = format!("{}/../charts/workload-variant-autoscaler", env!("CARGO_MANIFEST_DIR"));
-        let prometheus = format!("wva.prometheus.baseURL={}", environment.prometheus().url());
+        let release = Release::new(environment, "wva-controller", "wva-system");
         let kubectl = environment.kubectl();
-        helm(
-            environment,
-            &[
-                "upgrade",
-                "-i",
-                "wva-controller",
-                &chart,
-                "--namespace",
-                "wva-system",
-                "--create-namespace",
-                "--wait",
-                "--timeout",
-                "60s",
-                "--set",
-                "controller.enabled=true",
-                "--set",
-                "va.enabled=false",
-                "--set",
-                "hpa.enabled=false",
-                "--set",
-                "vllmService.enabled=false",
-                "--set",
-                &prometheus,
-            ],
-        )
-        .await;
-        let pods = ["get", "pods", "-n", "wva-system", "-l", "control-plane=controller-manager", "-o", "name"];
-        assert!(!kubectl.run(&pods).await.unwrap().is_empty());
-        helm(environment, &["uninstall", "wva-controller", "-n", "wva-system", "--wait"]).await;
-        let left =
-            kubectl.run(&["get", "all,configmaps,roles,rolebindings,leases", "-n", "wva-system", "-o", "name"]).await;
-        let left: Vec<String> = left
-            .unwrap()
-            .lines()
-            .filter(|name| !name.contains("kube-root-ca.crt") && !name.contains("lease"))
-            .map(str::to_owned)
-            .collect();
-        assert_eq!(left, Vec::<String>::new());
+        release.upgrade(&["wva.prometheusRule.enabled=true,wva.networkPolicy.enabled=true"]).await.unwrap();
+        let pods = release.kubectl(&["get", "pods", "-l", "control-plane=controller-manager", "-o", "name"]).await;
+        assert!(!pods.is_empty());
+        release.run("uninstall", &["--wait"]).await.unwrap();
+        let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,\
+                     servicemonitors,prometheusrules";
+        let left = release.kubectl(&["get", kinds, "-o", "name"]).await;
+        let own =
+            |name: &&str| !["kube-root-ca.crt", "serviceaccount/default"].iter().any(|theirs| name.contains(theirs));
+        assert_eq!(left.lines().filter(own).collect::<Vec<_>>(), Vec::<&str>::new());
         let cluster = kubectl.run(&["get", "clusterroles,clusterrolebindings", "-o", "name"]).await.unwrap();
         assert!(!cluster.contains("wva-controller"), "{cluster}");
+        // The definition stays, and with it the variants of other releases.
+        kubectl.run(&["get", "crd", "variantautoscalings.llmd.ai"]).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_tested_upgraded_rolled_back_and_its_definition_applied_anew() {
+    with_environment(async |environment: &Environment| {
+        let release = Release::new(environment, "wva", "wva-system");
+        release.upgrade(&["wva.reconcileInterval=30s"]).await.unwrap();
+        let tested = release.run("test", &["--logs"]).await.unwrap();
+        assert!(tested.contains("Succeeded") && tested.contains(": ready"), "{tested}");
+        let first = release.generation().await;
+
+        let crds = format!("{}/crds/", Helm::chart());
+        environment.kubectl().run(&["apply", "--server-side", "--force-conflicts", "-f", &crds]).await.unwrap();
+        release.upgrade(&["wva.reconcileInterval=45s"]).await.unwrap();
+        assert_eq!(release.config("GLOBAL_OPT_INTERVAL").await, "45s");
+        assert_ne!(release.generation().await, first, "the pods were not replaced");
+
+        release.run("rollback", &["1", "--wait", "--timeout", "90s"]).await.unwrap();
+        assert_eq!(release.config("GLOBAL_OPT_INTERVAL").await, "30s");
+        assert_eq!(release.generation().await, first);
+        release.run("test", &[]).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_test_of_a_release_fails_and_says_what_the_controller_waits_for() {
+    with_environment(async |environment: &Environment| {
+        let release = Release::new(environment, "wva", "wva-system");
+        // Nobody listens there, so the controller never gets ready.
+        let deaf = "wva.prometheus.baseURL=http://127.0.0.1:9,wva.helmTest.timeout=2s,wva.imagePullPolicy=IfNotPresent";
+        release
+            .run(
+                "install",
+                &[
+                    Helm::chart(),
+                    "--create-namespace",
+                    "--set",
+                    deaf,
+                    "--set",
+                    "va.enabled=false,hpa.enabled=false,vllmService.enabled=false",
+                ],
+            )
+            .await
+            .unwrap();
+        let failed = release.run("test", &["--logs"]).await.unwrap_err();
+        assert!(failed.contains("Failed"), "{failed}");
+        assert!(failed.contains("not every pod became ready within 2s"), "{failed}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_immutable_configuration_is_replaced_when_its_name_follows_its_content_and_refused_otherwise() {
+    with_environment(async |environment: &Environment| {
+        let release = Release::new(environment, "wva", "wva-system");
+        let named = "wva.configMap.immutable=true,wva.configMap.contentName=true,wva.replicaCount=0";
+        release.upgrade(&[named, "wva.reconcileInterval=30s"]).await.unwrap();
+        release.upgrade(&[named, "wva.reconcileInterval=45s"]).await.unwrap();
+        assert_eq!(release.config("GLOBAL_OPT_INTERVAL").await, "45s");
+        release.run("rollback", &["1"]).await.unwrap();
+        assert_eq!(release.config("GLOBAL_OPT_INTERVAL").await, "30s");
+
+        let fixed = "wva.configMap.immutable=true,wva.replicaCount=0";
+        release.upgrade(&[fixed, "wva.reconcileInterval=30s"]).await.unwrap();
+        let refused = release.upgrade(&[fixed, "wva.reconcileInterval=45s"]).await.unwrap_err();
+        assert!(refused.contains("immutable"), "{refused}");
+        assert_eq!(release.config("GLOBAL_OPT_INTERVAL").await, "30s");
+        release.kubectl(&["delete", "configmap", "wva-variantautoscaling-config"]).await;
+        release.upgrade(&[fixed, "wva.reconcileInterval=45s"]).await.unwrap();
+        assert_eq!(release.config("GLOBAL_OPT_INTERVAL").await, "45s");
     })
     .await;
 }

@@ -17,6 +17,7 @@ mod limit;
 mod model;
 mod readings;
 mod standing;
+mod tokens;
 mod view;
 mod wake;
 

@@ -20,6 +20,8 @@ pub mod limiter;
 pub mod memory;
 mod number;
 pub mod plan;
+pub mod queueing;
+pub mod saturation;
 mod serde_pairs;
 pub mod settings;
 pub mod snapshot;

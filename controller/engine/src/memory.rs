@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Target;
+use crate::saturation::Capacities;
 use crate::serde_pairs;
 use crate::snapshot::{ModelKey, VariantKey};
 
@@ -19,6 +20,9 @@ pub struct Memory {
     /// Models of the last snapshot that do not sleep.
     #[serde(with = "serde_pairs")]
     models: BTreeMap<ModelKey, ModelMemory>,
+    /// What the `saturation` analyzer learnt, of models of the last snapshot.
+    #[serde(with = "serde_pairs", default)]
+    capacities: BTreeMap<ModelKey, Capacities>,
 }
 
 /// What is remembered of one variant.
@@ -73,6 +77,11 @@ impl Memory {
         Some(now.duration_since(memory.since))
     }
 
+    /// What was learnt of a model's capacities.
+    pub(crate) fn capacities(&mut self, model: &ModelKey) -> &mut Capacities {
+        self.capacities.entry(model.clone()).or_default()
+    }
+
     /// Starts the variant's clock again.
     pub(crate) fn forget(&mut self, variant: &VariantKey) {
         self.variants.remove(variant);
@@ -96,5 +105,11 @@ impl Memory {
         self.variants = variants;
         let models: BTreeSet<_> = models.collect();
         self.models.retain(|model, _| models.contains(model));
+        let Self { variants, capacities, .. } = self;
+        capacities.retain(|model, learnt| {
+            let key = |name: &str| VariantKey { namespace: model.namespace.clone(), name: name.to_owned() };
+            learnt.evict(|variant| variants.contains_key(&key(variant)), now);
+            models.contains(model) && !learnt.is_empty()
+        });
     }
 }

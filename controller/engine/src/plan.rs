@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::evidence::Evidence;
 pub use self::note::Note;
 pub use self::reason::{Reason, Trigger, Unsettled};
+use crate::saturation;
 use crate::snapshot::{ModelKey, VariantKey};
 use crate::threshold::Analysis;
 
@@ -34,8 +35,11 @@ pub struct ModelOutcome {
     pub key: ModelKey,
     /// Whether its metrics allowed a decision.
     pub evidence: Evidence,
-    /// The analyzer's numbers; `None` when the metrics allowed none.
+    /// Numbers of the `threshold` analyzer; `None` when the metrics allowed none.
     pub analysis: Option<Analysis>,
+    /// Numbers of the `saturation` analyzer; `None` unless it decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<saturation::Analysis>,
 }
 
 /// Replicas for one variant.

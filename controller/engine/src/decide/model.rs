@@ -1,18 +1,16 @@
 //! One model: from its readings to a target for each of its variants.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::limit::Pools;
 use super::readings::Readings;
 use super::view::{Choices, View};
-use super::{Decided, idle, wake};
-use crate::plan::{Evidence, ModelOutcome, Reason, Unsettled};
-use crate::settings::ZeroPolicy;
+use super::{Decided, idle, tokens, wake};
+use crate::plan::{Evidence, ModelOutcome, Note, Reason, Unsettled};
+use crate::settings::{Analyzer, ZeroPolicy};
 use crate::snapshot::{Model, Source};
 use crate::threshold::{self, Analysis, Choice, analyze};
-use crate::{Memory, Settings};
+use crate::{Memory, Settings, saturation};
 
 /// Decides for one model.
 pub(super) fn decide<'a>(
@@ -34,14 +32,28 @@ pub(super) fn decide<'a>(
     };
     let analysis = (evidence == Evidence::Complete).then(|| analyze(&together.replicas, settings.thresholds_of(key)));
 
+    // Readings that ought to be there and are not: whatever is done now could be wrong.
+    let blind = matches!(source, Source::Failed { .. }) || !together.silent.is_empty();
+    let by_tokens = match settings.analyzer.of(key) {
+        Analyzer::Saturation(tokens) if analysis.is_some() && !blind => Some(tokens),
+        Analyzer::Saturation(_) | Analyzer::Threshold => None,
+    };
+    let tokens = by_tokens.and_then(|by| {
+        tokens::count(&active, demand, memory.capacities(key), settings.thresholds_of(key), by, settings, now)
+    });
+    let found = match (&tokens, &analysis) {
+        (Some(tokens), _) => Some(Found::Tokens(tokens)),
+        (None, Some(analysis)) => Some(Found::Thresholds(analysis)),
+        (None, None) => None,
+    };
+    let uncounted = by_tokens.is_some() && tokens.is_none();
+
     let reason = |view: &View<'_>| match (settings.enabled, view.is_active()) {
         (false, _) => Reason::Paused,
         (true, true) => Reason::Held,
         (true, false) => Reason::AtZero,
     };
     let mut choices: Choices<'_> = views.iter().map(|view| view.choice(view.standing.held, reason(view))).collect();
-    // Readings that ought to be there and are not: whatever is done now could be wrong.
-    let blind = matches!(source, Source::Failed { .. }) || !together.silent.is_empty();
     if settings.enabled && active.is_empty() {
         choices.extend(wake::wake(&views, demand, pools, settings));
     } else if settings.enabled && !blind {
@@ -49,27 +61,26 @@ pub(super) fn decide<'a>(
             memory.forget(&view.key);
         }
         let policy = settings.zero.of(key);
-        choices.extend(match analysis.as_ref().and_then(|_| idle::put_to_sleep(&active, quiet_for, policy, now)) {
+        choices.extend(match found.and_then(|_| idle::put_to_sleep(&active, quiet_for, policy, now)) {
             Some(asleep) => asleep,
-            None => serve(&views, analysis.as_ref(), policy, pools),
+            None => serve(&views, found, policy, pools),
         });
     }
 
     let decided = views.iter().filter_map(|view| {
-        Some(Decided {
-            target: view.target(key, choices.remove(view.name())?, source),
-            variant: view.variant,
-            spare: spare_of(analysis.as_ref(), view.name()),
-        })
+        let mut target = view.target(key, choices.remove(view.name())?, source);
+        target.notes.extend((uncounted && view.is_active()).then_some(Note::TokensNotCounted));
+        let spare = found.map_or(0.0, |found| found.spare_of(view.name()));
+        Some(Decided { target, variant: view.variant, spare })
     });
     let decided = decided.collect();
-    (ModelOutcome { key: key.clone(), evidence, analysis }, decided)
+    (ModelOutcome { key: key.clone(), evidence, analysis, tokens }, decided)
 }
 
 /// What the variants of a model that serves are to have.
-fn serve<'a>(views: &[View<'a>], analysis: Option<&Analysis>, policy: &ZeroPolicy, pools: &Pools) -> Choices<'a> {
+fn serve<'a>(views: &[View<'a>], found: Option<Found<'_>>, policy: &ZeroPolicy, pools: &Pools) -> Choices<'a> {
     let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
-    let mut analysed = analysis.map(|analysis| choose(analysis, &active)).unwrap_or_default();
+    let mut analysed = found.map(|found| found.choose(&active)).unwrap_or_default();
     let mut choices: Choices<'_> = active
         .iter()
         .map(|view| {
@@ -81,7 +92,7 @@ fn serve<'a>(views: &[View<'a>], analysis: Option<&Analysis>, policy: &ZeroPolic
     // With a policy, variants sleep because they were idle, not because a person wants them to.
     let exhausted = active.iter().all(|view| view.is_at_its_maximum())
         && choices.values().all(|choice| choice.reason == Reason::NoVariantCanGrow);
-    let reason = analysis.filter(|_| policy.enabled && exhausted).and_then(threshold::reason_to_grow);
+    let reason = found.filter(|_| policy.enabled && exhausted).and_then(Found::reason_to_grow);
     if let Some((variant, woken)) = reason.and_then(|reason| wake::reserve(views, reason, pools)) {
         for choice in choices.values_mut() {
             choice.reason = Reason::OtherVariantScalesUp { variant: variant.to_owned() };
@@ -91,19 +102,53 @@ fn serve<'a>(views: &[View<'a>], analysis: Option<&Analysis>, policy: &ZeroPolic
     choices
 }
 
-/// Asks the analyzer, unless a variant that it cannot see yet is about to report.
-fn choose(analysis: &Analysis, active: &[&View<'_>]) -> BTreeMap<String, Choice> {
+/// What the analyzer that decides found.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    Thresholds(&'a Analysis),
+    Tokens(&'a saturation::Analysis),
+}
+
+impl Found<'_> {
+    fn choose<'b>(self, active: &[&View<'b>]) -> Choices<'b> {
+        match self {
+            Self::Thresholds(analysis) => choose(analysis, active),
+            Self::Tokens(analysis) => tokens::choose(analysis, active),
+        }
+    }
+
+    fn reason_to_grow(self) -> Option<Reason> {
+        match self {
+            Self::Thresholds(analysis) => threshold::reason_to_grow(analysis),
+            Self::Tokens(analysis) => tokens::reason_to_grow(analysis),
+        }
+    }
+
+    /// What a variant has to spare; one without readings has nothing.
+    fn spare_of(self, variant: &str) -> f64 {
+        match self {
+            Self::Thresholds(analysis) => {
+                analysis.variants.iter().find(|it| it.variant == variant).map_or(0.0, |it| it.avg_spare_kv)
+            }
+            Self::Tokens(analysis) => {
+                analysis.variants.iter().find(|it| it.variant == variant).map_or(0.0, |it| 1.0 - it.utilization)
+            }
+        }
+    }
+}
+
+/// Asks the threshold analyzer, unless a variant that it cannot see yet is about to report.
+fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'a> {
     let settling = active.iter().find(|view| view.readings.replicas.is_empty() && view.readings.settling > 0);
     if let Some(View { standing, .. }) = settling {
         let unsettled = Unsettled::Metrics { reporting: 0, current: standing.state.expected };
-        let hold = |view: &&View<'_>| {
-            let choice = threshold::hold(&view.standing.state, standing.state.variant, unsettled);
-            (view.variant.name.clone(), choice)
-        };
+        let hold =
+            |view: &&View<'a>| (view.name(), threshold::hold(&view.standing.state, standing.state.variant, unsettled));
         return active.iter().map(hold).collect();
     }
     let states: Vec<_> = active.iter().map(|view| view.standing.state).collect();
-    threshold::targets(analysis, &states)
+    let mut targets = threshold::targets(analysis, &states);
+    active.iter().filter_map(|view| Some((view.name(), targets.remove(view.name())?))).collect()
 }
 
 /// A variant none of whose pods report: it waits for them, and its model does not wait for it.
@@ -113,10 +158,4 @@ fn unanalysed(view: &View<'_>) -> Choice {
         0 => Choice { replicas: view.standing.held, reason: Reason::Held },
         current => threshold::hold(state, state.variant, Unsettled::Metrics { reporting: 0, current }),
     }
-}
-
-/// What a variant has to spare; one without readings has nothing.
-fn spare_of(analysis: Option<&Analysis>, variant: &str) -> f64 {
-    let of_variant = analysis.and_then(|it| it.variants.iter().find(|it| it.variant == variant));
-    of_variant.map_or(0.0, |it| it.avg_spare_kv)
 }

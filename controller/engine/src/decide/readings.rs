@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Settings;
 use crate::plan::Evidence;
-use crate::snapshot::{Pod, Readiness, Reading, Sample, Variant};
+use crate::snapshot::{Pod, Readiness, Reading, Sample, Tokens, Variant};
 use crate::threshold::Replica;
 
 /// Pods of one variant, or of all variants of a model, sorted by what they say.
@@ -14,6 +14,8 @@ use crate::threshold::Replica;
 pub(super) struct Readings<'a> {
     /// Pods with a fresh KV and a fresh queue reading, ready or not.
     pub(super) replicas: Vec<Replica<'a>>,
+    /// Token counts of the same pods, in the same order.
+    pub(super) tokens: Vec<Tokens>,
     /// Pods that are ready.
     pub(super) ready: u32,
     /// Pods that are not ready and still waited for.
@@ -69,6 +71,7 @@ impl<'a> Readings<'a> {
                 // The queue is a number of requests; servers that report a fraction mean an average.
                 queue_length: queue.value.trunc(),
             });
+            self.tokens.push(own.map(|sample| sample.tokens).unwrap_or_default());
             return;
         }
         match *ready {
@@ -90,8 +93,9 @@ impl<'a> Readings<'a> {
 
     /// Both together: what a model's variants say.
     pub(super) fn merge(mut self, other: &Self) -> Self {
-        let Self { replicas, ready, pending, stuck, settling, silent, stale, foreign, partly } = other;
+        let Self { replicas, tokens, ready, pending, stuck, settling, silent, stale, foreign, partly } = other;
         self.replicas.extend(replicas);
+        self.tokens.extend(tokens);
         self.ready += ready;
         self.pending += pending;
         self.stuck += stuck;

@@ -13,6 +13,8 @@ pub enum Note {
         /// The accelerator.
         accelerator: String,
     },
+    /// The `saturation` analyzer is wanted, but pods do not say how many tokens their KV cache holds.
+    TokensNotCounted,
 }
 
 impl fmt::Display for Note {
@@ -21,6 +23,9 @@ impl fmt::Display for Note {
             Self::GpusNotCounted { accelerator } => {
                 write!(f, "the GPUs of type {accelerator} could not be counted and do not limit it")
             }
+            Self::TokensNotCounted => f.write_str(
+                "pods do not report vllm:cache_config_info, so the thresholds decide instead of the saturation analyzer",
+            ),
         }
     }
 }

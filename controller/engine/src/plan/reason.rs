@@ -31,6 +31,26 @@ pub enum Reason {
         /// What the remainders were compared with.
         thresholds: Thresholds,
     },
+    /// The model needs room for more tokens and this variant gives it at the least cost.
+    TokensShort {
+        /// Tokens in use and waiting.
+        demand: i64,
+        /// Tokens there is room for, or will be.
+        anticipated: i64,
+        /// Tokens there is too little room for, with the share that is to stay free.
+        required: f64,
+    },
+    /// The model has room for more tokens than it needs and this variant is the dearest that can give it up.
+    TokensToSpare {
+        /// Tokens in use and waiting.
+        demand: i64,
+        /// Tokens there is room for.
+        supply: i64,
+        /// Tokens of room that are not needed, with the share that is to stay free.
+        spare: f64,
+        /// Tokens one replica of this variant has room for.
+        per_replica: i64,
+    },
     /// The model needs capacity; another variant gets it.
     OtherVariantScalesUp {
         /// Name of that variant.
@@ -148,8 +168,8 @@ impl Reason {
     /// Class of the reason, from a closed set: safe as a metric label.
     pub fn class(&self) -> &'static str {
         match self {
-            Self::ScaleUp { .. } => "saturation",
-            Self::ScaleDown { .. } => "spare_capacity",
+            Self::ScaleUp { .. } | Self::TokensShort { .. } => "saturation",
+            Self::ScaleDown { .. } | Self::TokensToSpare { .. } => "spare_capacity",
             Self::OtherVariantScalesUp { .. } => "other_variant_scales_up",
             Self::OtherVariantScalesDown { .. } => "other_variant_scales_down",
             Self::NoVariantCanGrow => "no_variant_can_grow",
@@ -187,6 +207,15 @@ impl fmt::Display for Reason {
                 "one replica can go: spare KV cache would stay at {remaining_kv:.3} >= {:.3} and spare queue at \
                  {remaining_queue:.1} >= {:.1}",
                 thresholds.kv_spare_trigger, thresholds.queue_spare_trigger
+            ),
+            Self::TokensShort { demand, anticipated, required } => write!(
+                f,
+                "the model needs room for {required:.0} tokens more: {demand} in use and waiting, room for {anticipated}"
+            ),
+            Self::TokensToSpare { demand, supply, spare, per_replica } => write!(
+                f,
+                "{spare:.0} tokens of room can go, a replica has {per_replica}: {demand} in use and waiting, room for \
+                 {supply}"
             ),
             Self::OtherVariantScalesUp { variant } => {
                 write!(f, "the model needs capacity and {variant} is the cheapest to give it")
@@ -284,6 +313,14 @@ mod tests {
     #[case::rebased(
         Reason::Rebased { unreached: 5 },
         "5 replicas were published but not reached in time; starting from the current ones"
+    )]
+    #[case::tokens_short(
+        Reason::TokensShort { demand: 8600, anticipated: 8000, required: 2117.65 },
+        "the model needs room for 2118 tokens more: 8600 in use and waiting, room for 8000"
+    )]
+    #[case::tokens_to_spare(
+        Reason::TokensToSpare { demand: 2000, supply: 25600, spare: 22742.86, per_replica: 12800 },
+        "22743 tokens of room can go, a replica has 12800: 2000 in use and waiting, room for 25600"
     )]
     #[case::to_zero(
         Reason::ScaledToZero { retention: SignedDuration::from_mins(10) },

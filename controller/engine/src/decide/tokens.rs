@@ -1,0 +1,157 @@
+//! The frame around the `saturation` analyzer: what it may see, and how far it may go at once.
+//!
+//! It counts replicas on their way as capacity, so a model that is short may grow while an earlier change is under way;
+//! it shrinks only when it is settled. In one cycle a variant at most doubles and at most halves, and keeps a replica.
+
+use jiff::Timestamp;
+
+use super::readings::fresh;
+use super::view::{Choices, View};
+use crate::number::{float, truncate};
+use crate::plan::Reason;
+use crate::saturation::{
+    Analysis, AtGateway, Candidate, Capacities, Guards, ReplicaLoad, VariantLoad, analyze, optimize,
+};
+use crate::settings::{Settings, Thresholds, TokenThresholds};
+use crate::snapshot::{Demand, Gateway, Tokens};
+use crate::threshold::{self, Choice, Replica};
+
+/// Counts the tokens of a model all of whose ready pods report. `None` when a pod does not say what its KV cache holds, and
+/// nothing else does: a load that cannot be measured is not none.
+pub(super) fn count(
+    active: &[&View<'_>],
+    demand: &Demand,
+    capacities: &mut Capacities,
+    thresholds: &Thresholds,
+    tokens: &TokenThresholds,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<Analysis> {
+    let usable = |reading| fresh(reading, settings).map_or(0.0, |it| it.value);
+    let inputs = || active.iter().flat_map(|view| &view.readings.tokens).map(|it| usable(it.avg_input));
+    let (known, sum) = inputs().filter(|it| *it > 0.0).fold((0_u32, 0.0), |(count, sum), it| (count + 1, sum + it));
+    let usual_input = if known > 0 { sum / f64::from(known) } else { 0.0 };
+
+    let mut uncounted = false;
+    let mut loads = Vec::with_capacity(active.len());
+    for view in active {
+        let usual_cache = usual_cache(view, capacities);
+        let mut replicas = Vec::with_capacity(view.readings.replicas.len());
+        for (replica, tokens) in view.readings.replicas.iter().zip(&view.readings.tokens) {
+            let Replica { pod, kv_usage, queue_length, .. } = *replica;
+            let kv_tokens = cache(tokens).or(usual_cache)?;
+            let own_input = usable(tokens.avg_input);
+            let avg_input = if own_input == 0.0 && queue_length > 0.0 { usual_input } else { own_input };
+            uncounted |= avg_input == 0.0 && queue_length > 0.0;
+            replicas.push(ReplicaLoad {
+                pod,
+                kv_tokens,
+                tokens_in_use: truncate((kv_usage * float(kv_tokens)).round()).clamp(0, kv_tokens),
+                queue_length: truncate(queue_length),
+                avg_input,
+                avg_output: usable(tokens.avg_output),
+            });
+        }
+        loads.push(VariantLoad { replicas, ..load_of(view) });
+    }
+    let settled = active.iter().all(|view| view.unsettled().is_none());
+    let guards = if settled { Guards::SETTLED } else { Guards::UNSETTLED };
+    let requests = match demand.gateway {
+        Gateway::Queued(queued) => usable(Some(queued)),
+        Gateway::None | Gateway::Unknown => 0.0,
+    };
+    let gateway = AtGateway { requests, ..AtGateway::default() };
+    let mut analysis = analyze(&loads, capacities, thresholds, tokens, gateway, guards, now);
+    if uncounted {
+        // Requests wait, and nobody knows how long their prompts are.
+        analysis.spare = 0.0;
+    }
+    Some(analysis)
+}
+
+fn load_of<'a>(view: &View<'a>) -> VariantLoad<'a> {
+    let ready = view.readings.ready;
+    VariantLoad {
+        variant: view.name(),
+        accelerator: &view.variant.accelerator,
+        gpus_per_replica: view.variant.gpus_per_replica.max(1),
+        server: view.variant.server.as_ref(),
+        ready: ready.min(view.standing.state.current),
+        pending: view.standing.state.pending,
+        replicas: Vec::new(),
+    }
+}
+
+/// Tokens that fit into the KV cache of a variant's replicas, for those that do not say so.
+fn usual_cache(view: &View<'_>, capacities: &Capacities) -> Option<i64> {
+    let of_sibling = view.readings.tokens.iter().filter_map(cache).min();
+    let of_arguments = || view.variant.server.as_ref().and_then(crate::vllm::ServerArguments::fixed_kv_capacity);
+    of_sibling.or_else(of_arguments).or_else(|| Some(capacities.of_variant_load(&load_of(view))?.kv_tokens))
+}
+
+fn cache(tokens: &Tokens) -> Option<i64> {
+    Some(i64::try_from(tokens.kv_capacity()?).unwrap_or(i64::MAX))
+}
+
+/// What the running variants are to have.
+pub(super) fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'a> {
+    let unsettled = active.iter().find_map(|view| Some((view.name(), view.unsettled()?)));
+    let spare = match unsettled {
+        Some((blocker, unsettled)) if analysis.required <= 0.0 => {
+            let hold = |view: &&View<'a>| {
+                let (blocker, unsettled) = view.unsettled().map_or((blocker, unsettled), |own| (view.name(), own));
+                (view.name(), threshold::hold(&view.standing.state, blocker, unsettled))
+            };
+            return active.iter().map(hold).collect();
+        }
+        Some(_) => 0.0,
+        None => analysis.spare,
+    };
+    let candidates: Vec<_> = active.iter().map(|view| candidate(view, analysis)).collect();
+    let targets = optimize(&candidates, analysis.required, spare);
+    let mover = candidates.iter().find(|it| targets.get(it.variant).is_some_and(|target| *target != it.current));
+    let otherwise = match mover.map(|it| it.variant.to_owned()) {
+        Some(variant) if analysis.required > 0.0 => Reason::OtherVariantScalesUp { variant },
+        Some(variant) => Reason::OtherVariantScalesDown { variant },
+        None if analysis.required > 0.0 => Reason::NoVariantCanGrow,
+        None => Reason::Steady,
+    };
+    let choice = |(view, candidate): (&&View<'a>, &Candidate<'_>)| {
+        let target = targets.get(candidate.variant).copied().unwrap_or(candidate.current);
+        let per_replica = candidate.per_replica;
+        let reason = match target.cmp(&candidate.current) {
+            std::cmp::Ordering::Greater => reason_to_grow(analysis),
+            std::cmp::Ordering::Less => {
+                let Analysis { supply, demand, spare, .. } = *analysis;
+                Some(Reason::TokensToSpare { demand, supply, spare, per_replica })
+            }
+            std::cmp::Ordering::Equal => None,
+        };
+        // What is on its way stays so while the model is short.
+        let coming = view.standing.state.desired.unwrap_or(0);
+        let replicas = if analysis.required > 0.0 { target.max(coming) } else { target };
+        (view.name(), Choice { replicas, reason: reason.unwrap_or_else(|| otherwise.clone()) })
+    };
+    active.iter().zip(&candidates).map(choice).collect()
+}
+
+/// Why a variant of the model grows; `None` unless the model needs capacity.
+pub(super) fn reason_to_grow(analysis: &Analysis) -> Option<Reason> {
+    let Analysis { anticipated, demand, required, .. } = *analysis;
+    (required > 0.0).then_some(Reason::TokensShort { demand, anticipated, required })
+}
+
+fn candidate<'a>(view: &View<'a>, analysis: &Analysis) -> Candidate<'a> {
+    let of_variant = analysis.variants.iter().find(|it| it.variant == view.name());
+    let state = &view.standing.state;
+    let (current, bounds) = (state.current, state.bounds);
+    let reporting = u32::try_from(view.readings.replicas.len()).unwrap_or(u32::MAX);
+    // One replica stays to serve: what a workload counts besides may be pods that do not.
+    let may_go = (current / 2).max(1).min(reporting.saturating_sub(1));
+    Candidate {
+        floor: current.saturating_sub(may_go).max(bounds.min.unwrap_or(1)).max(1),
+        ceiling: current.saturating_add(current.max(1)).min(bounds.max.unwrap_or(u32::MAX)),
+        refused: state.refused,
+        ..Candidate::new(view.name(), view.variant.cost, of_variant.map_or(0, |it| it.per_replica), current)
+    }
+}

@@ -1,0 +1,150 @@
+//! How many requests a second can a server take within its promises? A queueing model of one replica.
+//!
+//! Requests arrive at random, up to N are served together and the others wait. Serving more at once makes each slower:
+//! [`ServiceTime`] says by how much, [`queue`] what follows for a given rate, and [`Replica::size`] turns that round and
+//! finds the highest rate at which the promises hold.
+//!
+//! Times are milliseconds and rates inside the model requests per millisecond; public rates are requests per second. All
+//! arithmetic is in `f32`, except state probabilities, which are `f64`.
+
+pub mod queue;
+mod search;
+mod service;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::search::{Position, search};
+pub use self::service::{RequestSize, ServiceTime};
+use crate::settings::Slo;
+
+/// Share of the range of rates that is left out at its ends, where the model says nothing.
+const MARGIN: f32 = 0.001;
+/// Requests that may wait for each that is served.
+const WAITING_PER_SERVED: u32 = 10;
+
+/// One replica and the requests it gets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Replica {
+    /// How fast it is.
+    pub service: ServiceTime,
+    /// What its requests are like.
+    pub request: RequestSize,
+    /// Requests it serves together, N.
+    pub max_batch: u32,
+    /// Requests that may wait.
+    pub max_queue: u32,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The replica serves nobody, or its requests have no answer to generate.
+    Invalid,
+    /// A queue in which nobody can wait has no waiting time.
+    NoRoom,
+    /// The rate is not above 0, or above what the replica can take.
+    RateOutOfRange,
+    /// The promise is tighter than what the replica gives without load.
+    NotFeasible,
+}
+
+/// What a replica gives at one rate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Performance {
+    /// Requests per second that are served.
+    pub throughput: f32,
+    /// Milliseconds a request stays.
+    pub response: f32,
+    /// Milliseconds it waits.
+    pub wait: f32,
+    /// Requests served together, on average.
+    pub in_service: f32,
+    /// Milliseconds to compute a prompt.
+    pub prefill: f32,
+    /// Milliseconds between two tokens.
+    pub itl: f32,
+    /// Milliseconds to the first token.
+    pub ttft: f32,
+    /// Share of the batch that is in use.
+    pub utilization: f32,
+}
+
+impl Replica {
+    /// A replica in whose queue ten requests may wait for each that is served.
+    pub fn new(service: ServiceTime, request: RequestSize, max_batch: u32) -> Self {
+        Self { service, request, max_batch, max_queue: max_batch.saturating_mul(WAITING_PER_SERVED) }
+    }
+
+    /// Least and highest rate the model covers, in requests per second.
+    ///
+    /// # Errors
+    ///
+    /// When the replica or its requests make no sense.
+    pub fn range(&self) -> Result<(f32, f32), Error> {
+        let RequestSize { input, output } = self.request;
+        if self.max_batch == 0 || input.is_nan() || input < 0.0 || output.is_nan() || output < 1.0 {
+            return Err(Error::Invalid);
+        }
+        let rate = |batch| self.service.rate(batch, self.request);
+        let (least, most) = (MARGIN * rate(1.0), (1.0 - MARGIN) * rate(service::real(self.max_batch)));
+        Ok((least * 1000.0, most * 1000.0))
+    }
+
+    /// What the replica gives at a rate, in requests per second.
+    ///
+    /// # Errors
+    ///
+    /// When the rate is out of its range.
+    pub fn analyze(&self, rate: f32) -> Result<Performance, Error> {
+        let (_, most) = self.range()?;
+        if rate.is_nan() || rate <= 0.0 || rate > most {
+            return Err(Error::RateOutOfRange);
+        }
+        let rates: Vec<_> =
+            (1..=self.max_batch).map(|batch| self.service.rate(service::real(batch), self.request)).collect();
+        let state = queue::solve(rate / 1000.0, &rates, self.max_queue)?;
+        let prefill = self.service.prefill(state.in_service, self.request);
+        let itl = (state.service - prefill) / self.request.output;
+        Ok(Performance {
+            throughput: state.throughput * 1000.0,
+            response: state.response,
+            wait: state.wait,
+            in_service: state.in_service,
+            prefill,
+            itl,
+            ttft: state.wait + prefill + itl,
+            utilization: (state.in_service / service::real(self.max_batch)).clamp(0.0, 1.0),
+        })
+    }
+
+    /// Highest rate, in requests per second, at which the promises hold.
+    ///
+    /// # Errors
+    ///
+    /// When a promise is negative, or tighter than what the replica gives without load.
+    pub fn size(&self, slo: &Slo) -> Result<f32, Error> {
+        let (least, most) = self.range()?;
+        let highest = |promise: Option<f32>, of: fn(&Performance) -> f32| match promise {
+            None | Some(0.0) => Ok(most),
+            Some(promise) if promise < 0.0 => Err(Error::Invalid),
+            Some(promise) => match search(|rate| self.analyze(rate).map(|it| of(&it)), (least, most), promise)? {
+                (_, Position::Below) => Err(Error::NotFeasible),
+                (rate, Position::Inside) => Ok(rate),
+                (_, Position::Above) => Ok(most),
+            },
+        };
+        let ttft = highest(slo.ttft_ms, |it| it.ttft)?;
+        let itl = highest(slo.itl_ms, |it| it.itl)?;
+        Ok(ttft.min(itl))
+    }
+
+    /// Requests per second the replica serves when it gets as many as [`size`](Self::size) allows: a little fewer, since some
+    /// find the queue full.
+    ///
+    /// # Errors
+    ///
+    /// As [`size`](Self::size).
+    pub fn capacity(&self, slo: &Slo) -> Result<f32, Error> {
+        Ok(self.analyze(self.size(slo)?)?.throughput)
+    }
+}
