@@ -7,6 +7,9 @@ CARGO ?= cargo
 IMAGE ?= localhost/wva-controller:v0.6.0
 CHART := charts/workload-variant-autoscaler
 CRD := $(CHART)/crds/llmd.ai_variantautoscalings.yaml
+REFERENCE := docs/kubectl-wva-reference.md
+# Where install-plugin puts the plugin; must be on PATH.
+BINDIR ?= $(HOME)/.local/bin
 # kubectl, helm and prometheus as found or fetched by hack/tools.sh.
 TOOLS := eval "$$(hack/tools.sh env)"
 
@@ -25,6 +28,13 @@ build: ## Build every binary (debug)
 .PHONY: release
 release: ## Build every binary, optimised
 	$(CARGO) build --workspace --bins --release
+
+.PHONY: install-plugin
+install-plugin: ## Install `kubectl wva` and its shell completion into BINDIR (~/.local/bin)
+	$(CARGO) build --release -p kubectl-wva
+	install -d $(BINDIR)
+	install -m 0755 target/release/kubectl-wva $(BINDIR)/kubectl-wva
+	ln -sf kubectl-wva $(BINDIR)/kubectl_complete-wva
 
 .PHONY: demo
 demo: build ## Two isolated controllers scale emulated vLLM variants in an embedded cluster
@@ -74,14 +84,17 @@ check-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
 .PHONY: generate
-generate: ## Write generated files (the CRD, the chart's README table and schema descriptions)
+generate: ## Write generated files (the CRD, the chart's README table and schema descriptions, the plugin's reference)
 	$(CARGO) run -q -p wva-api --example crd > $(CRD)
+	$(CARGO) run -q -p kubectl-wva --example reference > $(REFERENCE)
 	UPDATE_CHART_DOCS=1 $(CARGO) nextest run -p chart-render -E 'test(readme_and_schema_repeat)'
 
 .PHONY: check-generated
 check-generated: ## Fail when a generated file differs from what `make generate` writes
 	@$(CARGO) run -q -p wva-api --example crd | diff -u $(CRD) - \
 	  || { echo "$(CRD) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
+	@$(CARGO) run -q -p kubectl-wva --example reference | diff -u $(REFERENCE) - \
+	  || { echo "$(REFERENCE) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
 
 .PHONY: deny
 deny: ## Licences, bans and advisories (needs cargo-deny)

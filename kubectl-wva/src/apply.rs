@@ -51,6 +51,11 @@ impl Error {
                  wva.rbac.userRoles.admin=false,wva.rbac.userRoles.editor=false,wva.rbac.userRoles.viewer=false"
                     .to_owned(),
             ),
+            Self::Session(session::Error::Other { message, .. }) if message.contains("unknown field") => Some(
+                "the cluster's definition of VariantAutoscaling is older than this program: upgrade the controller, or \
+                 apply the chart's crds/ directory"
+                    .to_owned(),
+            ),
             Self::Session(error) => error.hint(),
             Self::NoObject(_) | Self::NoSuchKind { .. } => None,
         }

@@ -5,5 +5,7 @@
 mod add_model;
 mod cli;
 mod fake_api;
+mod helm_parity;
+mod krew;
 mod objects;
 mod status;
