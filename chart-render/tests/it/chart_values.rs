@@ -75,6 +75,7 @@ const CHANGES: &[&str] = &[
     "wva.leaderElection.retryPeriod=5s",
     "wva.reconcileInterval=5s",
     "wva.paused=true",
+    "wva.proactiveModel=true",
     "wva.scaleToZero=true",
     "wva.scaleToZeroModels.m.model_id=x",
     "wva.scaleFromZero.maxConcurrency=2",
