@@ -36,7 +36,8 @@ pub fn status(
             found.extend(kept.iter().filter_map(|type_| conditions::find(&stored.conditions, type_)).cloned());
             (stored.desired_optimized_alloc.clone(), stored.actuation.clone())
         }
-        _ => (None, None),
+        // Cleared, and seen to be: an absent member looks like one that was never written.
+        _ => (Some(DesiredAllocation::default()), None),
     };
     let conditions = conditions::merged(&stored.conditions, found);
     VariantAutoscalingStatus { desired_optimized_alloc, actuation, conditions }
