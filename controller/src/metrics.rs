@@ -252,3 +252,6 @@ impl WriteOutcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

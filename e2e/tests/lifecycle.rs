@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wva_e2e::environment::Environment;
 use wva_e2e::harness::{with_controller, with_environment};
-use wva_e2e::instance::{Controller, make_namespace};
+use wva_e2e::instance::{Controller, Model, make_namespace};
 use wva_e2e::kubectl::Kubectl;
 use wva_e2e::wait::{self, Look};
 use wva_e2e::workload::{A100, Vllm};
@@ -92,10 +92,12 @@ async fn a_variant_is_handed_over_by_its_label_and_contested_by_a_foreign_write(
         kubectl.apply(&variant("llama", "kind: Deployment", "llama", "team-a")).await.unwrap();
         ready(kubectl, PATIENCE, "llama", "DeploymentFound").await;
         series(environment, r#"{variant_name="llama",controller_instance="team-a"}"#, 1).await;
-        let pods = ["get", "pods", "-A", "-l", "control-plane=controller-manager", "-o", "jsonpath={.items[*].metadata.uid}"];
+        let pods =
+            ["get", "pods", "-A", "-l", "control-plane=controller-manager", "-o", "jsonpath={.items[*].metadata.uid}"];
         let before = kubectl.run(&pods).await.unwrap();
 
-        let hand_over = ["label", "va", "llama", "-n", "models", "--overwrite", "wva.llmd.ai/controller-instance=team-b"];
+        let hand_over =
+            ["label", "va", "llama", "-n", "models", "--overwrite", "wva.llmd.ai/controller-instance=team-b"];
         kubectl.run(&hand_over).await.unwrap();
         series(environment, r#"{variant_name="llama",controller_instance="team-b"}"#, 1).await;
         series(environment, r#"{variant_name="llama",controller_instance="team-a"}"#, 0).await;
@@ -104,7 +106,8 @@ async fn a_variant_is_handed_over_by_its_label_and_contested_by_a_foreign_write(
 
         let patch = r#"{"status":{"actuation":{"applied":false}}}"#;
         let intrude = "--field-manager=wva-controller/intruder";
-        let intruded = ["patch", "va", "llama", "-n", "models", "--subresource=status", "--type=merge", intrude, "-p", patch];
+        let intruded =
+            ["patch", "va", "llama", "-n", "models", "--subresource=status", "--type=merge", intrude, "-p", patch];
         kubectl.run(&intruded).await.unwrap();
         let conflict = ready(kubectl, PATIENCE, "llama", "InstanceConflict").await;
         assert!(conflict.contains("Controller instance intruder wrote the status"), "{conflict}");
@@ -165,11 +168,14 @@ async fn a_restarted_controller_finds_the_same_state_and_writes_nothing() {
     with_controller(async |environment: &Environment| {
         let kubectl = environment.kubectl();
         serve(kubectl, "llama").await;
-        kubectl.run(&["wait", "--for=condition=Established", "crd/variantautoscalings.llmd.ai"]).await.unwrap();
-        kubectl.apply(&variant("llama", "kind: Deployment", "llama", "")).await.unwrap();
-        let metrics = ["get", "va", "llama", "-n", "models", "-o", "jsonpath={.status.conditions[*].reason}"];
-        eventually(kubectl, PATIENCE, &metrics, |seen| seen.contains("MetricsFound") && seen.contains("Optimization")).await;
-        let version = ["get", "va", "llama", "-n", "models", "-o", "jsonpath={.metadata.resourceVersion} {.status}"];
+        let server = Vllm::new("models", "llama", MODEL_ID, A100);
+        let model = Model { release: "llama", server: &server, accelerator: "A100", cost: "40", max: 3, instance: "" };
+        model.add(kubectl).await.unwrap();
+        let va = "llama-workload-variant-autoscaler-va";
+        let metrics = ["get", "va", va, "-n", "models", "-o", "jsonpath={.status.conditions[*].reason}"];
+        eventually(kubectl, PATIENCE, &metrics, |seen| seen.contains("MetricsFound") && seen.contains("Optimization"))
+            .await;
+        let version = ["get", "va", va, "-n", "models", "-o", "jsonpath={.metadata.resourceVersion} {.status}"];
         let settled = wait::until("a status that stays", PATIENCE, || async {
             let first = kubectl.run(&version).await.unwrap();
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -183,7 +189,7 @@ async fn a_restarted_controller_finds_the_same_state_and_writes_nothing() {
         let before = kubectl.run(&pods).await.unwrap();
         kubectl.run(&[&["delete", "pod"][..], &controller].concat()).await.unwrap();
         eventually(kubectl, PATIENCE, &pods, |seen| !seen.is_empty() && !seen.contains(before.trim())).await;
-        series(environment, r#"{variant_name="llama"}"#, 1).await;
+        series(environment, &format!("{{variant_name=\"{va}\"}}"), 1).await;
         // Three cycles of the new process.
         tokio::time::sleep(Duration::from_secs(6)).await;
         assert_eq!(kubectl.run(&version).await.unwrap(), settled);
