@@ -77,6 +77,7 @@ fn a_lost_target_clears_the_allocation_and_says_so() {
     let before = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
     let after = status(&stored(before), &Standing::TargetMissing, None, at(9));
     insta::assert_snapshot!(written(&after), @r#"
+        desiredOptimizedAlloc: {}
         conditions:
         - lastTransitionTime: "2023-11-14T22:13:29Z"
           message: Target deployment 'llama-8b' no longer exists
@@ -118,7 +119,7 @@ fn what_keeps_a_variant_from_being_decided_is_its_ready_condition(
     let status = status(&stored(VariantAutoscalingStatus::default()), &standing, None, at(0));
     let ready = conditions::find(&status.conditions, conditions::READY).unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str(), ready.message.as_str()), ("False", reason, message));
-    assert_eq!(status.desired_optimized_alloc, None);
+    assert_eq!(status.desired_optimized_alloc, Some(DesiredAllocation::default()));
 }
 
 #[rstest]
