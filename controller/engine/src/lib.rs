@@ -7,7 +7,10 @@
 //! - [`snapshot`]: what was observed, every reading with its age; absence is a value, never zero;
 //! - [`settings`]: thresholds and bounds, already validated;
 //! - [`threshold`]: the default analyzer, KV-cache and queue thresholds;
-//! - [`decide`](mod@decide): the frame around the analyzer: missing data, transitions, bounds;
+//! - [`saturation`]: the other one, which counts tokens; [`vllm`] reads what servers are started with;
+//! - [`queueing`]: how many requests a replica can take within its promises, for the proactive mode;
+//! - [`limiter`]: dividing free GPUs; [`accelerator`]: which names mean the same GPU;
+//! - [`decide`](mod@decide): the frame around the analyzers: missing data, transitions, bounds, zero, GPUs;
 //! - [`plan`]: targets with their reasons, as data;
 //! - [`memory`]: what one decision leaves for the next;
 //! - `fixtures`: snapshots written as sentences, for tests (feature `fixtures`).

@@ -1,153 +1,16 @@
 //! What holds for every snapshot, the hostile ones included.
 
-use jiff::{SignedDuration, Timestamp};
+mod worlds;
+
+use jiff::Timestamp;
 use proptest::prelude::*;
-use proptest::sample::select;
 use wva_engine::fixtures::START;
 use wva_engine::plan::{Evidence, Reason};
-use wva_engine::snapshot::{
-    Bounds, Model, ModelKey, Pod, Readiness, Reading, Sample, Snapshot, Source, Variant, VariantKey,
-};
+use wva_engine::snapshot::{Bounds, Model, Readiness, Reading, Snapshot, Source, Variant, VariantKey};
 use wva_engine::threshold::{Replica, analyze};
 use wva_engine::{Memory, Plan, Settings, Target, Thresholds, decide};
 
-// === What is generated ===
-
-/// A pod as it is when nothing is wrong.
-fn sound_pod(load: (f64, f64)) -> Pod {
-    let reading = |value| Some(Reading { value, age: SignedDuration::from_secs(15) });
-    let sample = Sample { kv_usage: reading(load.0), queue_length: reading(load.1), ..Sample::default() };
-    let since = START - SignedDuration::from_hours(1);
-    Pod { name: String::new(), ready: Readiness::Ready { since }, sample: Some(sample) }
-}
-
-fn hostile_reading() -> impl Strategy<Value = Option<Reading>> {
-    let value = prop_oneof![
-        0.0..1.0_f64,
-        select(vec![0.0, -0.0, -1.0, 0.8, 5.0, 1e300, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]),
-    ];
-    let age = select(vec![-60, 0, 30, 119, 120, 121, 86_400, i64::MAX, i64::MIN]);
-    let reading = (value, age).prop_map(|(value, age)| Reading { value, age: SignedDuration::from_secs(age) });
-    prop_oneof![1 => Just(None), 6 => reading.prop_map(Some)]
-}
-
-fn hostile_pod() -> impl Strategy<Value = Pod> {
-    let minutes_ago = select(vec![-5, 0, 1, 5, 14, 15, 16, 100]);
-    let ready = (any::<bool>(), minutes_ago).prop_map(|(ready, minutes)| {
-        let since = START - SignedDuration::from_mins(minutes);
-        if ready { Readiness::Ready { since } } else { Readiness::NotReady { since } }
-    });
-    let model = prop_oneof![4 => Just(String::new()), 1 => Just("somebody/else".to_owned())];
-    let sample = (model, hostile_reading(), hostile_reading()).prop_map(|(model_id, kv_usage, queue_length)| Sample {
-        model_id,
-        kv_usage,
-        queue_length,
-        ..Sample::default()
-    });
-    (ready, proptest::option::weighted(0.8, sample)).prop_map(|(ready, sample)| Pod {
-        name: String::new(),
-        ready,
-        sample,
-    })
-}
-
-fn bounds() -> impl Strategy<Value = Bounds> {
-    (proptest::option::of(0..6_u32), proptest::option::of(1..6_u32)).prop_map(|(min, max)| match (min, max) {
-        (Some(min), Some(max)) => Bounds { min: Some(min.min(max)), max: Some(max) },
-        (min, max) => Bounds { min, max },
-    })
-}
-
-/// A variant that has settled: every replica is there and reports.
-fn sound_variant() -> impl Strategy<Value = Variant> {
-    let cost = select(vec![5.0, 10.0, 40.0]);
-    // One load for all pods, or the model would hardly ever be short of capacity or have some to spare.
-    let load = (select(vec![0.05, 0.3, 0.6, 0.65, 0.75, 0.78, 0.9]), select(vec![0.0, 1.0, 2.0, 4.0, 7.0]));
-    (1..5_u32, load, cost, bounds(), any::<bool>()).prop_map(|(current, load, cost, bounds, published)| {
-        let desired = published.then_some(current);
-        variant(cost, (current, current), desired, bounds, vec![sound_pod(load); current as usize])
-    })
-}
-
-fn hostile_variant() -> impl Strategy<Value = Variant> {
-    let replicas = || prop_oneof![8 => 0..6_u32, 1 => Just(u32::MAX)];
-    let cost = select(vec![0.0, -0.0, 5.0, -5.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
-    let pods = proptest::collection::vec(prop_oneof![hostile_pod(), Just(sound_pod((0.5, 1.0)))], 0..6);
-    (cost, (replicas(), replicas()), proptest::option::of(replicas()), bounds(), pods)
-        .prop_map(|(cost, replicas, desired, bounds, pods)| variant(cost, replicas, desired, bounds, pods))
-}
-
-fn variant(
-    cost: f64,
-    (spec_replicas, current): (u32, u32),
-    desired: Option<u32>,
-    bounds: Bounds,
-    pods: Vec<Pod>,
-) -> Variant {
-    let accelerator = "A100".to_owned();
-    Variant {
-        name: String::new(),
-        accelerator,
-        cost,
-        spec_replicas,
-        current,
-        desired,
-        bounds,
-        gpus_per_replica: 1,
-        pods,
-        ..Variant::default()
-    }
-}
-
-fn source() -> impl Strategy<Value = Source> {
-    let failed = Source::Failed { message: "timeout".into() };
-    prop_oneof![9 => Just(Source::Answered), 1 => Just(failed)]
-}
-
-fn models(variant: impl Strategy<Value = Variant> + Clone) -> impl Strategy<Value = Vec<Model>> {
-    let model = (source(), proptest::collection::vec(variant, 0..4)).prop_map(|(source, variants)| Model {
-        key: ModelKey { namespace: "llm".into(), model_id: String::new() },
-        source,
-        variants,
-        ..Model::default()
-    });
-    proptest::collection::vec(model, 0..4)
-}
-
-/// Gives everything a name of its own, and to every sample the model's unless it has another.
-fn named(mut models: Vec<Model>) -> Snapshot {
-    for (m, model) in models.iter_mut().enumerate() {
-        model.key.model_id = format!("model-{m}");
-        for (v, variant) in model.variants.iter_mut().enumerate() {
-            variant.name = format!("m{m}-v{v}");
-            for (p, pod) in variant.pods.iter_mut().enumerate() {
-                pod.name = format!("m{m}-v{v}-p{p}");
-                for sample in pod.sample.iter_mut().filter(|sample| sample.model_id.is_empty()) {
-                    sample.model_id.clone_from(&model.key.model_id);
-                }
-            }
-        }
-    }
-    Snapshot { models, ..Snapshot::default() }
-}
-
-fn sound_snapshot() -> impl Strategy<Value = Snapshot> {
-    models(sound_variant().boxed()).prop_map(named)
-}
-
-fn any_snapshot() -> impl Strategy<Value = Snapshot> {
-    let mixed = prop_oneof![2 => sound_variant(), 1 => hostile_variant()].boxed();
-    models(mixed).prop_map(named)
-}
-
-/// A memory as an earlier cycle leaves it, long enough ago that time-outs have run out, or not.
-fn memory() -> impl Strategy<Value = (Memory, Timestamp)> {
-    (any_snapshot(), select(vec![0, 1, 10, 11])).prop_map(|(snapshot, minutes)| {
-        let mut memory = Memory::default();
-        decide(&snapshot, &mut memory, &Settings::default(), START);
-        (memory, START + SignedDuration::from_mins(minutes))
-    })
-}
+use self::worlds::{any_snapshot, memory, shuffled, sound_snapshot};
 
 // === What is expected ===
 
@@ -205,17 +68,12 @@ proptest! {
 
     #[test]
     fn the_order_of_the_input_does_not_matter(
-        (snapshot, shuffled) in any_snapshot().prop_flat_map(|snapshot| {
-            let shuffled = Just(snapshot.models.clone()).prop_shuffle().prop_flat_map(|models| {
-                models.into_iter().map(shuffled_model).collect::<Vec<_>>()
-            });
-            (Just(snapshot), shuffled)
-        }),
+        (snapshot, shuffled) in any_snapshot().prop_flat_map(|snapshot| (Just(snapshot.clone()), shuffled(snapshot))),
         (memory, now) in memory(),
     ) {
         let expected = plan_of(&snapshot, &memory, now);
 
-        let (plan, memory) = plan_of(&Snapshot { models: shuffled, ..Snapshot::default() }, &memory, now);
+        let (plan, memory) = plan_of(&shuffled, &memory, now);
 
         // Compared as text: the targets may carry a number that is not equal to itself.
         prop_assert_eq!(format!("{plan:?}"), format!("{:?}", expected.0));
@@ -357,16 +215,4 @@ proptest! {
 
         prop_assert!(!(analysis.should_scale_up && analysis.scale_down_safe), "{:?}", analysis);
     }
-}
-
-fn shuffled_model(model: Model) -> impl Strategy<Value = Model> {
-    let Model { key, source, demand, variants } = model;
-    let variants = Just(variants)
-        .prop_shuffle()
-        .prop_flat_map(|variants| variants.into_iter().map(shuffled_variant).collect::<Vec<_>>());
-    variants.prop_map(move |variants| Model { key: key.clone(), source: source.clone(), demand, variants })
-}
-
-fn shuffled_variant(variant: Variant) -> impl Strategy<Value = Variant> {
-    Just(variant.pods.clone()).prop_shuffle().prop_map(move |pods| Variant { pods, ..variant.clone() })
 }

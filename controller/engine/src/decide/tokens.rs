@@ -28,9 +28,8 @@ pub(super) fn count(
     now: Timestamp,
 ) -> Option<Analysis> {
     let usable = |reading| fresh(reading, settings).map_or(0.0, |it| it.value);
-    let inputs = || active.iter().flat_map(|view| &view.readings.tokens).map(|it| usable(it.avg_input));
-    let (known, sum) = inputs().filter(|it| *it > 0.0).fold((0_u32, 0.0), |(count, sum), it| (count + 1, sum + it));
-    let usual_input = if known > 0 { sum / f64::from(known) } else { 0.0 };
+    let inputs = active.iter().flat_map(|view| &view.readings.tokens).map(|it| usable(it.avg_input));
+    let usual_input = mean(inputs.filter(|it| *it > 0.0).collect());
 
     let mut uncounted = false;
     let mut loads = Vec::with_capacity(active.len());
@@ -67,6 +66,15 @@ pub(super) fn count(
         analysis.spare = 0.0;
     }
     Some(analysis)
+}
+
+/// 0 of none. Summed in order of size, so that the order of the readings does not matter.
+fn mean(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match u32::try_from(values.len()) {
+        Ok(0) | Err(_) => 0.0,
+        Ok(count) => values.iter().sum::<f64>() / f64::from(count),
+    }
 }
 
 fn load_of<'a>(view: &View<'a>) -> VariantLoad<'a> {

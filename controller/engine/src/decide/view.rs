@@ -24,9 +24,11 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Looks at every variant of a model.
+    /// Looks at every variant of a model, by name: whoever is named in a reason does not depend on how they are listed.
     pub(super) fn all(model: &'a Model, memory: &Memory, settings: &Settings, now: Timestamp) -> Vec<Self> {
-        model.variants.iter().map(|variant| Self::of(&model.key, variant, memory, settings, now)).collect()
+        let mut variants: Vec<_> = model.variants.iter().collect();
+        variants.sort_by_key(|variant| &variant.name);
+        variants.into_iter().map(|variant| Self::of(&model.key, variant, memory, settings, now)).collect()
     }
 
     fn of(model: &ModelKey, variant: &'a Variant, memory: &Memory, settings: &Settings, now: Timestamp) -> Self {
