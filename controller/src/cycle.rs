@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wva_api::{Scope, conditions};
 use wva_engine::settings::Limiter;
-use wva_engine::{Memory, Plan, Reason, Settings, Snapshot, decide};
+use wva_engine::{Memory, Reason, Settings, Snapshot, Target, decide, wake};
 
 use crate::actuate::{SafetyNet, actuate, publish, published_before};
 use crate::config::Config;
@@ -260,7 +260,7 @@ impl Cycle {
                 }
             }
         }
-        self.hand_over(&plan);
+        self.hand_over(&plan.targets);
         tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
         let memory = self.memory.clone();
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
@@ -295,8 +295,7 @@ impl Cycle {
         look(demand::View { index, pools: &gateway.pools(), queues: &gateway.readings(), now })
     }
 
-    /// A request waits for a model that sleeps: decides for the sleeping models alone, which takes no metrics, and at
-    /// once. The memory is that of the cycle, but keeps nothing of it: for the other models nothing was decided.
+    /// A request waits for a model that sleeps: decides for the sleeping models alone, which takes no metrics, and at once.
     fn wake(&mut self, now: Timestamp) {
         let (settings, snapshot, census) = {
             let index = self.shared.index();
@@ -308,11 +307,10 @@ impl Cycle {
             let snapshot = self.observe(&index, &census, &settings, &Ok(Readings::default()), now);
             (settings, snapshot, census)
         };
-        let mut plan = decide(&snapshot, &mut self.memory.clone(), &settings, now);
-        plan.targets.retain(|target| matches!(target.reason, Reason::Woken { .. }));
+        let targets = wake(&snapshot, &self.memory, &settings, now);
         let before = published_before(&snapshot);
         let index = self.shared.index();
-        for target in &plan.targets {
+        for target in &targets {
             let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
             let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) else {
                 continue;
@@ -321,12 +319,15 @@ impl Cycle {
             self.teller.tell(&key, variant, standing, Some(target), now);
         }
         drop(index);
-        self.hand_over(&plan);
+        self.hand_over(&targets);
     }
 
-    /// Has the workloads scaled that are to wake.
-    fn hand_over(&self, plan: &Plan) {
-        for target in plan.targets.iter().filter(|target| matches!(target.reason, Reason::Woken { .. })) {
+    /// Has the workloads scaled that are to wake, for requests that wait or because the others of their model are full: an
+    /// HPA that found its target at zero may not touch it.
+    fn hand_over(&self, targets: &[Target]) {
+        let wakes = |reason: &Reason| matches!(reason, Reason::Woken { .. } | Reason::ScaleUp { .. });
+        let woken = |target: &&Target| target.current == 0 && target.replicas > 0 && wakes(&target.reason);
+        for target in targets.iter().filter(woken) {
             self.waker.wake(&ObjectKey::new(&*target.variant.namespace, &*target.variant.name));
         }
     }

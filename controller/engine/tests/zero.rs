@@ -95,6 +95,20 @@ fn a_model_that_is_not_known_to_be_idle_stays_awake(#[case] demand: Demand) {
 }
 
 #[test]
+fn a_model_goes_to_sleep_one_retention_after_its_last_request_and_not_two() {
+    let mut script = sleepy();
+    let asked = |demand| [model(MODEL).with(variant("a").ready(1, IDLE)).asked(demand)];
+    // A request is computed for a while; its counter looks back over ten minutes.
+    let computed = Demand { running: Some(reading(1.0)), ..nothing() };
+    script.cycle(asked(computed));
+    assert_eq!(script.pass(minutes(20)).cycle(asked(computed))["a"], 1);
+    let completed = Demand { completed: Some(reading(1.0)), ..nothing() };
+    assert_eq!(script.pass(minutes(1)).cycle(asked(completed))["a"], 1);
+    assert_eq!(script.pass(minutes(9)).cycle(asked(completed))["a"], 1);
+    assert_eq!(script.pass(minutes(1)).cycle(asked(nothing()))["a"], 0);
+}
+
+#[test]
 fn a_model_without_a_gateway_can_be_known_to_be_idle() {
     let plan = after_long(|| {
         [model(MODEL).with(variant("a").ready(1, IDLE)).asked(Demand { gateway: Gateway::None, ..nothing() })]

@@ -17,8 +17,10 @@ use crate::snapshot::{Demand, Gateway, Model, Readiness, Source};
 /// What a look at a model's demand says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Demanded {
-    /// Something is asked of it.
+    /// It has requests that are not completed.
     Something,
+    /// It has none, but requests were completed within the retention.
+    Lately,
     /// Nothing is asked of it, and that is known.
     Nothing,
     /// Its servers have no counter of requests yet.
@@ -37,12 +39,14 @@ impl Demanded {
             Gateway::Queued(queued) => known(Some(queued)),
         };
         let completed = known(completed);
-        let counts = [completed, known(running), known(waiting), at_gateway];
-        if counts.iter().flatten().any(|count| *count > 0.0) {
+        let open = [known(running), known(waiting), at_gateway];
+        if open.iter().flatten().any(|count| *count > 0.0) {
             Self::Something
+        } else if completed.is_some_and(|count| count > 0.0) {
+            Self::Lately
         } else if completed.is_none() {
             Self::NotCounted
-        } else if counts.iter().all(Option::is_some) {
+        } else if open.iter().all(Option::is_some) {
             Self::Nothing
         } else {
             Self::Unknown
@@ -53,7 +57,9 @@ impl Demanded {
 /// Notes what is asked of a model, and says for how long nothing was: `None` unless nothing is asked of it now.
 ///
 /// A look that finds out nothing does not start the clock again, since what happened meanwhile shows in the counters; a
-/// look that finds no counter does, because the first request a counter counts does not show as an increase.
+/// look that finds no counter does, because the first request a counter counts does not show as an increase. Requests that
+/// were completed do not start it again either: their counters look back over the retention themselves, and counting it
+/// once more after that would double it.
 pub(super) fn watch(
     model: &Model,
     awake: bool,
@@ -64,7 +70,8 @@ pub(super) fn watch(
     let demanded = Demanded::of(&model.demand, settings);
     let restart = match (demanded, &model.source) {
         (Demanded::Something, _) | (Demanded::NotCounted, Source::Answered) => true,
-        (Demanded::NotCounted, Source::Failed { .. }) | (Demanded::Nothing | Demanded::Unknown, _) => false,
+        (Demanded::NotCounted, Source::Failed { .. })
+        | (Demanded::Lately | Demanded::Nothing | Demanded::Unknown, _) => false,
     };
     let quiet = memory.quiet_for(&model.key, awake, restart, now);
     quiet.filter(|_| demanded == Demanded::Nothing)
