@@ -1,6 +1,6 @@
 //! What the chart promises to its users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chart_render::{Chart, Manifest, Options, Release, Rendered, Values, render};
 use rstest::rstest;
@@ -242,10 +242,6 @@ fn an_hpa_may_reach_zero_only_with_scale_to_zero() {
     assert_eq!(minimum("wva.scaleToZero=true,hpa.minReplicas=2"), 2);
 }
 
-fn texts(rendered: &Rendered) -> Vec<String> {
-    rendered.manifests.iter().map(|manifest| manifest.text.clone()).collect()
-}
-
 #[test]
 fn the_notes_tell_the_next_command() {
     let notes = rendered(&["llmd.namespace=m"]).notes;
@@ -253,4 +249,26 @@ fn the_notes_tell_the_next_command() {
         "kubectl -n wva-system rollout status deployment/wva-workload-variant-autoscaler-controller-manager"
     ));
     assert!(notes.contains("kubectl -n m get va wva-workload-variant-autoscaler-va"));
+}
+
+/// Names of our series in a text of `PromQL`; what a recording rule or a histogram adds is no part of a name.
+fn series(text: &str) -> BTreeSet<String> {
+    let words = text.split(|character: char| !(character.is_ascii_lowercase() || character == '_'));
+    let names = words.filter(|word| word.starts_with("wva_"));
+    names.map(|name| name.trim_end_matches("_bucket").to_owned()).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_use_only_series_that_are_documented() {
+    let docs = std::fs::read_to_string(chart().join("../../docs/metrics.md")).expect("docs/metrics.md");
+    let known = series(&docs);
+    let rendered = rendered(&["wva.prometheusRule.enabled=true,wva.grafanaDashboard.enabled=true"]);
+    let rules = one(&rendered, "PrometheusRule", "-controller-manager").object["spec"].to_string();
+    let dashboard = one(&rendered, "ConfigMap", "-dashboard").object["data"].to_string();
+    for (text, least) in [(rules, 7), (dashboard, 12)] {
+        let used = series(&text);
+        assert!(used.len() >= least, "{used:?}");
+        let unknown: Vec<&String> = used.difference(&known).collect();
+        assert!(unknown.is_empty(), "{unknown:?} are not in docs/metrics.md");
+    }
 }

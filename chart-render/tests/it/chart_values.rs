@@ -1,6 +1,7 @@
 //! No value is without effect, and values that contradict each other are refused with a sentence that helps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use chart_render::{Chart, Options, Release, Rendered, Values, render};
 use rstest::rstest;
@@ -8,13 +9,14 @@ use serde_json::Value as Json;
 
 use crate::helm::chart;
 
+static CHART: LazyLock<Chart> = LazyLock::new(|| Chart::load(chart()).expect("chart"));
+
 fn try_render(set: &str) -> Result<Rendered, String> {
     let mut values = Values::new();
     for setting in set.split(' ').filter(|setting| !setting.is_empty()) {
         values.set(setting).map_err(|error| error.to_string())?;
     }
-    let chart = Chart::load(chart()).expect("chart");
-    render(&chart, values, &Release::new("wva", "wva-system"), &Options::default()).map_err(|error| error.to_string())
+    render(&CHART, values, &Release::new("wva", "wva-system"), &Options::default()).map_err(|error| error.to_string())
 }
 
 fn texts(set: &str) -> Vec<String> {

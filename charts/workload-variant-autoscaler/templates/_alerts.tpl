@@ -61,11 +61,11 @@ when it goes on with what was known last.
     summary: '{{ `{{ $labels.exported_namespace }}/{{ $labels.variant_name }}` }} does not reach its desired {{ `{{ $value }}` }} replicas'
     description: 'Look whether the autoscaler reads the metric (`kubectl describe hpa`), whether its limits allow the number, and whether pods are pending for want of accelerators.'
 - alert: WVAVariantConflict
-  expr: 'max by (claim) (wva_variants{ {{- $own -}} ,claim=~".*conflict.*"}) > 0'
+  expr: 'max by (kind) (wva_conflicts{ {{- $own -}} }) > 0'
   for: 5m
   labels:
     severity: warning
   annotations:
-    summary: '{{ $controller }} refuses {{ `{{ $value }}` }} variants ({{ `{{ $labels.claim }}` }})'
+    summary: '{{ $controller }} refuses {{ `{{ $value }}` }} variants because of a conflict ({{ `{{ $labels.kind }}` }})'
     description: 'Two VariantAutoscalings scale one target, or two controllers write one. Look for Ready=False with `kubectl get va -A -o wide` and remove one of them.'
 {{- end }}
