@@ -41,9 +41,10 @@ demo: build ## Two isolated controllers scale emulated vLLM variants in an embed
 	@$(TOOLS); target/debug/wva-e2e demo
 
 .PHONY: bench
-bench: build ## Figures: cluster start, controller memory, queries and time per cycle
-	$(CARGO) build --release -p wva-controller
-	@$(TOOLS); target/debug/wva-e2e bench --controller target/release/wva-controller
+bench: ## Figures: cluster start, controller memory, time, queries and writes per cycle, reaction, with up to 10,000 pods
+	$(CARGO) build --release --workspace --bins
+	@$(TOOLS); target/release/wva-e2e bench --controller target/release/wva-controller
+	@$(TOOLS); target/release/wva-e2e bench-scale --controller target/release/wva-controller
 
 .PHONY: test
 test: ## All tests
@@ -59,6 +60,13 @@ chart: build ## The chart: values, schema, README, names, helm lint, every objec
 .PHONY: parity
 parity: ## chart-render gives what helm gives, byte for byte
 	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^(parity|settings|numbers)/)'
+.PHONY: test-e2e
+test-e2e: ## The suites that start a cluster; CONTROLLER_INSTANCE=ID gives the isolation suite its instance
+	@$(TOOLS); $(CARGO) nextest run -p wva-e2e
+
+# The isolation guide's name for it.
+.PHONY: test-e2e-full
+test-e2e-full: test-e2e
 
 .PHONY: lint
 lint: fmt-check clippy check-engine check-generated check-docs ## Formatting, clippy, dependency and generated-file checks

@@ -1,4 +1,11 @@
-//! Figures: how fast the environment is up, and what a controller with two variants costs.
+//! Figures: how fast the environment is up, what a controller with two variants costs, and what one with a large fleet
+//! costs ([`scale`]).
+
+pub mod controller;
+pub mod exporter;
+pub mod fleet;
+pub mod scale;
+pub mod summary;
 
 use std::fmt;
 use std::fs;

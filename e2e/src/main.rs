@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use wva_e2e::bench::fleet::Fleet;
 use wva_e2e::demo::screen::Screen;
 use wva_e2e::demo::{self, Demo};
 use wva_e2e::session::Session;
@@ -56,6 +57,18 @@ enum Command {
     /// An emulated endpoint picker (EPP), run as a pod: gateway and picker in one. Holds requests while no server of its
     /// pool is ready.
     Epp(picker::Args),
+    /// Measure a controller with fleets of growing size: memory, time per cycle, traffic, reaction.
+    BenchScale {
+        /// Controller binary to measure, an optimised one for figures that count.
+        #[arg(long)]
+        controller: PathBuf,
+        /// Fleets, each as `VARIANTSxPODS`.
+        #[arg(long, value_delimiter = ',', default_value = "1x1,100x1,1000x1,1000x10")]
+        fleets: Vec<Fleet>,
+        /// Folder for files.
+        #[arg(long, default_value = ".wva-e2e/bench-scale")]
+        dir: PathBuf,
+    },
     /// The background half of `up`.
     #[command(hide = true)]
     Serve {
@@ -102,6 +115,16 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Epp(args) => {
             log_to_stderr("info");
             picker::run(args, interrupted()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::BenchScale { controller, fleets, dir } => {
+            log_to_stderr("error");
+            let controller = controller.canonicalize().with_context(|| format!("finding {}", controller.display()))?;
+            let dir = absolute(&dir)?;
+            for fleet in fleets {
+                let figures = bench::scale::measure(&dir.join(fleet.to_string()), &controller, fleet).await?;
+                anstream::println!("{figures}");
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve { dir, bare } => {
