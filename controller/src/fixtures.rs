@@ -196,6 +196,12 @@ async fn answer(State(fake): State<FakePrometheus>, body: Bytes) -> Response {
         .lock()
         .unwrap()
         .iter()
+        .filter(|(_, (kv_usage, queue_length))| {
+            // The only comparison we ask for: KV usage first, queue length last.
+            let limits: Vec<f64> =
+                query.split(" >= ").skip(1).map(|rest| rest.split(')').next().unwrap().parse().unwrap()).collect();
+            limits.is_empty() || *kv_usage >= limits[0] || *queue_length >= limits[limits.len() - 1]
+        })
         .map(|(pod, (kv_usage, queue_length))| {
             let value = if query.contains("timestamp(") {
                 now - age

@@ -28,6 +28,7 @@ mod fixtures;
 pub mod index;
 pub mod inventory;
 pub mod leader;
+pub mod lookout;
 pub mod metrics;
 mod mirror;
 pub mod observe;

@@ -9,6 +9,7 @@ pub mod readings;
 pub mod response;
 pub mod transport;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub use self::completed::{Completed, Lookbacks};
 pub use self::queries::Queries;
 pub use self::readings::Readings;
 pub use self::transport::{SetupError, Transport};
+use crate::index::ObjectKey;
+use crate::lookout::Limits;
 use crate::metrics::PrometheusMetrics;
 
 /// Time limit of one query. Below the shortest interval anyone has a use for, above what a busy Prometheus needs.
@@ -74,6 +77,15 @@ impl Prometheus {
             scraped_at: &scraped_at,
         };
         Ok(Readings::assemble(answers, *window).with_completed(Completed::read(&completed), lookbacks))
+    }
+
+    /// Pods that are at or above one of the limits now.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub async fn near_limits(&self, limits: &Limits) -> Result<BTreeSet<ObjectKey>, QueryError> {
+        let samples = self.ask("lookout", &self.queries.near_limits(limits)).await?;
+        Ok(samples.iter().filter_map(readings::pod).collect())
     }
 
     /// Whether Prometheus answers at all.

@@ -18,6 +18,7 @@ use crate::events::{EventWriter, Reporter};
 use crate::leader::elector::Elector;
 use crate::leader::lease::LeaseApi;
 use crate::leader::{Election, Leadership};
+use crate::lookout::Lookout;
 use crate::metrics::Metrics;
 use crate::pools::scrape::Scraper;
 use crate::prometheus::{Prometheus, Queries, Transport};
@@ -142,6 +143,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         metrics.status.clone(),
     );
     let writer = tokio::spawn(writer.run());
+    tokio::spawn(Lookout::new(prometheus.clone(), Arc::clone(&shared), leadership.clone()).run());
     let partners = Partners { prometheus, settings, teller: Teller::new(status, events), waker };
     let cycle = Cycle::new(&config, partners, shared, metrics, leadership);
     let cycle = tokio::spawn(cycle.run(stop.child_token()));

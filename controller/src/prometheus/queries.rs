@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use wva_api::metrics::{VLLM_KV_CACHE_USAGE, VLLM_KV_CACHE_USAGE_OLD, VLLM_REQUESTS_RUNNING, VLLM_REQUESTS_WAITING};
 
+use crate::lookout::Limits;
+
 /// Labels that tell one pod's series from another's. A scrape configuration without relabelling names the pod
 /// `pod_name`; whichever of the two is absent drops out of the group.
 const PER_POD: &str = "by (namespace, pod, pod_name, model_name)";
@@ -36,6 +38,15 @@ impl Queries {
         let scraped_at = format!("{} or {}", either(scraped), scraped(VLLM_REQUESTS_WAITING));
         let running = format!("max {PER_POD} ({VLLM_REQUESTS_RUNNING}{scope})");
         Self { kv_usage, queue_length, running, scraped_at, window, scope }
+    }
+
+    /// Pods that are at or above one of two limits now. The comparison comes first, so that an idle fleet costs nothing.
+    pub fn near_limits(&self, limits: &Limits) -> String {
+        let Limits { kv_usage, queue_length } = limits;
+        let at_least =
+            |name: &str, limit: &f64| format!("max by (namespace, pod, pod_name) ({name}{} >= {limit})", self.scope);
+        let by_kv = either(|name| at_least(name, kv_usage));
+        format!("{by_kv} or {}", at_least(VLLM_REQUESTS_WAITING, queue_length))
     }
 }
 
@@ -83,6 +94,17 @@ mod tests {
           or max by (namespace, pod, pod_name, model_name) (timestamp(vllm:gpu_cache_usage_perc))
           or max by (namespace, pod, pod_name, model_name) (timestamp(vllm:num_requests_waiting))
         ");
+    }
+
+    #[test]
+    fn the_query_for_pods_near_their_limits() {
+        let queries = Queries::new(Duration::from_mins(1), &["team-a".to_owned()].into());
+        let query = queries.near_limits(&Limits { kv_usage: 0.7, queue_length: 2.0 });
+        insta::assert_snapshot!(query.replace(" or ", "\n  or "), @r#"
+        max by (namespace, pod, pod_name) (vllm:kv_cache_usage_perc{namespace=~"team-a"} >= 0.7)
+          or max by (namespace, pod, pod_name) (vllm:gpu_cache_usage_perc{namespace=~"team-a"} >= 0.7)
+          or max by (namespace, pod, pod_name) (vllm:num_requests_waiting{namespace=~"team-a"} >= 2)
+        "#);
     }
 
     #[test]

@@ -112,10 +112,17 @@ impl Readings {
 
 /// Pod and model of a series; `None` when it names no pod.
 fn series(sample: &response::Sample) -> Option<(ObjectKey, String)> {
-    let label = |name: &str| sample.labels.get(name).filter(|value| !value.is_empty());
-    let pod = label("pod").or_else(|| label("pod_name"))?;
-    let key = ObjectKey::new(label("namespace")?, pod);
-    Some((key, label("model_name").cloned().unwrap_or_default()))
+    Some((pod(sample)?, label(sample, "model_name").unwrap_or_default().to_owned()))
+}
+
+/// Pod of a series; `None` when it names none.
+pub(super) fn pod(sample: &response::Sample) -> Option<ObjectKey> {
+    let name = label(sample, "pod").or_else(|| label(sample, "pod_name"))?;
+    Some(ObjectKey::new(label(sample, "namespace")?, name))
+}
+
+fn label<'a>(sample: &'a response::Sample, name: &str) -> Option<&'a str> {
+    sample.labels.get(name).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -1,0 +1,130 @@
+//! Looking out between two cycles, so that a model that runs short gets its decision at once and not when the interval
+//! ends.
+//!
+//! Once a second one query asks Prometheus for the replicas at or above a limit under which no model can need capacity.
+//! Its answer is empty while all is well, whatever the size of the fleet. A replica that appears in it wakes the cycle;
+//! one that stays in it does not wake it again, because what a decision makes of it has been decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use wva_engine::settings::{Analyzer, PerModel, Settings, Thresholds, TokenThresholds};
+
+use crate::index::ObjectKey;
+use crate::leader::Leadership;
+use crate::prometheus::Prometheus;
+use crate::shared::Shared;
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A look may take this share of the time at most: a Prometheus that needs long is asked less often.
+const BUSY_AT_MOST: u32 = 10;
+/// How long a replica stays known after it was last near a limit: one that swings about it wakes no cycle each time.
+const FORGET_AFTER: Duration = Duration::from_secs(30);
+
+/// Least load of a replica at which its model may need capacity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Used share of the KV cache.
+    pub kv_usage: f64,
+    /// Waiting requests.
+    pub queue_length: f64,
+}
+
+impl Limits {
+    /// The limits below which no model needs capacity, whatever its entry says.
+    ///
+    /// A model scales up when the mean of `threshold - usage` over its replicas falls below the trigger. Then at least
+    /// one replica is above `threshold - trigger`: with 0.80 and 0.10, one that uses more than 0.70.
+    pub fn of(settings: &Settings) -> Self {
+        let Settings { thresholds, analyzer, .. } = settings;
+        // Demand above this share of the capacity asks for more, and a replica's capacity is at most its threshold's.
+        let share = values(analyzer).map(|analyzer| match analyzer {
+            Analyzer::Threshold => 1.0,
+            Analyzer::Saturation(TokenThresholds { scale_up_threshold, .. }) => *scale_up_threshold,
+        });
+        let share = share.fold(1.0, f64::min);
+        let least = |limit: &dyn Fn(&Thresholds) -> f64| values(thresholds).map(limit).fold(f64::INFINITY, f64::min);
+        let kv_usage = least(&|t| (t.kv_cache_threshold * share).min(t.kv_cache_threshold - t.kv_spare_trigger));
+        let queue_length = least(&|t| t.queue_length_threshold - t.queue_spare_trigger);
+        Self { kv_usage: kv_usage.max(0.0), queue_length: queue_length.max(0.0) }
+    }
+}
+
+fn values<T: Default>(per_model: &PerModel<T>) -> impl Iterator<Item = &T> {
+    let PerModel { default, namespaces, models } = per_model;
+    [default].into_iter().chain(namespaces.values()).chain(models.values())
+}
+
+/// The task that looks out.
+#[derive(Debug)]
+pub struct Lookout {
+    prometheus: Prometheus,
+    shared: Arc<Shared>,
+    leadership: Leadership,
+}
+
+impl Lookout {
+    /// A task that has not begun.
+    pub fn new(prometheus: Prometheus, shared: Arc<Shared>, leadership: Leadership) -> Self {
+        Self { prometheus, shared, leadership }
+    }
+
+    /// Looks whenever this process leads, by the settings of the last decision; there is nothing to look out for before
+    /// the first, or while decisions are paused.
+    pub async fn run(mut self) {
+        let mut known = Known::default();
+        loop {
+            self.leadership.acquired().await;
+            let started = Instant::now();
+            let limits = {
+                let last = self.shared.last_cycle();
+                last.as_ref().filter(|cycle| cycle.settings.enabled).map(|cycle| Limits::of(&cycle.settings))
+            };
+            if let Some(limits) = limits {
+                self.look(&mut known, &limits).await;
+            }
+            sleep(PAUSE.max(started.elapsed() * BUSY_AT_MOST)).await;
+        }
+    }
+
+    async fn look(&self, known: &mut Known, limits: &Limits) {
+        match self.prometheus.near_limits(limits).await {
+            Ok(mut near) => {
+                if !near.is_empty() {
+                    let mine = self.namespaces();
+                    near.retain(|pod| mine.contains(&pod.namespace));
+                }
+                let new = known.take(near, Instant::now());
+                if !new.is_empty() {
+                    tracing::debug!(pods = new.len(), first = ?new.first(), "Deciding early: replicas near their limits");
+                    self.shared.wake.notify_one();
+                }
+            }
+            // The cycle reports an outage; this query alone is no reason to.
+            Err(error) => tracing::debug!(%error, "Could not look out"),
+        }
+    }
+
+    /// Namespaces of the variants this controller knows. Replicas of others are not its business.
+    fn namespaces(&self) -> BTreeSet<String> {
+        self.shared.index().variants.keys().map(|variant| variant.namespace.clone()).collect()
+    }
+}
+
+/// Replicas that were near a limit not long ago.
+#[derive(Debug, Default)]
+struct Known(BTreeMap<ObjectKey, Instant>);
+
+impl Known {
+    /// Takes note of the replicas near a limit; returns those that were not before.
+    fn take(&mut self, near: BTreeSet<ObjectKey>, now: Instant) -> Vec<ObjectKey> {
+        self.0.retain(|_, seen| now.duration_since(*seen) < FORGET_AFTER);
+        near.into_iter().filter(|pod| self.0.insert(pod.clone(), now).is_none()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
