@@ -1,5 +1,7 @@
 //! What happens to a variant in its life, with real controllers on a cluster: handed over, contested, lost and found.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use wva_e2e::environment::Environment;

@@ -1,6 +1,6 @@
 //! `kubectl wva` with the real kubectl and helm on the embedded cluster.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and prints what it measured")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and prints what it measured")]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ const MODEL_ID: &str = "meta-llama/Llama-3.1-8B";
 const VA: &str = "llama-workload-variant-autoscaler-va";
 const ADD: [&str; 10] =
     ["add-model", "llama", "-n", "models", "--model-id", MODEL_ID, "--cost", "40", "--set", "vllmService.interval=1s"];
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A model server in namespace `models`, not yet known to the autoscaler.
 async fn serve(environment: &Environment) {
@@ -179,8 +179,8 @@ async fn a_model_is_explained_replayed_reported_and_completed() {
         let other = kubectl.answer(&["replay", &state, "--kv-spare-trigger", "0.9"]).await.unwrap();
         assert!(other.code == Some(1) && other.out.contains("another number for 1 variant"), "{other:?}");
 
-        let status = kubectl.wva(&["status", "-n", "models"]).await.unwrap();
-        assert!(status.contains("% kv, 0 queued"), "{status}");
+        let overview = kubectl.wva(&["status", "-n", "models"]).await.unwrap();
+        assert!(overview.contains("% kv, 0 queued"), "{overview}");
         let instances = kubectl.wva(&["instances"]).await.unwrap();
         assert!(instances.contains("all namespaces"), "{instances}");
 
