@@ -10,6 +10,7 @@ CRD := $(CHART)/crds/llmd.ai_variantautoscalings.yaml
 REFERENCE := docs/kubectl-wva-reference.md
 # Where install-plugin puts the plugin; must be on PATH.
 BINDIR ?= $(HOME)/.local/bin
+KEYS_DOC := docs/configuration.md
 # kubectl, helm and prometheus as found or fetched by hack/tools.sh.
 TOOLS := eval "$$(hack/tools.sh env)"
 
@@ -92,9 +93,10 @@ check-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
 .PHONY: generate
-generate: ## Write generated files (the CRD, the chart's README table and schema descriptions, the plugin's reference)
+generate: ## Write generated files (CRD, tables of keys and chart values, schema descriptions, plugin reference)
 	$(CARGO) run -q -p wva-api --example crd > $(CRD)
 	$(CARGO) run -q -p kubectl-wva --example reference > $(REFERENCE)
+	$(CARGO) run -q -p wva-controller --example keys $(KEYS_DOC) > $(KEYS_DOC).new && mv $(KEYS_DOC).new $(KEYS_DOC)
 	UPDATE_CHART_DOCS=1 $(CARGO) nextest run -p chart-render -E 'test(readme_and_schema_repeat)'
 
 .PHONY: check-generated
@@ -103,6 +105,8 @@ check-generated: ## Fail when a generated file differs from what `make generate`
 	  || { echo "$(CRD) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
 	@$(CARGO) run -q -p kubectl-wva --example reference | diff -u $(REFERENCE) - \
 	  || { echo "$(REFERENCE) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
+	@$(CARGO) run -q -p wva-controller --example keys $(KEYS_DOC) | diff -u $(KEYS_DOC) - \
+	  || { echo "$(KEYS_DOC) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
 
 .PHONY: deny
 deny: ## Licences, bans and advisories (needs cargo-deny)
