@@ -1,6 +1,7 @@
 //! The command line of `chart-render`.
 
 mod check;
+mod plan;
 mod template;
 mod value_flags;
 
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     Template(Box<template::Template>),
     Check(check::Check),
+    Plan(plan::PlanFleet),
+    Values(Box<plan::ProfileValues>),
 }
 
 /// What a command that ran to its end has to say.
@@ -44,6 +47,8 @@ pub fn run() -> ExitCode {
     let (result, failure) = match Cli::parse().command {
         Command::Template(template) => (template.run(&mut out), 1),
         Command::Check(check) => (check.run(&mut out), 2),
+        Command::Plan(plan) => (plan.run(&mut out), 1),
+        Command::Values(values) => (values.run(&mut out), 1),
     };
     let written = io::stdout().lock().write_all(&out);
     if let Err(error) = result {

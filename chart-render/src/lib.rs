@@ -29,6 +29,9 @@
 //! | [`schema`] | `values.schema.json` |
 //! | [`manifest`] | documents, hooks, order of installation |
 //! | [`output`] | the text of `helm template` |
+//! | `tree`, `scope` | dependencies that are switched on, and what their templates see |
+//! | [`check`] | whether releases get into each other's way |
+//! | [`profile`], [`fleet`] | values of the usual installs, and whole fleets of them |
 
 mod bytes;
 mod capabilities;
@@ -39,6 +42,7 @@ mod decimal;
 mod engine;
 mod eval;
 pub mod fault;
+pub mod fleet;
 mod funcs;
 mod glob;
 mod gofmt;
@@ -46,6 +50,7 @@ mod gotime;
 pub mod manifest;
 mod numbers;
 pub mod output;
+pub mod profile;
 mod quirks;
 mod render;
 pub mod schema;

@@ -118,6 +118,7 @@ impl Value {
             Self::List(_) | Self::Object(Object::ApiVersions(_)) => "slice",
             Self::Map(_) | Self::Object(Object::Files(_)) => "map",
             Self::Object(Object::KubeVersion(_) | Object::Version(_)) => "ptr",
+            Self::Object(Object::Struct(object)) if object.go_type.starts_with('*') => "ptr",
             Self::Object(Object::Struct(_) | Object::Time(_)) => "struct",
             scalar => scalar.go_type(),
         }

@@ -6,7 +6,7 @@ mod set;
 use serde_json::{Map, Value as Json};
 
 pub use coalesce::NotATable;
-pub(crate) use coalesce::{Nulls, over_defaults, tables};
+pub(crate) use coalesce::{Nulls, layer, over_defaults, tables};
 
 use crate::{numbers, yaml};
 

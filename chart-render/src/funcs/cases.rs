@@ -6,8 +6,8 @@ use crate::fault::Fault;
 use crate::value::Value;
 
 pub(super) const TABLE: &[Entry] = &[
-    ("upper", 1, Some(1), |call| text(call.str(0)?.to_uppercase())),
-    ("lower", 1, Some(1), |call| text(call.str(0)?.to_lowercase())),
+    ("upper", 1, Some(1), |call| text(call.str(0)?.chars().map(upper).collect::<String>())),
+    ("lower", 1, Some(1), |call| text(call.str(0)?.chars().map(lower).collect::<String>())),
     ("title", 1, Some(1), |call| text(title(&call.str(0)?))),
     ("untitle", 1, Some(1), |call| text(untitle(&call.str(0)?))),
     ("swapcase", 1, Some(1), |call| text(swap(&call.str(0)?))),
@@ -17,16 +17,26 @@ pub(super) const TABLE: &[Entry] = &[
     ("kebabcase", 1, Some(1), |call| text(joined(&call.str(0)?, '-'))),
 ];
 
+/// Go changes one character into one: `ß` has no upper case.
+fn upper(character: char) -> char {
+    let mut upper = character.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(single), None) => single,
+        _ => character,
+    }
+}
+
+/// The first of what Rust gives: `İ` is `i` without a dot of its own.
+fn lower(character: char) -> char {
+    character.to_lowercase().next().unwrap_or(character)
+}
+
 /// Upper case behind everything but letters, digits and underscores, as Go's `strings.Title`: `it's` is `It'S`.
 fn title(value: &str) -> String {
     let mut after_separator = true;
     let mut out = String::new();
     for character in value.chars() {
-        if after_separator {
-            out.extend(character.to_uppercase());
-        } else {
-            out.push(character);
-        }
+        out.push(if after_separator { upper(character) } else { character });
         after_separator = match character {
             ascii if ascii.is_ascii() => !(ascii.is_ascii_alphanumeric() || ascii == '_'),
             other => other.is_whitespace(),
@@ -38,25 +48,16 @@ fn title(value: &str) -> String {
 /// Lower case at the beginning of every word.
 fn untitle(value: &str) -> String {
     let mut at_start = true;
-    let each = value.chars().flat_map(|character| {
-        let lower = at_start && !character.is_whitespace();
+    let each = value.chars().map(|character| {
+        let first = at_start && !character.is_whitespace();
         at_start = character.is_whitespace();
-        let changed: Vec<char> = if lower { character.to_lowercase().collect() } else { vec![character] };
-        changed
+        if first { lower(character) } else { character }
     });
     each.collect()
 }
 
 fn swap(value: &str) -> String {
-    let each = value.chars().flat_map(|character| {
-        let changed: Vec<char> = if character.is_uppercase() {
-            character.to_lowercase().collect()
-        } else {
-            character.to_uppercase().collect()
-        };
-        changed
-    });
-    each.collect()
+    value.chars().map(|character| if character.is_uppercase() { lower(character) } else { upper(character) }).collect()
 }
 
 /// The first byte of every word; Go takes the bytes of a word for characters.
@@ -96,10 +97,10 @@ fn camel(value: &str) -> String {
         out.push_str(&std::mem::take(&mut connectors));
         if at_start {
             in_capitals = character.is_uppercase();
-            out.extend(character.to_uppercase());
+            out.push(upper(character));
         } else {
             in_capitals &= character.is_uppercase();
-            if in_capitals { out.extend(character.to_lowercase()) } else { out.push(character) }
+            out.push(if in_capitals { lower(character) } else { character });
         }
         at_start = false;
     }
@@ -139,7 +140,7 @@ fn joined(value: &str, connector: char) -> String {
         }
         match kind {
             Kind::Connector => out.push(connector),
-            _ => out.push_str(&word.to_lowercase()),
+            _ => out.extend(word.chars().map(lower)),
         }
         // What follows a number without a gap is part of it: `2m3s`.
         let absorbed = previous == Some(Kind::Number) && *kind == Kind::Lower;
@@ -157,7 +158,7 @@ fn words(value: &str) -> Vec<(Kind, String)> {
         let run = |from: usize, fits: fn(&char) -> bool| {
             from + characters[from..].iter().take_while(|character| fits(character)).count()
         };
-        let lower: fn(&char) -> bool = |character| character.is_alphabetic() && !character.is_uppercase();
+        let small: fn(&char) -> bool = |character| character.is_alphabetic() && !character.is_uppercase();
         let first = characters[at];
         let kind = if is_connector(first) {
             at += 1;
@@ -168,14 +169,14 @@ fn words(value: &str) -> Vec<(Kind, String)> {
         } else if first.is_uppercase() {
             let capitals = run(at, |character| character.is_uppercase());
             at = match (capitals - at, characters.get(capitals)) {
-                (1, _) => run(capitals, lower),
+                (1, _) => run(capitals, small),
                 // In `HTTPServer` the last capital begins the next word.
-                (_, Some(next)) if lower(next) => capitals - 1,
+                (_, Some(next)) if small(next) => capitals - 1,
                 _ => capitals,
             };
             Kind::Capital
         } else if first.is_alphabetic() {
-            at = run(at, lower);
+            at = run(at, small);
             Kind::Lower
         } else {
             // Connectors behind punctuation are punctuation.

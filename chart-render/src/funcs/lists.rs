@@ -49,7 +49,7 @@ pub(super) const TABLE: &[Entry] = &[
     }),
     ("sortAlpha", 1, Some(1), |call| {
         let mut items: Vec<String> = match call.any(0) {
-            Value::List(items) => items.iter().map(to_string).collect(),
+            Value::List(items) => items.iter().filter(|item| !matches!(item, Value::Nil)).map(to_string).collect(),
             other => vec![to_string(&other)],
         };
         items.sort();

@@ -25,7 +25,7 @@ pub(crate) enum Nulls {
 pub struct NotATable(pub String);
 
 /// Puts a later layer over an earlier one. Maps merge, everything else replaces.
-pub(super) fn layer(base: &mut Map<String, Json>, over: Map<String, Json>) {
+pub(crate) fn layer(base: &mut Map<String, Json>, over: Map<String, Json>) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
             (Some(Json::Object(inner)), Json::Object(map)) => layer(inner, map),

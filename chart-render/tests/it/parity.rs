@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::helm::{chart, chart_render, helm, test_chart};
 
 /// Runs both programs; `{dir}` in an argument is the directory that holds `values.yaml` and `ca.crt`.
-fn assert_same(chart: &Path, values: &str, arguments: &str, succeeds: bool) {
+pub(crate) fn assert_same(chart: &Path, values: &str, arguments: &str, succeeds: bool) {
     let dir = TempDir::new().expect("temporary directory");
     fs::write(dir.path().join("values.yaml"), values).expect("write values");
     fs::write(dir.path().join("ca.crt"), "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
@@ -103,6 +103,17 @@ fn assert_same(chart: &Path, values: &str, arguments: &str, succeeds: bool) {
 )]
 #[case::dots_in_the_release("a.b.c", "")]
 #[case::definitions_too("wva --include-crds", "")]
+#[case::a_literal_setting("wva --set-literal wva.podAnnotations.a=x,y={1}", "")]
+#[case::several_files_in_one_flag("wva -f {chart}/values-dev.yaml,{chart}/values.yaml", "")]
+#[case::named_by_a_template("--name-template=wva-{{upper(`A`)|lower}}", "")]
+#[case::several_documents("wva", "va: {accelerator: A}\n---\nva: {variantCost: '5'}\n")]
+#[case::without_the_schema("wva --skip-schema-validation --set va.colour=red", "")]
+#[case::a_name_that_looks_like_yaml("wva --set-string llmd.modelName=on,va.accelerator=null", "")]
+#[case::hostile_text(
+    "wva",
+    "llmd: {modelID: \"\\x01\\t\\u2028 %{{ .Release.Name }} <no value> ${x} `y` --- # c\\n: [\"}"
+)]
+#[case::characters_cut_in_half("wva", "nameOverride: \"éééééééééééééééééééééééééééééééé\"\nllmd: {modelName: 'ééé-a'}")]
 #[case::one_template("wva -s templates/controller/deployment.yaml", "")]
 #[case::a_pattern_of_templates("wva -s templates/rbac/*.yaml -s templates/model/hpa.yaml", "")]
 #[case::as_an_upgrade("wva --is-upgrade --kube-version 1.30.2", "")]
@@ -156,6 +167,14 @@ fn functions_answer_like_helms(#[case] arguments: &str, #[case] values: &str) {
 #[case::not_comparable("r --set words={1}", "")]
 fn functions_fail_like_helms(#[case] arguments: &str, #[case] values: &str) {
     assert_same(&test_chart("functions"), values, arguments, false);
+}
+
+#[test]
+fn a_megabyte_of_text_renders_like_helm() {
+    let words = "x yz ".repeat(210_000);
+    let certificate = format!("-----BEGIN CERTIFICATE-----\n{}\n", "MIIB".repeat(16)).repeat(13_000);
+    let values = serde_json::json!({"wva": {"podAnnotations": {"note": words}, "prometheus": {"caCert": certificate}}});
+    assert_same(&chart(), &values.to_string(), "wva", true);
 }
 
 /// One template as a whole chart.
