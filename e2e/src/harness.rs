@@ -18,9 +18,21 @@ pub async fn with_environment<F>(test: F)
 where
     F: AsyncFnOnce(&Environment),
 {
+    with_settings(|settings| settings, test).await;
+}
+
+/// Runs a test in an environment that is started with other settings.
+///
+/// # Panics
+/// As [`with_environment`].
+pub async fn with_settings<F>(change: impl FnOnce(Settings) -> Settings, test: F)
+where
+    F: AsyncFnOnce(&Environment),
+{
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let environment = Environment::start(&Settings::quick(dir.path()), |_| {}).await.expect("the environment starts");
+    let settings = change(Settings::quick(dir.path()));
+    let environment = Environment::start(&settings, |_| {}).await.expect("the environment starts");
     let outcome = AssertUnwindSafe(test(&environment)).catch_unwind().await;
     if outcome.is_err() {
         explain(environment.kubectl()).await;

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use wva_e2e::bench::fleet::Fleet;
 use wva_e2e::demo::screen::Screen;
 use wva_e2e::demo::{self, Demo};
+use wva_e2e::faults;
 use wva_e2e::session::Session;
 use wva_e2e::{bench, picker};
 
@@ -69,6 +70,12 @@ enum Command {
         #[arg(long, default_value = ".wva-e2e/bench-scale")]
         dir: PathBuf,
     },
+    /// Carry out ten faults on real processes and count what came of them; exit 0 only if all are borne.
+    Faults {
+        /// Folder for the environment's files.
+        #[arg(long, default_value = ".wva-e2e/faults")]
+        dir: PathBuf,
+    },
     /// The background half of `up`.
     #[command(hide = true)]
     Serve {
@@ -126,6 +133,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 anstream::println!("{figures}");
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Faults { dir } => {
+            // Errors are what it is about; the report tells which of them matter.
+            log_to_stderr("off");
+            let dir = absolute(&dir)?;
+            let _ = std::fs::remove_dir_all(&dir);
+            let report = faults::run(&dir, |step| anstream::println!("{step}")).await?;
+            anstream::println!("\n{report}");
+            Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Serve { dir, bare } => {
             log_to_stderr("info");
