@@ -68,11 +68,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 pub use self::action::Action;
 use self::addresses::ServiceAddresses;
+use self::authentication::Door;
 pub use self::authorization::Authorization;
 pub use self::control::Control;
 pub use self::faults::{ActiveFault, Fault, Matcher};
@@ -80,6 +82,9 @@ pub use self::network::Bind;
 pub use self::requests::{Request, Seen, WriteRequest};
 use self::state::{Shared, State};
 use self::tokens::MASTERS;
+
+/// Port of the address at which whoever brings no token is the administrator.
+const ADMIN_PORT: u16 = 8080;
 
 /// How long a stopping server waits for requests in flight before it drops them.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -124,7 +129,9 @@ pub struct Server {
     network: [u8; 2],
     control: Control,
     admin_token: String,
-    task: JoinHandle<()>,
+    /// Where whoever brings no token is the administrator; without roles that is so everywhere.
+    admin_address: SocketAddr,
+    tasks: JoinSet<()>,
     /// Keeps the network claimed while the server does not listen for a while.
     _claim: Option<std::net::UdpSocket>,
 }
@@ -145,11 +152,22 @@ impl Server {
         let mut state = State::new(ServiceAddresses::new(network), authorization);
         let admin_token = state.tokens.issue_to("kubernetes-admin", &[MASTERS]);
         let shared = Arc::new(Shared::new(state, client, trusting));
-        let (commands, commanded) = mpsc::channel(1);
-        let control = Control::new(shared, commands);
-        let task = tokio::spawn(listener::run(listener, address, control.clone(), commanded));
+        let mut doors = vec![(Door::Main, address, listener)];
+        if authorization == Authorization::Rbac {
+            let wanted = SocketAddr::new(address.ip(), ADMIN_PORT);
+            let failed = |source| Error::Bind { address: wanted, source };
+            let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+            doors.push((Door::Administrator, wanted, listener));
+        }
+        let admin_address = doors.last().map_or(address, |(_, address, _)| *address);
+        let (senders, receivers): (Vec<_>, Vec<_>) = doors.iter().map(|_| mpsc::channel(1)).unzip();
+        let control = Control::new(shared, senders);
+        let mut tasks = JoinSet::new();
+        for ((door, address, listener), commanded) in doors.into_iter().zip(receivers) {
+            tasks.spawn(listener::run(listener, address, door, control.clone(), commanded));
+        }
         tracing::info!(%address, "API server listens");
-        Ok(Self { address, network, control, admin_token, task, _claim: claim })
+        Ok(Self { address, network, control, admin_token, admin_address, tasks, _claim: claim })
     }
 
     /// Address the server listens on.
@@ -184,21 +202,25 @@ impl Server {
 
     /// A kubeconfig in YAML with one context named `kubesim`: for the holder of `token`, or the administrator.
     pub fn kubeconfig(&self, token: Option<&str>) -> String {
-        let token = token.unwrap_or(&self.admin_token);
+        let (address, token) = match token {
+            Some(token) => (self.address, token),
+            None => (self.admin_address, self.admin_token.as_str()),
+        };
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: kubesim\n\
              clusters:\n- name: kubesim\n  cluster:\n    server: {url}\n\
              contexts:\n- name: kubesim\n  context:\n    cluster: kubesim\n    user: kubesim\n\
              users:\n- name: kubesim\n  user:\n    token: {token}\n",
-            url = self.url()
+            url = format_args!("http://{address}")
         )
     }
 
     /// Ends watches, waits for requests in flight, and stops.
     pub async fn shutdown(mut self) {
         self.control.shared.stopping.send_replace(true);
-        if tokio::time::timeout(DRAIN, &mut self.task).await.is_err() {
-            self.task.abort();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            self.tasks.abort_all();
         }
     }
 }
@@ -206,6 +228,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.control.shared.stopping.send_replace(true);
-        self.task.abort();
+        self.tasks.abort_all();
     }
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::action::Action;
+use super::authentication::Door;
 use super::control::Control;
 use super::failure::Failure;
 use super::request::{Query, Target};
@@ -69,7 +70,7 @@ impl From<Failure> for Refused {
 }
 
 /// Answers every request; refusals become `Status` objects.
-pub(super) async fn handle(control: Control, request: Request) -> Result<Response, Disconnect> {
+pub(super) async fn handle(control: Control, door: Door, request: Request) -> Result<Response, Disconnect> {
     let (mut parts, body) = request.into_parts();
     let incoming = Incoming {
         method: parts.method,
@@ -81,7 +82,7 @@ pub(super) async fn handle(control: Control, request: Request) -> Result<Respons
         body,
     };
     let (method, path) = (incoming.method.clone(), incoming.path.clone());
-    match route(&control, incoming).await {
+    match route(&control, door, incoming).await {
         Ok(response) => {
             tracing::debug!(%method, path, status = response.status().as_u16(), "Served");
             Ok(response)
@@ -115,9 +116,9 @@ pub(super) fn typed_response(code: StatusCode, content_type: &'static str, body:
 }
 
 /// Finds out who asks for what and whether they may, and keeps the record.
-async fn route(control: &Control, incoming: Incoming) -> Result<Response, Refused> {
+async fn route(control: &Control, door: Door, incoming: Incoming) -> Result<Response, Refused> {
     let shared = &control.shared;
-    let user = Arc::new(shared.lock().authenticate(&incoming.headers)?);
+    let user = Arc::new(shared.lock().authenticate(&incoming.headers, door)?);
     let target = Target::parse(&incoming.path);
     let action = Action::of(&incoming.method, &incoming.path, target.as_ref(), &incoming.query);
     if incoming.path.starts_with(debug::PREFIX) {

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::authentication::Door;
 use super::control::Control;
 use super::http;
 
@@ -31,6 +32,7 @@ pub(super) enum Command {
 pub(super) async fn run(
     listener: TcpListener,
     address: SocketAddr,
+    door: Door,
     control: Control,
     mut commands: mpsc::Receiver<Command>,
 ) {
@@ -40,7 +42,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             accepted = accept(listener.as_ref()) => match accepted {
-                Ok(stream) => drop(connections.spawn(serve(stream, control.clone()))),
+                Ok(stream) => drop(connections.spawn(serve(stream, door, control.clone()))),
                 Err(error) => {
                     tracing::debug!(%error, "Accepting a connection failed");
                     tokio::time::sleep(RECOVERY).await;
@@ -83,12 +85,12 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
     }
 }
 
-async fn serve(stream: TcpStream, control: Control) {
+async fn serve(stream: TcpStream, door: Door, control: Control) {
     // Answers are written in one piece; waiting for more would only delay watch events.
     let _ = stream.set_nodelay(true);
     let mut stopping = control.shared.stopping.subscribe();
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        http::handle(control.clone(), request.map(Body::new))
+        http::handle(control.clone(), door, request.map(Body::new))
     });
     let builder = Builder::new(TokioExecutor::new());
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
