@@ -6,6 +6,7 @@ mod chart_readme;
 mod chart_values;
 mod check;
 mod cli;
+mod docs;
 mod fleet;
 mod foreign;
 mod helm;
