@@ -59,7 +59,6 @@ const STRINGS: &[&str] = &[
     "line\nbreak",
     "tab\tbed",
     "\u{1}",
-    "\u{85}\u{2028}",
     "<no value>",
     "---",
     "-dash",
