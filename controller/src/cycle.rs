@@ -152,7 +152,8 @@ impl Cycle {
                     let prometheus = self.prometheus.clone();
                     let settings = self.settings(&self.shared.index());
                     let retentions = demand::retentions(&settings.zero);
-                    reading = async move { prometheus.read(&retentions).await }.boxed().fuse();
+                    let tokens = settings.counts_tokens();
+                    reading = async move { prometheus.read(&retentions, tokens).await }.boxed().fuse();
                 }
                 () = self.shared.gateway.waiting.notified() => self.wake(Timestamp::now()),
                 () = self.shared.wake.notified() => {

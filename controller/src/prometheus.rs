@@ -1,12 +1,13 @@
 //! Asking Prometheus: a constant number of grouped queries per cycle, whatever the number of models.
 //!
-//! [`queries`] and [`completed`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
+//! [`queries`], [`completed`] and [`tokens`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
 //! [`transport`] carries it.
 
 pub mod completed;
 pub mod queries;
 pub mod readings;
 pub mod response;
+pub mod tokens;
 pub mod transport;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use jiff::SignedDuration;
 pub use self::completed::{Completed, Lookbacks};
 pub use self::queries::Queries;
 pub use self::readings::Readings;
+pub use self::tokens::TokenQueries;
 pub use self::transport::{SetupError, Transport};
 use crate::index::ObjectKey;
 use crate::lookout::Limits;
@@ -56,19 +58,32 @@ impl Prometheus {
     /// # Errors
     /// At the first query that fails.
     ///
-    /// What tells whether a model is idle is asked only when there are `retentions`: of models that may go to zero.
-    pub async fn read(&self, retentions: &[SignedDuration]) -> Result<Readings, QueryError> {
+    /// What tells whether a model is idle is asked only when there are `retentions`: of models that may go to zero. Tokens are
+    /// counted only when `tokens` are wanted.
+    pub async fn read(&self, retentions: &[SignedDuration], tokens: bool) -> Result<Readings, QueryError> {
         let Queries { kv_usage, queue_length, running, scraped_at, window, scope } = &*self.queries;
         let lookbacks = Lookbacks::new(retentions.iter().copied(), *window);
         let idleness = async {
             let Some(completed) = lookbacks.query(scope) else { return Ok((Vec::new(), Vec::new())) };
             tokio::try_join!(self.ask("requests_running", running), self.ask("requests_completed", &completed))
         };
-        let (kv_usage, queue_length, scraped_at, (running, completed)) = tokio::try_join!(
+        let counts = async {
+            if !tokens {
+                return Ok((Vec::new(), Vec::new(), Vec::new()));
+            }
+            let TokenQueries { cache, input, output } = TokenQueries::new(scope);
+            tokio::try_join!(
+                self.ask("cache_config", &cache),
+                self.ask("input_tokens", &input),
+                self.ask("output_tokens", &output),
+            )
+        };
+        let (kv_usage, queue_length, scraped_at, (running, completed), (cache, input, output)) = tokio::try_join!(
             self.ask("kv_cache_usage", kv_usage),
             self.ask("queue_length", queue_length),
             self.ask("scraped_at", scraped_at),
             idleness,
+            counts,
         )?;
         let answers = readings::Answers {
             kv_usage: &kv_usage,
@@ -76,7 +91,9 @@ impl Prometheus {
             running: &running,
             scraped_at: &scraped_at,
         };
-        Ok(Readings::assemble(answers, *window).with_completed(Completed::read(&completed), lookbacks))
+        Ok(Readings::assemble(answers, *window)
+            .with_completed(Completed::read(&completed), lookbacks)
+            .with_tokens(tokens::read(&cache, &input, &output)))
     }
 
     /// Pods that are at or above one of the limits now.

@@ -32,5 +32,11 @@ pub const VLLM_KV_CACHE_USAGE_OLD: &str = "vllm:gpu_cache_usage_perc";
 pub const VLLM_REQUESTS_WAITING: &str = "vllm:num_requests_waiting";
 /// vLLM gauge: requests being computed.
 pub const VLLM_REQUESTS_RUNNING: &str = "vllm:num_requests_running";
+/// vLLM gauge: size of the KV cache, in its labels `num_gpu_blocks` and `block_size`.
+pub const VLLM_CACHE_CONFIG_INFO: &str = "vllm:cache_config_info";
+/// vLLM histogram: tokens of prompts.
+pub const VLLM_REQUEST_PROMPT_TOKENS: &str = "vllm:request_prompt_tokens";
+/// vLLM histogram: tokens of answers.
+pub const VLLM_REQUEST_GENERATION_TOKENS: &str = "vllm:request_generation_tokens";
 /// vLLM counter: requests completed.
 pub const VLLM_REQUEST_SUCCESS_TOTAL: &str = "vllm:request_success_total";

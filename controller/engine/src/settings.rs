@@ -93,6 +93,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether any model is analysed by its tokens, which then have to be counted.
+    pub fn counts_tokens(&self) -> bool {
+        let PerModel { default, namespaces, models } = &self.analyzer;
+        std::iter::once(default)
+            .chain(namespaces.values())
+            .chain(models.values())
+            .any(|analyzer| matches!(analyzer, Analyzer::Saturation(_)))
+    }
+
     /// The thresholds that hold for a model.
     pub fn thresholds_of(&self, model: &ModelKey) -> &Thresholds {
         self.thresholds.of(model)

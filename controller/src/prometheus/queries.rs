@@ -9,7 +9,7 @@ use crate::lookout::Limits;
 
 /// Labels that tell one pod's series from another's. A scrape configuration without relabelling names the pod
 /// `pod_name`; whichever of the two is absent drops out of the group.
-const PER_POD: &str = "by (namespace, pod, pod_name, model_name)";
+pub(super) const PER_POD: &str = "by (namespace, pod, pod_name, model_name)";
 
 /// The queries of one cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]

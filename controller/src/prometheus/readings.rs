@@ -8,6 +8,7 @@ use wva_engine::snapshot::{Reading, Sample};
 
 use super::completed::{Completed, Lookbacks};
 use super::response;
+use super::tokens::PodTokens;
 use crate::index::ObjectKey;
 
 /// What Prometheus knows of each pod.
@@ -17,6 +18,7 @@ pub struct Readings {
     pods: BTreeMap<ObjectKey, BTreeMap<String, Numbers>>,
     completed: Completed,
     lookbacks: Lookbacks,
+    tokens: PodTokens,
 }
 
 /// Answers to the queries about pods.
@@ -73,6 +75,12 @@ impl Readings {
         Self { completed, lookbacks, ..self }
     }
 
+    /// With token counts.
+    #[must_use]
+    pub fn with_tokens(self, tokens: PodTokens) -> Self {
+        Self { tokens, ..self }
+    }
+
     /// Requests for a model that were completed within a retention, or a little longer.
     pub fn completed(&self, namespace: &str, model: &str, retention: SignedDuration) -> Option<f64> {
         self.completed.of(namespace, model, self.lookbacks.of(retention)?)
@@ -88,7 +96,8 @@ impl Readings {
         let models = self.pods.get(pod)?;
         let (model_id, numbers) = models.get_key_value(model).or_else(|| models.first_key_value())?;
         let Numbers { kv_usage, queue_length, running: _ } = *numbers;
-        Some(Sample { model_id: model_id.clone(), kv_usage, queue_length, ..Sample::default() })
+        let tokens = self.tokens.get(pod).copied().unwrap_or_default();
+        Some(Sample { model_id: model_id.clone(), kv_usage, queue_length, tokens })
     }
 
     fn entry(
