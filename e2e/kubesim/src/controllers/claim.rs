@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -50,7 +50,7 @@ pub(super) async fn claim<O, K>(
     candidates: Vec<Arc<K>>,
 ) -> Result<Vec<Arc<K>>, kube::Error>
 where
-    O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
@@ -65,6 +65,9 @@ where
             }
             Verdict::Ignore => continue,
             Verdict::Adopt => {
+                if !lives(client, owner).await? {
+                    continue;
+                }
                 let mut references = candidate.owner_references().to_vec();
                 references.extend(owner::controlled_by(owner));
                 json!({"metadata": {"uid": uid, "ownerReferences": references}})
@@ -89,6 +92,18 @@ where
         }
     }
     Ok(members)
+}
+
+/// Whether an owner is still there to have members, asked of the server: owners and members are watched apart, so that
+/// what the deletion of an owner did to its members can be seen before the deletion itself.
+pub(super) async fn lives<O>(client: &Client, owner: &O) -> Result<bool, kube::Error>
+where
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<O> = Api::namespaced(client.clone(), owner.meta().namespace.as_deref().unwrap_or_default());
+    let current = api.get_metadata_opt(&owner.name_any()).await?;
+    let same = |meta: &ObjectMeta| meta.uid == owner.meta().uid && meta.deletion_timestamp.is_none();
+    Ok(current.is_some_and(|current| same(&current.metadata)))
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ const COMPONENT: &str = "deployment-controller";
 pub(crate) enum Error {
     #[error("reading the selector of Deployment {0}: {1}; the selector cannot be changed, recreate the Deployment")]
     Selector(Key, #[source] kube::core::ParseExpressionError),
+    #[error("looking whether Deployment {0} is still there: {1}")]
+    Read(Key, #[source] kube::Error),
     #[error("adopting or releasing ReplicaSets of Deployment {0}: {1}")]
     Claim(Key, #[source] kube::Error),
     #[error("creating a ReplicaSet of Deployment {0}: {1}")]
@@ -54,9 +56,11 @@ impl Failure for Error {
     fn is_conflict(&self) -> bool {
         match self {
             Self::Selector(..) => false,
-            Self::Claim(_, source) | Self::Create(_, source) | Self::Update(_, source) | Self::Write(_, source) => {
-                source.is_conflict()
-            }
+            Self::Read(_, source)
+            | Self::Claim(_, source)
+            | Self::Create(_, source)
+            | Self::Update(_, source)
+            | Self::Write(_, source) => source.is_conflict(),
         }
     }
 }
@@ -222,6 +226,9 @@ impl Rollout<'_> {
                 self.new = Some(self.patch_set(&set, json!({"metadata": {"annotations": annotations}})).await?);
             }
             None => self.create_new(revision).await?,
+        }
+        if self.new.is_none() {
+            return Ok(());
         }
         let number = self.new.as_ref().map(|set| revision::number(set)).unwrap_or_default().to_string();
         if self.deployment.annotations().get(REVISION) != Some(&number) {

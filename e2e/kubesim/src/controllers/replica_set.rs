@@ -104,7 +104,7 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
     let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let wanted = usize::try_from(wanted).unwrap_or_default();
     if active.len() < wanted {
-        if !lives(ctx, key, set).await? {
+        if !claim::lives(&ctx.client, set).await.map_err(|error| Error::Read(key.clone(), error))? {
             return Ok(());
         }
         let created = join_all((active.len()..wanted).map(|_| create_pod(ctx, key, set))).await;
@@ -114,14 +114,6 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
         let deleted = join_all(victims.into_iter().map(|pod| delete_pod(ctx, key, set, pod))).await;
         deleted.into_iter().collect()
     }
-}
-
-/// Whether the set is still there to have pods, asked of the server: sets and pods are watched apart, so that the pods
-/// which the deletion of their set took can be missed before the deletion itself is seen.
-async fn lives(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<bool, Error> {
-    let api: Api<ReplicaSet> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let current = api.get_metadata_opt(&key.name).await.map_err(|error| Error::Read(key.clone(), error))?;
-    Ok(current.is_some_and(|current| current.uid() == set.uid() && current.metadata.deletion_timestamp.is_none()))
 }
 
 async fn create_pod(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<(), Error> {

@@ -28,7 +28,8 @@ async fn foreground_deletion_keeps_the_owner_until_its_pods_are_gone() {
     let answer = test.api::<Deployment>().delete("web", &DeleteParams::foreground()).await.unwrap();
     assert!(answer.is_left(), "the owner is still there");
     test.until::<Deployment>("web", "gone", is_gone).await;
-    assert!(test.pods("web").await.is_empty());
+    let left = test.pods("web").await;
+    assert!(left.is_empty(), "{left:?}");
     assert_eq!(processes(&marker), 0);
     test.shutdown().await;
 }

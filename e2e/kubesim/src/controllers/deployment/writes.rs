@@ -18,7 +18,10 @@ use super::{
     rollout::{self, Size},
     status::{self, Strategy},
 };
-use crate::machinery::{key::Key, owner};
+use crate::{
+    controllers::claim,
+    machinery::{key::Key, owner},
+};
 
 /// Annotations of a Deployment that say nothing about its `ReplicaSets`.
 const NOT_COPIED: [&str; 6] = [
@@ -32,6 +35,10 @@ const NOT_COPIED: [&str; 6] = [
 
 impl Rollout<'_> {
     pub(super) async fn create_new(&mut self, revision: i64) -> Result<(), Error> {
+        let lives = claim::lives(&self.ctx.client, self.deployment).await;
+        if !lives.map_err(|error| Error::Read(self.key.clone(), error))? {
+            return Ok(());
+        }
         let Some(spec) = self.deployment.spec.clone() else { return Ok(()) };
         let collisions = self.deployment.status.as_ref().and_then(|status| status.collision_count).unwrap_or_default();
         let hash = revision::template_hash(&spec.template, collisions);
