@@ -1,10 +1,12 @@
 //! What a user does with helm, on the embedded cluster.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wva_e2e::environment::Environment;
 use wva_e2e::harness::with_environment;
 use wva_e2e::helm::Helm;
+use wva_e2e::wait::{self, Look};
 
 /// helm, bound to one cluster and told to wait as long as a busy machine may take.
 struct Release<'a> {
@@ -107,10 +109,15 @@ async fn the_charts_controller_comes_up_under_helm_and_leaves_nothing_behind() {
         release.run("uninstall", &["--wait"]).await.unwrap();
         let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,\
                      servicemonitors,prometheusrules";
-        let left = release.kubectl(&["get", kinds, "-o", "name"]).await;
-        let own =
-            |name: &&str| !["kube-root-ca.crt", "serviceaccount/default"].iter().any(|theirs| name.contains(theirs));
-        assert_eq!(left.lines().filter(own).collect::<Vec<_>>(), Vec::<&str>::new());
+        let theirs = ["kube-root-ca.crt", "serviceaccount/default"];
+        // helm waits for the Deployment, and its pods take their grace period to go.
+        wait::until("nothing of the release to be left", Duration::from_secs(30), || async {
+            let left = release.kubectl(&["get", kinds, "-o", "name"]).await;
+            let own: Vec<&str> = left.lines().filter(|name| !theirs.iter().any(|it| name.contains(it))).collect();
+            if own.is_empty() { Look::Done(()) } else { Look::NotYet(own.join(" ")) }
+        })
+        .await
+        .unwrap();
         let cluster = kubectl.run(&["get", "clusterroles,clusterrolebindings", "-o", "name"]).await.unwrap();
         assert!(!cluster.contains("wva-controller"), "{cluster}");
         // The definition stays, and with it the variants of other releases.
