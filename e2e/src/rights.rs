@@ -54,7 +54,7 @@ impl Account {
     pub async fn granted(&self, client: &Client) -> Result<BTreeSet<Right>, kube::Error> {
         let all = ListParams::default();
         let cluster_roles = Api::<ClusterRole>::all(client.clone()).list(&all).await?.items;
-        let roles = Api::<Role>::all(client.clone()).list(&all).await?.items;
+        let local_roles = Api::<Role>::all(client.clone()).list(&all).await?.items;
         let everywhere = Api::<ClusterRoleBinding>::all(client.clone()).list(&all).await?.items;
         let somewhere = Api::<RoleBinding>::all(client.clone()).list(&all).await?.items;
         let mine = |subjects: &Option<Vec<Subject>>| subjects.iter().flatten().any(|subject| self.is(subject));
@@ -65,8 +65,9 @@ impl Account {
             .chain(somewhere.map(|binding| (&binding.role_ref, binding.namespace())));
         let rules = references.flat_map(|(RoleRef { kind, name, .. }, namespace)| {
             let cluster = cluster_roles.iter().filter(|role| kind == "ClusterRole" && role.name_any() == *name);
-            let local =
-                roles.iter().filter(|role| kind == "Role" && role.name_any() == *name && role.namespace() == namespace);
+            let local = local_roles
+                .iter()
+                .filter(|role| kind == "Role" && role.name_any() == *name && role.namespace() == namespace);
             let rules = cluster.map(|role| &role.rules).chain(local.map(|role| &role.rules));
             rules.flatten().flatten().collect::<Vec<_>>()
         });
