@@ -2,8 +2,8 @@
 //! requests back while there is none.
 //!
 //! A real one is called by a gateway for each request; this one is gateway and picker in one, an HTTP proxy. It counts
-//! what it holds ([`flow`]) and shows that on a metrics port of its own, as flow control does, behind a token if asked
-//! to ([`page`]). `POST /admin/queue` on the proxy's port pins the numbers of that page.
+//! what it holds (`flow`) and shows that on a metrics port of its own, as flow control does, behind a token if asked
+//! to (`page`). `POST /admin/queue` on the proxy's port pins the numbers of that page.
 
 mod flow;
 mod page;
