@@ -228,6 +228,9 @@ fn announce(config: &Config) {
     if config.prometheus.skip_verify {
         tracing::warn!("The certificate of Prometheus is not verified");
     }
+    if config.proactive {
+        tracing::warn!("{} has no effect yet: decisions follow saturation only", name::PROACTIVE_MODEL);
+    }
     if config.scope.manage_all {
         if instance.id().is_none() {
             tracing::warn!("Taking variants of all instances; make sure that no other controller runs");
