@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use wva_controller::config::{address::BindAddress, flat, keys::KEYS, value};
+use wva_controller::prometheus::response;
 use wva_controller::settings::entries::{Entries, Entry, Place};
 use wva_controller::settings::main_map;
 use wva_controller::settings::saturation::Saturation;
@@ -17,7 +18,7 @@ use wva_controller::settings::scale_to_zero::ScaleToZero;
 /// Reads a text: accepted, or refused with a message.
 type Parser = fn(&str) -> Result<(), String>;
 
-const PARSERS: [(&str, Parser); 8] = [
+const PARSERS: [(&str, Parser); 10] = [
     ("duration", |text| value::parse_duration(text).map(drop)),
     ("boolean", |text| value::parse_bool(text).map(drop)),
     ("address", |text| BindAddress::parse(text).map(drop)),
@@ -26,6 +27,8 @@ const PARSERS: [(&str, Parser); 8] = [
     ("main ConfigMap", |text| main_map::flatten(&one("config.yaml", text)).map(drop)),
     ("saturation entry", entry::<Saturation>),
     ("scale-to-zero entry", entry::<ScaleToZero>),
+    ("answer of Prometheus", |text| response::parse(text.as_bytes()).map(drop).map_err(|error| error.to_string())),
+    ("VariantAutoscaling", variant),
 ];
 
 /// No single text may take longer; a build machine under load stalls for some of that.
@@ -33,6 +36,10 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 fn one(key: &str, text: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(key.to_owned(), text.to_owned())])
+}
+
+fn variant(text: &str) -> Result<(), String> {
+    serde_saphyr::from_str::<wva_api::VariantAutoscaling>(text).map(drop).map_err(|error| error.to_string())
 }
 
 fn every_key(text: &str) -> Result<(), String> {
@@ -50,12 +57,15 @@ fn entry<E: Entry>(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-const SEEDS: [&str; 6] = [
+const SEEDS: [&str; 8] = [
     "kvCacheThreshold: 0.80\nqueueLengthThreshold: 5\nkvSpareTrigger: 0.10\nqueueSpareTrigger: 3\n",
     "model_id: Qwen/Qwen3-0.6B\nnamespace: team-a\nkvCacheThreshold: 0.70\n",
     "analyzerName: saturation\nscaleUpThreshold: 0.9\nscaleDownBoundary: 0.6\nenableLimiter: true\n",
     "model_id: model1\nenable_scale_to_zero: true\nretention_period: 1h30m\n",
     "GLOBAL_OPT_INTERVAL: 60s\nPROMETHEUS_BASE_URL: 'https://prometheus:9090'\nV: 4\n",
+    "apiVersion: llmd.ai/v1alpha1\nkind: VariantAutoscaling\nmetadata: {name: a}\nspec:\n  scaleTargetRef: {name: a}\n  \
+     modelID: m\n  variantCost: \"10.0\"\n",
+    r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"pod":"a"},"value":[1.5,"0.7"]}]}}"#,
     "a: &x [1, *x]\nb: {<<: *x, c: !!binary aGk=}\n? k\n: |\n  text\n--- \n",
 ];
 
@@ -127,7 +137,14 @@ fn every_text_is_accepted_or_refused_with_a_message() {
 #[test]
 fn documents_of_users_are_accepted_by_the_parser_they_are_for() {
     let parser = |name| PARSERS.iter().find(|(own, _)| *own == name).map(|(_, parser)| *parser);
-    for (name, seed) in [("saturation entry", 1), ("scale-to-zero entry", 3), ("main ConfigMap", 4)] {
+    let documents = [
+        ("saturation entry", 1),
+        ("scale-to-zero entry", 3),
+        ("main ConfigMap", 4),
+        ("VariantAutoscaling", 5),
+        ("answer of Prometheus", 6),
+    ];
+    for (name, seed) in documents {
         assert_eq!(parser(name).map(|parser| parser(SEEDS[seed])), Some(Ok(())), "{name}");
     }
 }
