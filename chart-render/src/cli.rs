@@ -2,6 +2,7 @@
 
 mod check;
 mod plan;
+mod profile;
 mod template;
 mod value_flags;
 
@@ -9,6 +10,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+pub use profile::{Kind, ProfileFlags};
 
 /// Render Helm charts in Rust, and plan installs of the Workload Variant Autoscaler.
 #[derive(Parser)]
@@ -23,7 +26,7 @@ enum Command {
     Template(Box<template::Template>),
     Check(check::Check),
     Plan(plan::PlanFleet),
-    Values(Box<plan::ProfileValues>),
+    Values(Box<profile::ProfileValues>),
 }
 
 /// What a command that ran to its end has to say.

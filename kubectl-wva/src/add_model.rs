@@ -31,7 +31,7 @@ use crate::{Error, Verdict};
 /// When the model cannot be added; nothing is written then, unless the API server changes its mind between its own
 /// dry run and the real request.
 pub async fn run(flags: &Connection, args: &AddModelArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
-    let given = install::values(&args.values, &args.set)?;
+    let given = install::values(None, &args.values, &args.set)?;
     let session = Session::open(flags).await?;
     let facts = facts::gather(&session).await?;
     let plan = plan(args, given.tree(), &facts)?;

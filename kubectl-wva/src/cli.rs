@@ -1,13 +1,13 @@
 //! The command line.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod connection;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use connection::Connection;
+
 use crate::add_model::AddModelArgs;
 use crate::doctor::DoctorArgs;
-use crate::duration;
 use crate::explain::ExplainArgs;
 use crate::instances::InstancesArgs;
 use crate::list_models::ListModelsArgs;
@@ -66,27 +66,6 @@ pub enum Command {
     Values(ValuesArgs),
     /// Print the versions of this program, its chart and the controllers.
     Version(VersionArgs),
-}
-
-/// The flags every kubectl command has for its connection.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Connection")]
-pub struct Connection {
-    /// Read this kubeconfig instead of $KUBECONFIG or ~/.kube/config.
-    #[arg(long, global = true, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Use this context of the kubeconfig instead of its current one.
-    #[arg(long, global = true, value_name = "NAME")]
-    pub context: Option<String>,
-    /// Namespace of the model; the context's if not given.
-    #[arg(short, long, global = true, value_name = "NAME")]
-    pub namespace: Option<String>,
-    /// Act as this user.
-    #[arg(long = "as", global = true, value_name = "USER")]
-    pub as_user: Option<String>,
-    /// Give up on a single request after this time, e.g. 10s; 0 waits for ever.
-    #[arg(long, global = true, value_name = "TIME", default_value = "0", value_parser = duration::parse)]
-    pub request_timeout: Duration,
 }
 
 /// The flags for what is printed, and how.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use clap::{Arg, Command, CommandFactory as _, Parser as _};
+use clap::{Arg, Args as _, Command, CommandFactory as _, FromArgMatches as _};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
@@ -49,6 +49,10 @@ pub enum Live {
     Namespaces,
     /// Contexts of the kubeconfig.
     Contexts,
+    /// Clusters of the kubeconfig.
+    Clusters,
+    /// Users of the kubeconfig.
+    Users,
     /// Variants, by the names given to add-model, and their own.
     Variants,
     /// Instance ids.
@@ -95,7 +99,7 @@ pub fn wanted(root: &Command, before: &[String], typed: &str) -> Wanted {
             continue;
         }
         if word.starts_with('-') {
-            open = flag(root, command, word).filter(|arg| takes_value(arg) && !word.contains('='));
+            open = flag(root, command, word).filter(|arg| takes_word(arg) && !word.contains('='));
         } else if command.is_none() {
             command = root.find_subcommand(word);
         } else {
@@ -119,8 +123,9 @@ pub fn wanted(root: &Command, before: &[String], typed: &str) -> Wanted {
     }
 }
 
-fn takes_value(arg: &Arg) -> bool {
-    arg.get_action().takes_values()
+/// Whether the word after a flag is its value.
+fn takes_word(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
 /// A flag by the word it was given as, of the command or of all.
@@ -141,10 +146,14 @@ fn of_value(arg: &Arg) -> Wanted {
     match arg.get_long().unwrap_or_default() {
         "namespace" => Wanted::Live(Live::Namespaces),
         "context" => Wanted::Live(Live::Contexts),
+        "cluster" => Wanted::Live(Live::Clusters),
+        "user" => Wanted::Live(Live::Users),
         "instance" => Wanted::Live(Live::Instances),
         "model" | "model-id" => Wanted::Live(Live::Models),
         "deployment" => Wanted::Live(Live::Deployments),
-        "kubeconfig" | "values" | "file" | "save" => Wanted::File,
+        "kubeconfig" | "values" | "file" | "save" | "certificate-authority" | "client-certificate" | "client-key" => {
+            Wanted::File
+        }
         _ => Wanted::Nothing,
     }
 }
@@ -168,19 +177,23 @@ fn flags(root: &Command, command: &str) -> Vec<String> {
 /// Asks the cluster that the words before mean.
 async fn ask(live: Live, before: &[String]) -> Option<Vec<String>> {
     let connection = connection(before);
-    if live == Live::Contexts {
+    if matches!(live, Live::Contexts | Live::Clusters | Live::Users) {
         let kubeconfig = match &connection.kubeconfig {
             Some(path) => Kubeconfig::read_from(path).ok()?,
             None => Kubeconfig::read().ok()?,
         };
-        return Some(kubeconfig.contexts.into_iter().map(|context| context.name).collect());
+        return Some(match live {
+            Live::Clusters => kubeconfig.clusters.into_iter().map(|cluster| cluster.name).collect(),
+            Live::Users => kubeconfig.auth_infos.into_iter().map(|user| user.name).collect(),
+            _ => kubeconfig.contexts.into_iter().map(|context| context.name).collect(),
+        });
     }
     let session = Session::open(&connection).await.ok()?;
     let everywhere = before.iter().any(|word| word == "-A" || word == "--all-namespaces");
     let namespace = (!everywhere).then(|| session.namespace.clone());
     let all = ListParams::default();
     let names: BTreeSet<String> = match live {
-        Live::Contexts => BTreeSet::new(),
+        Live::Contexts | Live::Clusters | Live::Users => BTreeSet::new(),
         Live::Namespaces => {
             let api: Api<Namespace> = Api::all(session.client.clone());
             let list = session.ask("list namespaces", api.list(&all)).await.ok()?;
@@ -225,14 +238,18 @@ fn instance(before: &[String]) -> Option<Instance> {
 
 /// The connection flags among the words; the rest of the line may be as incomplete as it likes.
 fn connection(before: &[String]) -> Connection {
-    let mut line = vec!["kubectl-wva".to_owned(), "status".to_owned()];
-    let flags: [&[&str]; 4] = [&["--kubeconfig"], &["--context"], &["-n", "--namespace"], &["--as"]];
-    for names in flags {
-        if let Some(value) = value_of(before, names) {
-            line.extend([names[names.len() - 1].to_owned(), value]);
+    let known = Connection::augment_args(Command::new("connection").no_binary_name(true));
+    let mut line = Vec::new();
+    let mut words = before.iter().peekable();
+    while let Some(word) = words.next() {
+        let Some(arg) = flag(&known, None, word).filter(|_| word.starts_with('-')) else { continue };
+        line.push(word.clone());
+        if takes_word(&arg) && !word.contains('=') {
+            line.extend(words.next().cloned());
         }
     }
-    Cli::try_parse_from(line).map(|cli| cli.connection).unwrap_or_default()
+    let matches = known.try_get_matches_from(line);
+    matches.and_then(|matches| Connection::from_arg_matches(&matches)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -260,6 +277,15 @@ mod tests {
     ) {
         let before: Vec<String> = before.iter().map(ToString::to_string).collect();
         assert_eq!(wanted(&Cli::command(), &before, typed), expect);
+    }
+
+    #[test]
+    fn the_cluster_asked_is_the_one_the_words_mean() {
+        let words =
+            ["explain", "--context", "there", "-n=models", "--as-group", "x", "--insecure-skip-tls-verify", "l"];
+        let found = connection(&words.map(str::to_owned));
+        assert_eq!((found.context.as_deref(), found.namespace.as_deref()), (Some("there"), Some("models")));
+        assert_eq!((found.as_group, found.insecure_skip_tls_verify), (vec!["x".to_owned()], Some(true)));
     }
 
     #[tokio::test]

@@ -20,6 +20,14 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).map_err(|_| wanted())
 }
 
+/// As [`parse`], but a bare number counts seconds: so `--request-timeout` has it in kubectl.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_as_kubectl(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).or_else(|_| parse(text))
+}
+
 /// The time from `then` to `now` in its largest unit, as kubectl shows ages: 119 s are `1m`.
 /// A `then` in the future (clocks differ) is `0s`.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
@@ -48,6 +56,13 @@ mod tests {
     #[case("soon", None)]
     fn a_duration_has_a_unit(#[case] text: &str, #[case] expect: Option<Duration>) {
         assert_eq!(parse(text).ok(), expect, "{:?}", parse(text));
+    }
+
+    #[test]
+    fn a_bare_number_counts_seconds_where_kubectl_has_it_so() {
+        assert_eq!(parse_as_kubectl("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_as_kubectl("1m"), Ok(Duration::from_mins(1)));
+        assert!(parse_as_kubectl("-1").is_err());
     }
 
     #[rstest]

@@ -19,6 +19,7 @@ pub use what_if::{WhatIf, what_if};
 use crate::cli::Connection;
 use crate::console::Console;
 use crate::session::Session;
+use crate::watch::WatchArgs;
 use crate::{Error, Verdict};
 
 /// Flags of `explain`.
@@ -30,6 +31,9 @@ pub struct ExplainArgs {
     /// Also write the controller's decision state to a file, for `replay`.
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// Looking again and again.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// Carries out `explain`. Without the right to forward a port to the controller it says so and explains what status and
@@ -39,12 +43,15 @@ pub struct ExplainArgs {
 /// When there is no such variant, or it cannot be read.
 pub async fn run(flags: &Connection, args: &ExplainArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
     let session = Session::open(flags).await?;
-    let found = Box::pin(gather::gather(&session, &args.name)).await?;
-    if let (Some(path), Ok(text)) = (&args.save, &found.state) {
-        std::fs::write(path, text).map_err(|source| Error::File { path: path.clone(), source })?;
-        console.note(&format!("saved {}", path.display()))?;
-    }
-    let view = ExplainView::build(&found, Timestamp::now());
-    print(&view, console)?;
-    Ok(view.verdict())
+    let again = async |console: &mut Console<'_>| {
+        let found = Box::pin(gather::gather(&session, &args.name)).await?;
+        if let (Some(path), Ok(text)) = (&args.save, &found.state) {
+            std::fs::write(path, text).map_err(|source| Error::File { path: path.clone(), source })?;
+            console.note(&format!("saved {}", path.display()))?;
+        }
+        let view = ExplainView::build(&found, Timestamp::now());
+        print(&view, console)?;
+        Ok(view.verdict())
+    };
+    args.watch.repeat(console, again).await
 }

@@ -21,6 +21,9 @@ pub enum Error {
     /// `--values` or `--set` are malformed.
     #[error("could not take the values: {0}")]
     Values(#[from] chart_render::values::Error),
+    /// The values of a usual install could not be written.
+    #[error("could not write the values of the profile: {0}")]
+    Profile(#[from] chart_render::profile::Error),
     /// There is no such template.
     #[error("could not find what to show: {0}")]
     NoTemplate(#[from] chart_render::output::NotFound),
@@ -33,7 +36,7 @@ impl Error {
     /// What to do next, if we know.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::ValuesFile { .. } => None,
+            Self::ValuesFile { .. } | Self::Profile(_) => None,
             Self::NoTemplate(_) => {
                 Some("templates are named as helm names them, e.g. templates/model/hpa.yaml".to_owned())
             }
@@ -43,12 +46,15 @@ impl Error {
     }
 }
 
-/// The values of `--values` files and `--set` strings, merged as helm does: files first, each over the one before.
+/// The values of a profile, of `--values` files and of `--set` strings, merged as helm does: each over the one before.
 ///
 /// # Errors
 /// When a file or a string cannot be read.
-pub fn values(files: &[PathBuf], sets: &[String]) -> Result<Values, Error> {
+pub fn values(profile: Option<&str>, files: &[PathBuf], sets: &[String]) -> Result<Values, Error> {
     let mut values = Values::new();
+    if let Some(text) = profile {
+        values.merge_yaml("the profile", text)?;
+    }
     for path in files {
         let text = fs::read_to_string(path).map_err(|source| Error::ValuesFile { path: path.clone(), source })?;
         values.merge_yaml(&path.display().to_string(), &text)?;

@@ -19,11 +19,19 @@ use crate::console::Console;
 use crate::controllers::{self, Controller};
 use crate::session::Session;
 use crate::variants::{self, Guarded};
+use crate::watch::WatchArgs;
 use crate::{Error, Verdict, lists, table};
 
 /// Flags of `instances`.
 #[derive(Args, Clone, Debug, Default)]
-pub struct InstancesArgs {}
+pub struct InstancesArgs {
+    /// Taken for granted: controllers are shown wherever they are.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Looking again and again.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,11 +107,14 @@ pub struct Orphan {
 ///
 /// # Errors
 /// When controllers or variants cannot be listed.
-pub async fn run(flags: &Connection, _args: &InstancesArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
+pub async fn run(flags: &Connection, args: &InstancesArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
     let session = Session::open(flags).await?;
-    let view = look(&session).await?;
-    print(&view, console)?;
-    Ok(view.verdict())
+    let again = async |console: &mut Console<'_>| {
+        let view = look(&session).await?;
+        print(&view, console)?;
+        Ok(view.verdict())
+    };
+    args.watch.repeat(console, again).await
 }
 
 pub(crate) async fn look(session: &Session) -> Result<InstancesView, Error> {

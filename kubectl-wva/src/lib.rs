@@ -15,7 +15,8 @@
 //! - [`report`]: a zip for whoever helps; [`render`]: the chart as text; [`complete`]: shell completion;
 //! - [`doctor`]: every known cause of trouble, with what mends it;
 //! - [`version`]: of this program, of its chart, of the controllers;
-//! - [`controllers`], [`variants`], [`pods`], [`workload`], [`external`], [`lists`]: what several commands read from the
+//! - [`watch`]: answers printed again and again;
+//! - [`controllers`], [`variants`], [`definition`], [`pods`], [`workload`], [`external`], [`lists`]: what several commands read from the
 //!   cluster;
 //! - [`console`] and [`table`]: the way out;
 //! - [`error`]: one sentence and one hint for everything that stops a command.
@@ -27,6 +28,7 @@ pub mod complete;
 pub mod console;
 pub mod controllers;
 pub mod debug_state;
+pub mod definition;
 pub mod doctor;
 pub mod duration;
 pub mod error;
@@ -46,6 +48,7 @@ pub mod status;
 pub mod table;
 pub mod variants;
 pub mod version;
+pub mod watch;
 pub mod workload;
 
 use cli::{Cli, Command};

@@ -14,6 +14,7 @@ use wva_api::{Instance, VariantAutoscaling};
 use crate::cli::{Connection, Format};
 use crate::console::Console;
 use crate::session::Session;
+use crate::watch::WatchArgs;
 use crate::{Error, Verdict, lists, table, variants};
 
 /// Annotation that helm gives what it installs.
@@ -25,6 +26,9 @@ pub struct ListModelsArgs {
     /// All namespaces.
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
+    /// Looking again and again.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// A model in a namespace.
@@ -75,10 +79,15 @@ pub struct ModelVariantView {
 pub async fn run(flags: &Connection, args: &ListModelsArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
     let session = Session::open(flags).await?;
     let namespace = (!args.all_namespaces).then(|| session.namespace.clone());
+    let again = async |console: &mut Console<'_>| look(&session, namespace.as_deref(), console).await;
+    args.watch.repeat(console, again).await
+}
+
+async fn look(session: &Session, namespace: Option<&str>, console: &mut Console<'_>) -> Result<Verdict, Error> {
     let all = ListParams::default();
     let (variants, hpas) = join!(
-        variants::list(&session, namespace.as_deref()),
-        lists::list::<HorizontalPodAutoscaler>(&session, namespace.as_deref(), "list HPAs", &all),
+        variants::list(session, namespace),
+        lists::list::<HorizontalPodAutoscaler>(session, namespace, "list HPAs", &all),
     );
     let hpas = match hpas {
         Ok(hpas) => hpas,

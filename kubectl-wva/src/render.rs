@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chart_render::cli::{Kind, ProfileFlags};
 use chart_render::{Options, Release, Selection, Values};
 use clap::Args;
 use serde_json::Value;
@@ -17,29 +18,52 @@ pub struct RenderArgs {
     /// Name of the release.
     #[arg(value_name = "NAME", value_parser = release_name)]
     pub name: String,
-    /// Set a value of the chart, as helm does (repeatable).
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Read values of the chart from a file, as helm does (repeatable).
-    #[arg(short = 'f', long, value_name = "FILE")]
-    pub values: Vec<PathBuf>,
+    /// Values over the chart's defaults.
+    #[command(flatten)]
+    pub given: GivenValues,
     /// Print the custom resource definition too.
     #[arg(long)]
     pub include_crds: bool,
     /// Only what these templates render to, e.g. templates/model/hpa.yaml (repeatable).
-    #[arg(short, long, value_name = "TEMPLATE")]
+    #[arg(long, value_name = "TEMPLATE")]
     pub show_only: Vec<String>,
 }
 
 /// Flags of `values`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ValuesArgs {
+    /// Values over the chart's defaults.
+    #[command(flatten)]
+    pub given: GivenValues,
+}
+
+/// Values from a profile, from files and from the command line, each over the one before.
+#[derive(Args, Clone, Debug, Default)]
+pub struct GivenValues {
     /// Set a value of the chart, as helm does (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Read values of the chart from a file, as helm does (repeatable).
     #[arg(short = 'f', long, value_name = "FILE")]
     pub values: Vec<PathBuf>,
+    /// Begin with the values of a usual install; the flags below fill it in.
+    #[arg(long, value_enum, help_heading = "Profile")]
+    pub profile: Option<Kind>,
+    /// What fills in a profile.
+    #[command(flatten, next_help_heading = "Profile")]
+    pub flags: ProfileFlags,
+}
+
+impl GivenValues {
+    /// The profile's values file, if one was asked for.
+    fn of_profile(&self) -> Result<Option<String>, Error> {
+        let text = self.profile.map(|kind| self.flags.values(kind)).transpose();
+        Ok(text.map_err(install::Error::from)?)
+    }
+
+    fn read(&self) -> Result<Values, Error> {
+        Ok(install::values(self.of_profile()?.as_deref(), &self.values, &self.set)?)
+    }
 }
 
 /// Carries out `render`: what `helm template NAME <chart> -n NAMESPACE` prints. Needs no cluster.
@@ -47,7 +71,7 @@ pub struct ValuesArgs {
 /// # Errors
 /// When the chart does not render with these values.
 pub fn run(flags: &Connection, args: &RenderArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
-    let values = install::values(&args.values, &args.set)?;
+    let values = args.given.read()?;
     let namespace = flags.namespace.clone().unwrap_or_else(|| "default".to_owned());
     let failed = |error: chart_render::Error| install::Error::Render(Box::new(error));
     let release = Release::new(&args.name, &namespace);
@@ -73,12 +97,20 @@ pub fn run(flags: &Connection, args: &RenderArgs, console: &mut Console<'_>) -> 
     Ok(Verdict::Fine)
 }
 
-/// Carries out `values`: the chart's values with what is given laid over them. Needs no cluster.
+/// Carries out `values`: the chart's values with what is given laid over them; of a profile alone, the file to install
+/// with. Needs no cluster.
 ///
 /// # Errors
 /// When a file or setting cannot be read.
 pub fn values(args: &ValuesArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
-    let given: Values = install::values(&args.values, &args.set)?;
+    let alone = args.given.values.is_empty() && args.given.set.is_empty();
+    if let (Some(text), Format::Yaml | Format::Table | Format::Wide) = (args.given.of_profile()?, console.format)
+        && alone
+    {
+        console.data(&text)?;
+        return Ok(Verdict::Fine);
+    }
+    let given = args.given.read()?;
     let chart = install::chart()?;
     let mut tree = chart.values().clone();
     install::overlay(&mut tree, Value::Object(given.tree().clone()));

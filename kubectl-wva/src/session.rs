@@ -3,6 +3,7 @@
 
 mod error;
 mod kubeconfig;
+mod overrides;
 
 use std::future::Future;
 use std::time::Duration;
@@ -29,11 +30,12 @@ impl Session {
     /// When there is no usable kubeconfig, or none with the context asked for.
     pub async fn open(flags: &Connection) -> Result<Self, Error> {
         let mut config = kubeconfig::load(flags).await?;
-        if flags.as_user.is_some() {
-            config.auth_info.impersonate.clone_from(&flags.as_user);
-        }
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let namespace = flags.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let named = flags.namespace.clone().filter(|namespace| !namespace.is_empty());
+        let namespace = named.unwrap_or_else(|| config.default_namespace.clone());
+        if config.cluster_url.scheme_str() != Some("https") {
+            config.auth_info = overrides::without_credentials(config.auth_info);
+        }
         let client = Self::client(config)?;
         let timeout = Some(flags.request_timeout).filter(|timeout| !timeout.is_zero());
         Ok(Self { client, namespace, server, timeout })
@@ -82,6 +84,11 @@ impl Session {
     /// The error for a cluster without the CRD.
     pub(crate) fn no_crd(&self) -> Error {
         Error::NoCrd { server: self.server.clone() }
+    }
+
+    /// The error for a cluster with an early form of the CRD.
+    pub(crate) fn old_crd(&self, missing: Vec<String>) -> Error {
+        Error::OldCrd { server: self.server.clone(), missing }
     }
 
     fn client(config: Config) -> Result<Client, Error> {

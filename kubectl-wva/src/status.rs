@@ -6,8 +6,6 @@ mod problem;
 mod text;
 mod view;
 
-use std::time::Duration;
-
 use clap::Args;
 use jiff::Timestamp;
 use wva_api::Instance;
@@ -24,7 +22,8 @@ pub use view::{
 use crate::cli::{Connection, Format};
 use crate::console::Console;
 use crate::session::Session;
-use crate::{Error, Verdict, duration};
+use crate::watch::WatchArgs;
+use crate::{Error, Verdict};
 
 /// Flags of `status`.
 #[derive(Args, Clone, Debug, Default)]
@@ -41,12 +40,9 @@ pub struct StatusArgs {
     /// Only variants of this model.
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
-    /// Print again and again, until interrupted.
-    #[arg(short, long)]
-    pub watch: bool,
-    /// Pause between two looks with --watch.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
-    pub interval: Duration,
+    /// Looking again and again.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// Carries out `status`.
@@ -61,19 +57,12 @@ pub async fn run(flags: &Connection, args: &StatusArgs, console: &mut Console<'_
         model: args.model.clone(),
     };
     let namespace = (!args.all_namespaces).then(|| session.namespace.clone());
-    loop {
+    let again = async |console: &mut Console<'_>| {
         let view = look(&session, namespace.as_deref(), &filter).await?;
-        if args.watch && console.width.is_some() {
-            // Home, and clear to the end: what was printed before makes room without flicker.
-            console.data("\x1b[H\x1b[J")?;
-        }
         print(&view, namespace.as_deref(), console)?;
-        if !args.watch {
-            return Ok(view.verdict());
-        }
-        console.out.flush().map_err(Error::Output)?;
-        tokio::time::sleep(args.interval).await;
-    }
+        Ok(view.verdict())
+    };
+    args.watch.repeat(console, again).await
 }
 
 pub(crate) async fn look(session: &Session, namespace: Option<&str>, filter: &Filter) -> Result<StatusView, Error> {

@@ -1,4 +1,4 @@
-//! `chart-render plan` and `chart-render values`: installs from a fleet file, and values from a profile.
+//! `chart-render plan`: installs from a fleet file.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,6 @@ use serde_json::json;
 use super::Verdict;
 use crate::Chart;
 use crate::fleet::{Fleet, Layout, Plan};
-use crate::profile::{Model, Profile};
 
 /// Plan the releases of a fleet: one for each controller and each variant of a model.
 ///
@@ -98,93 +97,4 @@ fn print(plan: &Plan, output: Output, out: &mut impl Write) -> Result<()> {
         writeln!(out, "{release:<a$}  {namespace:<b$}  {instance:<c$}  {objects:<d$}  {scope}")?;
     }
     Ok(())
-}
-
-/// Print the values file of an install.
-#[derive(Args)]
-pub(super) struct ProfileValues {
-    /// What to install.
-    #[arg(long, value_enum)]
-    profile: Kind,
-    /// Id of the controller instance; the same for a controller and its models.
-    #[arg(long, default_value = "")]
-    instance: String,
-    /// Address of Prometheus.
-    #[arg(long, value_name = "URL")]
-    prometheus: Option<String>,
-    /// Namespaces to watch; all when left out.
-    #[arg(long, value_delimiter = ',', value_name = "NAMESPACES")]
-    watch: Vec<String>,
-    /// Name of the variant.
-    #[arg(long, value_name = "NAME", default_value = "my-model")]
-    model_name: String,
-    /// Namespace of the model.
-    #[arg(long, value_name = "NAMESPACE", default_value = "llm-d-autoscaler")]
-    model_namespace: String,
-    /// Id that the model's servers report.
-    #[arg(long, value_name = "ID", default_value = "unsloth/Meta-Llama-3.1-8B")]
-    model_id: String,
-    /// Deployment of the model; <model-name>-decode when left out.
-    #[arg(long, value_name = "NAME", default_value = "")]
-    deployment: String,
-    /// What a replica runs on.
-    #[arg(long, default_value = "H100")]
-    accelerator: String,
-    /// Cost of one replica.
-    #[arg(long, default_value = "10")]
-    cost: String,
-    /// Fewest replicas.
-    #[arg(long)]
-    min: Option<u32>,
-    /// Most replicas.
-    #[arg(long, default_value_t = 10)]
-    max: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// A controller without a model.
-    Controller,
-    /// A model for a controller that is already there.
-    Model,
-    /// A controller and a model in one release.
-    All,
-    /// As all, with short intervals, much log and certificates unchecked.
-    Dev,
-    /// As all, on OpenShift.
-    Openshift,
-}
-
-impl ProfileValues {
-    pub(super) fn run(self, out: &mut impl Write) -> Result<Verdict> {
-        let kind = self.profile;
-        let title = match kind {
-            Kind::Controller => "A controller without a model.",
-            Kind::Model => "A model; its controller is another release.",
-            Kind::All => "A controller and a model.",
-            Kind::Dev => "A controller and a model, for development.",
-            Kind::Openshift => "A controller and a model on OpenShift.",
-        };
-        let profile = Profile {
-            title: title.to_owned(),
-            controller: kind != Kind::Model,
-            instance: self.instance,
-            prometheus: self.prometheus,
-            watch: self.watch,
-            development: kind == Kind::Dev,
-            openshift: kind == Kind::Openshift,
-            model: (kind != Kind::Controller).then_some(Model {
-                name: self.model_name,
-                namespace: self.model_namespace,
-                id: self.model_id,
-                deployment: self.deployment,
-                accelerator: self.accelerator,
-                cost: self.cost,
-                min: self.min,
-                max: self.max,
-            }),
-        };
-        out.write_all(profile.values()?.as_bytes())?;
-        Ok(Verdict::Fine)
-    }
 }

@@ -34,6 +34,8 @@ pub struct Facts {
     pub deployments: Part<Deployment>,
     /// HPAs of the namespaces looked at.
     pub hpas: Part<HorizontalPodAutoscaler>,
+    /// KEDA's `ScaledObject`s of the namespaces looked at; none where the kind does not exist.
+    pub scaled_objects: Part<DynamicObject>,
     /// ConfigMaps of the namespaces looked at, and of those of the controllers.
     pub config_maps: Part<ConfigMap>,
     /// Services, of all namespaces if they may be read.

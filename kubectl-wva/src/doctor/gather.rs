@@ -47,11 +47,12 @@ pub(super) async fn gather(
         Err(invalid) => invalid.metadata.namespace.clone(),
     }));
     let homes: BTreeSet<String> = controllers.iter().flatten().map(|one| one.controller.namespace.clone()).collect();
-    let (namespaces, config_maps, services, monitors, external) = join!(
+    let (namespaces, config_maps, services, monitors, scaled_objects, external) = join!(
         namespaces(session, &places),
         config_maps(session, namespace, &homes),
         wide(session, namespace, "list Services"),
         monitors(session, namespace),
+        scaled_objects(session, namespace),
         external(session, &places),
     );
     Ok(Facts {
@@ -64,6 +65,7 @@ pub(super) async fn gather(
         broken,
         deployments,
         hpas,
+        scaled_objects,
         config_maps,
         services,
         monitors,
@@ -174,6 +176,20 @@ async fn monitors(session: &Session, namespace: Option<&str>) -> Part<DynamicObj
         }
     }
     Ok(found)
+}
+
+async fn scaled_objects(session: &Session, namespace: Option<&str>) -> Part<DynamicObject> {
+    let gvk = GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject");
+    let resource = ApiResource::from_gvk_with_plural(&gvk, "scaledobjects");
+    let api: Api<DynamicObject> = match namespace {
+        Some(namespace) => Api::namespaced_with(session.client.clone(), namespace, &resource),
+        None => Api::all_with(session.client.clone(), &resource),
+    };
+    match session.ask("list ScaledObjects", api.list(&ListParams::default())).await {
+        Ok(list) => Ok(list.items),
+        Err(session::Error::NotFound { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn external(session: &Session, places: &BTreeSet<String>) -> External {

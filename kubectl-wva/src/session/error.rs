@@ -21,14 +21,19 @@ pub enum Error {
         /// Contexts there are.
         contexts: Vec<String>,
     },
-    /// The context is not in the kubeconfig.
-    #[error("the kubeconfig has no context {name:?}")]
-    NoSuchContext {
-        /// The context asked for.
+    /// What was asked for is not in the kubeconfig.
+    #[error("the kubeconfig has no {what} {name:?}")]
+    NoSuchEntry {
+        /// `context`, `cluster` or `user`: also the flag by which it is chosen.
+        what: &'static str,
+        /// Its name.
         name: String,
-        /// Contexts there are.
-        contexts: Vec<String>,
+        /// Those there are.
+        known: Vec<String>,
     },
+    /// A group or UID to act as, without a user.
+    #[error("acting as a group or UID needs a user to act as")]
+    NobodyToActAs,
     /// No answer.
     #[error("could not {doing}: no answer from {server}: {cause}")]
     Unreachable {
@@ -81,6 +86,14 @@ pub enum Error {
     NoCrd {
         /// Address of the API server.
         server: String,
+    },
+    /// The cluster has an early form of `VariantAutoscaling`.
+    #[error("the cluster at {server} has an old definition of VariantAutoscaling, without {}", missing.join(" and "))]
+    OldCrd {
+        /// Address of the API server.
+        server: String,
+        /// Fields it lacks.
+        missing: Vec<String>,
     },
     /// Another field manager owns a field.
     #[error("could not {doing}: {message}")]
@@ -146,11 +159,19 @@ impl Error {
         let hint = match self {
             Self::NoKubeconfig(_) => "name one with --kubeconfig FILE or the variable KUBECONFIG".to_owned(),
             Self::Kubeconfig(_) => "`kubectl config view` shows what kubectl makes of it".to_owned(),
-            Self::NoContext { contexts } | Self::NoSuchContext { contexts, .. } if contexts.is_empty() => {
+            Self::NoContext { contexts } if contexts.is_empty() => {
                 "it has no contexts at all; is it the right file?".to_owned()
             }
-            Self::NoContext { contexts } | Self::NoSuchContext { contexts, .. } => {
-                format!("choose one with --context: {}", contexts.join(", "))
+            Self::NoContext { contexts } => format!("choose one with --context: {}", contexts.join(", ")),
+            Self::NoSuchEntry { what, known, .. } if known.is_empty() => {
+                format!("it has no {what}s at all; is it the right file?")
+            }
+            Self::NoSuchEntry { what, known, .. } => format!("choose one with --{what}: {}", known.join(", ")),
+            Self::NobodyToActAs => "name the user with --as".to_owned(),
+            Self::Unreachable { cause, .. } if cause.contains("certificate") => {
+                "name a file with the authority that vouches for the server (--certificate-authority), or the name in \
+                 its certificate (--tls-server-name)"
+                    .to_owned()
             }
             Self::Unreachable { .. } | Self::TimedOut { .. } => {
                 "is the cluster running, and is this the right --context? `kubectl cluster-info` asks the same server"
@@ -164,6 +185,9 @@ impl Error {
             Self::NoCrd { .. } => {
                 "install the controller's chart, which brings it, or apply its crds/ directory".to_owned()
             }
+            Self::OldCrd { .. } => "helm leaves definitions as they are; upgrade it with: kubectl apply --server-side \
+                                    --force-conflicts -f charts/workload-variant-autoscaler/crds"
+                .to_owned(),
             Self::Conflict { .. } => "--force-conflicts takes these fields over from their present owner".to_owned(),
             Self::NotFound { .. } | Self::Unavailable { .. } | Self::Other { .. } => return None,
         };

@@ -11,13 +11,14 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 /// What one call did.
-struct Answer {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-fn wva(args: &[&str], kubeconfig: Option<&Path>) -> Answer {
+/// Runs the plugin with nothing in its environment but a kubeconfig.
+pub(crate) fn wva(args: &[&str], kubeconfig: Option<&Path>) -> Answer {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("kubectl-wva"));
     command.args(args).env_clear().env("HOME", "/nonexistent");
     if let Some(path) = kubeconfig {
@@ -29,7 +30,7 @@ fn wva(args: &[&str], kubeconfig: Option<&Path>) -> Answer {
 }
 
 /// A cluster with one variant in good order.
-fn cluster(_: &str, path: &str) -> (u16, Value) {
+pub(crate) fn cluster(_: &str, path: &str) -> (u16, Value) {
     let mut controller = deployment("wva-a", "wva-controller-manager", 1);
     controller["metadata"]["labels"] = json!({"wva.llmd.ai/controller-instance": "team-a"});
     match path {
@@ -121,6 +122,30 @@ fn what_the_api_server_refuses_is_one_sentence_with_a_hint(
     insta::assert_snapshot!(format!("error_{name}"), answer.err.replace(&api.server, "[server]"));
 }
 
+#[rstest]
+#[case::without_variants(&[])]
+#[case::with_variants_of_its_time(&[json!({"metadata": {"namespace": "models", "name": "old"}, "spec": {"modelID": "m"}})])]
+fn an_old_definition_is_one_sentence_with_a_hint(#[case] variants: &[Value]) {
+    let variants = variants.to_vec();
+    let api = FakeApi::start(move |method, path| match path {
+        "/apis/llmd.ai/v1alpha1/namespaces/models/variantautoscalings" => list(&variants),
+        "/openapi/v3/apis/llmd.ai/v1alpha1" => {
+            let kind = json!([{"group": "llmd.ai", "version": "v1alpha1", "kind": "VariantAutoscaling"}]);
+            let spec = json!({"properties": {"modelID": {}, "modelProfile": {}}});
+            let schema = json!({"x-kubernetes-group-version-kind": kind, "properties": {"spec": spec}});
+            (200, json!({"components": {"schemas": {"ai.llmd.v1alpha1.VariantAutoscaling": schema}}}))
+        }
+        _ => cluster(method, path),
+    });
+    for command in [&["status"][..], &["list-models"], &["doctor"], &["explain", "llama"], &["remove-model", "llama"]] {
+        let answer = wva(command, Some(&api.kubeconfig));
+        assert_eq!((answer.code, answer.out.as_str()), (2, ""), "{command:?}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!("error_old_crd", answer.err.replace(&api.server, "[server]"));
+        }
+    }
+}
+
 #[test]
 fn a_cluster_that_is_not_there_is_exit_code_two() {
     let directory = tempfile::tempdir().unwrap();
@@ -159,7 +184,7 @@ fn a_slow_server_is_given_up_on_after_the_request_timeout() {
 #[rstest]
 #[case::flag(&["status", "--nonsense"])]
 #[case::command(&["frobnicate"])]
-#[case::duration(&["status", "--request-timeout", "30"])]
+#[case::duration(&["status", "--interval", "30"])]
 #[case::cost(&["add-model", "llama", "--cost", "dear"])]
 #[case::name(&["add-model", "Llama"])]
 fn what_is_not_understood_is_exit_code_two(#[case] args: &[&str]) {
@@ -180,6 +205,26 @@ fn version_needs_no_cluster_when_only_the_client_is_asked() {
     let answer = wva(&["version", "--client", "-o", "json"], None);
     let view: Value = serde_json::from_str(&answer.out).unwrap();
     assert_eq!((answer.code, view["client"].as_str()), (0, Some(env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn a_profile_is_a_values_file_and_whatever_else_is_given_goes_over_it() {
+    let file = wva(&["values", "--profile", "model", "--instance", "team-a", "--model-id", "meta/llama"], None);
+    assert_eq!(file.code, 0, "{}", file.err);
+    assert!(file.out.starts_with("# A model; its controller is another release.\n"), "{}", file.out);
+    for part in ["controllerInstance: \"team-a\"", "modelID: \"meta/llama\""] {
+        assert!(file.out.contains(part), "{}", file.out);
+    }
+    let line = ["values", "--profile", "controller", "--set", "wva.logging.level=debug", "-o", "json"];
+    let values: Value = serde_json::from_str(&wva(&line, None).out).unwrap();
+    assert_eq!((&values["va"]["enabled"], &values["wva"]["logging"]["level"]), (&json!(false), &json!("debug")));
+
+    let rendered = wva(&["render", "wva", "--profile", "controller", "-o", "name"], None);
+    assert_eq!(rendered.code, 0, "{}", rendered.err);
+    assert!(rendered.out.contains("deployment/") && !rendered.out.contains("variantautoscaling/"), "{}", rendered.out);
+
+    let refused = wva(&["values", "--model-id", "meta/llama"], None);
+    assert!(refused.code == 2 && refused.err.contains("--profile"), "{}", refused.err);
 }
 
 /// The same cluster without the variant, and with the kinds of a model without Service and roles.

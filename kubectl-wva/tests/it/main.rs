@@ -4,8 +4,11 @@
 
 mod add_model;
 mod cli;
+mod connection;
+mod doctor;
 mod fake_api;
 mod helm_parity;
 mod krew;
 mod objects;
 mod status;
+mod watch;

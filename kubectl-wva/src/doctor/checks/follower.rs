@@ -7,24 +7,20 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use wva_api::{Instance, VariantAutoscaling, metrics};
 
+use super::keda;
 use super::monitors::{Scraping, scraping};
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{External, Facts, Labels, mend};
 
-/// Label of an HPA that KEDA made: its metric has KEDA's names, which say nothing to us.
-const KEDA: &str = "scaledobject.keda.sh/name";
-
 /// Checks what follows each variant's number.
 pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Managed<'_>]) {
     let facts = examination.facts;
-    match &facts.hpas {
-        Err(why) => {
-            examination.unknown(&[Cause::HpaMissing, Cause::HpaSelectorMismatch, Cause::MetricNotServed], why);
-            return;
-        }
-        Ok(_) if managed.is_empty() => return,
-        Ok(_) => {}
+    if let Err(why) = &facts.hpas {
+        examination.unknown(&[Cause::HpaMissing, Cause::HpaSelectorMismatch, Cause::MetricNotServed], why);
+    }
+    if managed.is_empty() {
+        return;
     }
     match &facts.external {
         External::Absent(why) => {
@@ -36,6 +32,9 @@ pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Man
             examination.unknown(&[Cause::ExternalMetricsAbsent, Cause::MetricNotServed], why);
         }
         External::Answers(_) => {}
+    }
+    if facts.hpas.is_err() {
+        return;
     }
     for one in managed {
         if let Some(finding) = follower(examination, one) {
@@ -67,9 +66,11 @@ fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Find
                 spec.scale_target_ref.kind == target.kind && spec.scale_target_ref.name == target.name
             })
     });
-    let Some(hpa) = hpa else { return Some(missing(facts, one)) };
-    if hpa.labels().contains_key(KEDA) {
-        return None;
+    let Some(hpa) = hpa else {
+        return Some(keda::without_hpa(facts, one).unwrap_or_else(|| missing(facts, one)));
+    };
+    if hpa.labels().contains_key(keda::LABEL) {
+        return keda::check(examination, one, hpa);
     }
     let Some(metric) = metric(hpa) else {
         return Some(
@@ -193,7 +194,7 @@ fn add_metric(hpa: &HorizontalPodAutoscaler, one: &Managed<'_>) -> String {
 }
 
 /// Why an HPA does not scale. `ScalingDisabled` only says that the target stands at zero.
-fn inactive(hpa: &HorizontalPodAutoscaler) -> Option<String> {
+pub(super) fn inactive(hpa: &HorizontalPodAutoscaler) -> Option<String> {
     let conditions = hpa.status.as_ref()?.conditions.as_ref()?;
     let scaling =
         conditions.iter().find(|condition| condition.type_ == "ScalingActive" && condition.status == "False")?;

@@ -113,6 +113,11 @@ fn unmeasured(examination: &mut Examination<'_>, one: &Managed<'_>, evidence: St
     let facts = examination.facts;
     let (namespace, name) = (one.namespace(), one.name());
     let reference = &one.variant.spec.scale_target_ref;
+    if let (Err(why), "Deployment") = (&facts.deployments, reference.kind.as_str()) {
+        // Whether pods run that ought to be measured.
+        examination.unknown(&[Cause::ServiceMonitorMissing, Cause::MetricsMissing], why);
+        return None;
+    }
     let deployment = target::deployment(facts, namespace, reference)?;
     let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
     if ready == 0 {

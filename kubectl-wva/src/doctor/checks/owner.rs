@@ -11,10 +11,11 @@ use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, Installed, mend};
 
 /// Causes that only the list of controllers tells.
-const OF_CONTROLLERS: [Cause; 7] = [
+const OF_CONTROLLERS: [Cause; 8] = [
     Cause::InstanceMismatch,
     Cause::NamespaceNotWatched,
     Cause::NoController,
+    Cause::DuplicateSeries,
     Cause::ControllerDown,
     Cause::NoLeader,
     Cause::OptimizationDisabled,
