@@ -56,12 +56,13 @@ test: ## All tests
 chart: build ## The chart: values, schema, README, names, helm lint, every object judged by an API server
 	@$(TOOLS); for values in $(CHART)/ci/*.yaml $(CHART)/values-dev.yaml; do \
 	  "$$HELM" lint --strict --quiet $(CHART) -f "$$values"; done
-	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^chart_/)'
+	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^chart_\w+::/)'
 	@$(TOOLS); $(CARGO) nextest run -p wva-e2e -E 'binary(chart)'
 
 .PHONY: parity
 parity: ## chart-render gives what helm gives, byte for byte
-	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^(parity|settings|numbers)/)'
+	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^(parity|foreign|random|settings|numbers)::/)'
+
 .PHONY: test-e2e
 test-e2e: ## The suites that start a cluster; CONTROLLER_INSTANCE=ID gives the isolation suite its instance
 	@$(TOOLS); $(CARGO) nextest run -p wva-e2e

@@ -9,7 +9,7 @@ mod value_flags;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use profile::{Kind, ProfileFlags};
 
@@ -36,6 +36,13 @@ enum Verdict {
     Fine,
     /// The command did its work and found something wrong.
     Finding,
+}
+
+/// How a command prints what it found.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
 }
 
 /// The definition of the command line, from which its documentation is written.

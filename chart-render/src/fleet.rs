@@ -5,6 +5,7 @@
 //! helmfile and a script.
 
 mod plan;
+mod problems;
 mod write;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 pub use plan::{Error, Install, Plan};
-pub use write::Layout;
+pub use write::Charts;
 
 /// A fleet file that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub struct Model {
     pub id: String,
     /// Namespace of its Deployments.
     pub namespace: String,
-    /// Release name of the controller that scales it; may be left out when there is only one.
+    /// Release name of the controller that scales it, or `namespace/name`; may be left out when there is only one.
     #[serde(default)]
     pub controller: Option<String>,
     /// The variants.

@@ -16,6 +16,7 @@ mod lists;
 mod math;
 mod paths;
 mod patterns;
+mod random;
 mod strings;
 mod types;
 mod unsupported;
@@ -23,6 +24,7 @@ mod urls;
 pub(crate) mod versions;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -79,8 +81,32 @@ const ALIASES: &[(&str, &str)] = &[
     ("biggest", "max"),
 ];
 
-static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
-    let mut table: HashMap<&str, Entry> = [
+/// FNV-1a. The names are known, so nobody can choose them to collide, and every call looks one up.
+#[derive(Clone, Copy)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Table = HashMap<&'static str, Entry, BuildHasherDefault<Fnv>>;
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let mut table: Table = [
         cases::TABLE,
         compare::TABLE,
         dates::TABLE,
@@ -92,6 +118,7 @@ static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
         math::TABLE,
         paths::TABLE,
         patterns::TABLE,
+        random::TABLE,
         strings::TABLE,
         types::TABLE,
         urls::TABLE,

@@ -1,8 +1,5 @@
 //! Rendered files become manifests: split into documents, told apart from hooks, put into the order of installation.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::bytes;
@@ -103,8 +100,6 @@ const HOOK_EVENTS: &[&str] = &[
     "test-success",
 ];
 
-static SEPARATOR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?:^|\s*\n)---\s*").ok());
-
 /// Manifests and hooks.
 pub(crate) struct Sorted {
     pub(crate) manifests: Vec<Manifest>,
@@ -131,8 +126,8 @@ pub(crate) fn sort(files: &[(String, String)]) -> Result<Sorted, Error> {
         }
     }
     // Both sorts are stable: within a kind the order of files and documents stays.
-    sorted.manifests.sort_by_key(rank);
-    sorted.hooks.sort_by_key(rank);
+    sorted.manifests.sort_by_cached_key(rank);
+    sorted.hooks.sort_by_cached_key(rank);
     Ok(sorted)
 }
 
@@ -149,10 +144,27 @@ fn check_head(object: Json) -> Result<Json, String> {
     }
 }
 
+/// Begins a document when it stands at the start of a line.
+const SEPARATOR: &str = "---";
+
 /// The documents of one file, trimmed, without empty ones.
+///
+/// Go splits by `(?:^|\s*\n)---\s*`: the blanks behind a separator belong to it, so a second one right below is none.
 pub(crate) fn split(text: &str) -> Vec<String> {
-    let Some(separator) = SEPARATOR.as_ref() else { return Vec::new() };
-    separator.split(text.trim()).map(str::trim).filter(|document| !document.is_empty()).map(str::to_owned).collect()
+    let text = text.trim();
+    let mut documents = Vec::new();
+    let (mut start, mut from) = (0, 0);
+    while let Some(at) = text[from..].find(SEPARATOR).map(|at| from + at) {
+        let begins_line = at == 0 || (at > start && text.as_bytes()[at - 1] == b'\n');
+        from = at + SEPARATOR.len();
+        if begins_line {
+            documents.push(&text[start..at]);
+            from += text[from..].len() - text[from..].trim_start_matches(|c: char| c.is_ascii_whitespace()).len();
+            start = from;
+        }
+    }
+    documents.push(&text[start..]);
+    documents.into_iter().map(str::trim).filter(|document| !document.is_empty()).map(str::to_owned).collect()
 }
 
 fn rank(manifest: &Manifest) -> (usize, String) {

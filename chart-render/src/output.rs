@@ -1,6 +1,6 @@
 //! What `helm template` prints.
 
-use crate::glob;
+use crate::glob::Segments;
 use crate::manifest::{self, Manifest};
 use crate::render::Rendered;
 
@@ -60,7 +60,7 @@ fn only(text: &str, wanted: &[String]) -> Result<String, NotFound> {
     let documents = manifest::split(text);
     let mut shown = String::new();
     for pattern in wanted {
-        let matcher = glob::segments(pattern).ok_or_else(|| NotFound(pattern.clone()))?;
+        let matcher = Segments::new(pattern).ok_or_else(|| NotFound(pattern.clone()))?;
         let before = shown.len();
         for document in &documents {
             let path = document.split_once("# Source: ").and_then(|(_, rest)| rest.lines().next()?.split_once('/'));

@@ -15,8 +15,8 @@ pub(crate) fn drop_no_value(output: &str) -> String {
 
 /// Helm parses and runs the deepest file first, then in reverse alphabetical order. So of two defines with one name
 /// the one in the shallowest, alphabetically first file counts, and the failure reported first comes from the last file.
-pub(crate) fn sort_templates(names: &mut [String]) {
-    names.sort_by_cached_key(|name| Reverse((name.matches('/').count(), name.clone())));
+pub(crate) fn sort_templates(names: &mut [&String]) {
+    names.sort_by_cached_key(|name| Reverse((name.matches('/').count(), *name)));
 }
 
 /// Every `NOTES.txt` is rendered, and none is a manifest; only the chart's own is shown.
@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn templates_run_deepest_first_and_backwards() {
-        let mut names = ["c/templates/a.yaml", "c/templates/b.yaml", "c/templates/x/a.yaml"].map(str::to_owned);
+        let names = ["c/templates/a.yaml", "c/templates/b.yaml", "c/templates/x/a.yaml"].map(str::to_owned);
+        let mut names = names.each_ref();
         sort_templates(&mut names);
         assert_eq!(names, ["c/templates/x/a.yaml", "c/templates/b.yaml", "c/templates/a.yaml"]);
     }

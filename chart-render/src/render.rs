@@ -1,17 +1,16 @@
 //! From chart and values to manifests.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::thread;
 
-use regex::Regex;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::capabilities::KubeVersion;
 use crate::chart::{self, Chart, ChartFile};
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::manifest::{self, Manifest};
+use crate::scope::Templates;
 use crate::tree::Node;
 use crate::value::Value;
 use crate::values::{self, NotATable, Nulls, Values};
@@ -22,9 +21,6 @@ const STACK_BYTES: usize = 256 << 20;
 
 /// Helm's limit, so that names derived from the release still fit a label.
 const MAX_RELEASE_NAME: usize = 53;
-
-static RELEASE_NAME: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").ok());
 
 /// What an installation is called and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,29 +107,25 @@ pub enum Error {
 
 /// Renders a chart, as `helm template` does without a cluster.
 pub fn render(chart: &Chart, values: Values, release: &Release, options: &Options) -> Result<Rendered, Error> {
-    let named = RELEASE_NAME.as_ref().is_some_and(|pattern| pattern.is_match(&release.name));
-    if !named || release.name.len() > MAX_RELEASE_NAME {
+    if !release.name.split('.').all(is_label) || release.name.len() > MAX_RELEASE_NAME {
         return Err(Error::ReleaseName(release.name.clone()));
     }
     chart.check_installable()?;
     let values = values.into_tree();
     let tree = Node::resolve(chart, &values)?;
-    let values = values::over_defaults(&tree, values, Nulls::Remove)?;
-    if !options.skip_schema_validation {
-        schema::check(&tree, &values)?;
-    }
-    if let Some(constraint) = chart.kube_version() {
-        let kube_version = options.kube_version.to_string();
-        if semver::satisfies(constraint, &kube_version) != Some(true) {
-            return Err(Error::KubeVersion {
-                chart: chart.name().to_owned(),
-                constraint: constraint.to_owned(),
-                kube_version,
-            });
-        }
-    }
-
-    let mut files = on_a_large_stack(|| execute(&tree, values, release, options))?;
+    let values = Json::Object(values::over_defaults(&tree, values, Nulls::Remove)?);
+    let mut files = thread::scope(|scope| {
+        // Neither needs the other, and each takes as long: values are checked while templates are parsed.
+        let checking =
+            scope.spawn(|| if options.skip_schema_validation { Ok(()) } else { schema::check(&tree, &values) });
+        on_a_large_stack(|| {
+            let templates = scope::templates(&tree, Value::from_json(&values), release, options);
+            let engine = parse(&templates);
+            checking.join().map_err(|_| Error::Thread("the check of the values panicked".to_owned()))??;
+            check_kube_version(chart, options)?;
+            engine.and_then(|engine| execute(&engine, &templates)).map_err(Error::Template)
+        })
+    })?;
     let notes = files.get(&format!("{}/templates/NOTES.txt", chart.name())).cloned().unwrap_or_default();
     files.retain(|path, _| !quirks::is_notes(path));
     let sorted = manifest::sort(&files.into_iter().collect::<Vec<_>>())?;
@@ -145,43 +137,59 @@ pub fn render(chart: &Chart, values: Values, release: &Release, options: &Option
     Ok(Rendered { manifests: sorted.manifests, hooks: sorted.hooks, notes, crds })
 }
 
+/// A part of a DNS name.
+fn is_label(part: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !part.is_empty() && part.bytes().all(allowed) && !part.starts_with('-') && !part.ends_with('-')
+}
+
+fn check_kube_version(chart: &Chart, options: &Options) -> Result<(), Error> {
+    let Some(constraint) = chart.kube_version() else { return Ok(()) };
+    let kube_version = options.kube_version.to_string();
+    if semver::satisfies(constraint, &kube_version) == Some(true) {
+        return Ok(());
+    }
+    Err(Error::KubeVersion { chart: chart.name().to_owned(), constraint: constraint.to_owned(), kube_version })
+}
+
 /// The name of a release from a template such as `{{ now | unixEpoch }}-x`, as `--name-template` gives it.
 pub fn release_name(template: &str) -> Result<String, Error> {
     on_a_large_stack(|| {
         let mut engine = Engine::default();
-        engine.add("name-template", template)?;
-        engine.execute("name-template", &Value::Nil)
+        let added = engine.add("name-template", template);
+        added.and_then(|()| engine.execute("name-template", &Value::Nil)).map_err(Error::Template)
     })
 }
 
-fn on_a_large_stack<T: Send>(run: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Error> {
+fn on_a_large_stack<T: Send>(run: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
         let running = thread.spawn_scoped(scope, run).map_err(|error| Error::Thread(error.to_string()))?;
-        let result = running.join().map_err(|_| Error::Thread("a template function panicked".to_owned()))?;
-        result.map_err(Error::Template)
+        running.join().map_err(|_| Error::Thread("a template function panicked".to_owned()))?
     })
 }
 
-/// Runs all templates; the result is sorted by path.
-fn execute(
-    tree: &Node<'_>,
-    values: Map<String, Json>,
-    release: &Release,
-    options: &Options,
-) -> Result<BTreeMap<String, String>, Fault> {
-    let values = Value::from_json(&Json::Object(values));
-    let templates = scope::templates(tree, values, release, options);
-    let mut names: Vec<String> = templates.keys().cloned().collect();
-    quirks::sort_templates(&mut names);
+/// All templates, in the order in which definitions replace one another.
+fn parse(templates: &Templates<'_>) -> Result<Engine, Fault> {
     let mut engine = Engine::default();
-    for name in &names {
+    for name in sorted(templates) {
         engine.add(name, templates[name].text)?;
     }
+    Ok(engine)
+}
+
+/// Runs all templates; the result is sorted by path.
+fn execute(engine: &Engine, templates: &Templates<'_>) -> Result<BTreeMap<String, String>, Fault> {
     let mut rendered = BTreeMap::new();
-    for name in names.into_iter().filter(|name| !quirks::is_partial(name)) {
-        let text = engine.execute(&name, &templates[&name].dot(&name))?;
-        rendered.insert(name, quirks::drop_no_value(&text));
+    for name in sorted(templates).into_iter().filter(|name| !quirks::is_partial(name)) {
+        let text = engine.execute(name, &templates[name].dot(name))?;
+        rendered.insert(name.clone(), quirks::drop_no_value(&text));
     }
     Ok(rendered)
+}
+
+fn sorted<'t>(templates: &'t Templates<'_>) -> Vec<&'t String> {
+    let mut names: Vec<&String> = templates.keys().collect();
+    quirks::sort_templates(&mut names);
+    names
 }

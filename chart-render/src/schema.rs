@@ -1,6 +1,10 @@
 //! Checks values against the `values.schema.json` of a chart and of its dependencies.
 
-use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value as Json;
 
 use crate::numbers;
 use crate::tree::Node;
@@ -42,13 +46,13 @@ fn list(charts: &[Violations]) -> String {
 }
 
 /// Checks a chart and those below it, each with its part of the values.
-pub(crate) fn check(node: &Node<'_>, values: &Map<String, Json>) -> Result<(), Error> {
+pub(crate) fn check(node: &Node<'_>, values: &Json) -> Result<(), Error> {
     let mut charts = Vec::new();
     gather(node, values, &mut charts)?;
     if charts.is_empty() { Ok(()) } else { Err(Error::Violated { charts }) }
 }
 
-fn gather(node: &Node<'_>, values: &Map<String, Json>, charts: &mut Vec<Violations>) -> Result<(), Error> {
+fn gather(node: &Node<'_>, values: &Json, charts: &mut Vec<Violations>) -> Result<(), Error> {
     if let Some(schema) = node.chart.schema() {
         let problems =
             problems(schema, values).map_err(|message| Error::Unusable { chart: node.name.clone(), message })?;
@@ -57,18 +61,42 @@ fn gather(node: &Node<'_>, values: &Map<String, Json>, charts: &mut Vec<Violatio
         }
     }
     for child in &node.children {
-        if let Some(Json::Object(values)) = values.get(&child.name) {
+        if let Some(values @ Json::Object(_)) = values.get(&child.name) {
             gather(child, values, charts)?;
         }
     }
     Ok(())
 }
 
+/// Schemas kept at a time.
+const KEPT: usize = 32;
+
+/// Compiled schemas by their text. Compiling one takes as long as rendering its chart, and a fleet renders one chart
+/// many times.
+static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+
+fn compile(schema: &str) -> Result<Arc<Validator>, String> {
+    // Whoever panicked in between left the map as it was.
+    let known = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(validator) = known().get(schema) {
+        return Ok(Arc::clone(validator));
+    }
+    let json: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    // Patterns as Go has them: no look-around, no references back.
+    let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+    let validator = Arc::new(options.build(&json).map_err(|error| error.to_string())?);
+    let mut known = known();
+    if known.len() >= KEPT {
+        known.clear();
+    }
+    known.insert(schema.to_owned(), Arc::clone(&validator));
+    Ok(validator)
+}
+
 /// Whole floats count as integers, as JSON Schema has it.
-fn problems(schema: &str, values: &Map<String, Json>) -> Result<Vec<String>, String> {
-    let schema: Json = serde_json::from_str(schema).map_err(|error| error.to_string())?;
-    let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
-    let mut values = Json::Object(values.clone());
+fn problems(schema: &str, values: &Json) -> Result<Vec<String>, String> {
+    let validator = compile(schema)?;
+    let mut values = values.clone();
     numbers::narrow(&mut values);
     let problem = |error: jsonschema::ValidationError<'_>| match error.instance_path().to_string().as_str() {
         "" => error.to_string(),

@@ -31,13 +31,11 @@ impl Template<'_> {
     }
 }
 
-/// All template files by their path. A library chart only lends its partials.
-pub(crate) fn templates<'a>(
-    root: &Node<'a>,
-    values: Value,
-    release: &Release,
-    options: &Options,
-) -> BTreeMap<String, Template<'a>> {
+/// All template files by their path.
+pub(crate) type Templates<'a> = BTreeMap<String, Template<'a>>;
+
+/// Finds all template files. A library chart only lends its partials.
+pub(crate) fn templates<'a>(root: &Node<'a>, values: Value, release: &Release, options: &Options) -> Templates<'a> {
     let shared = [("Release", dot_release(release)), ("Capabilities", dot_capabilities(options))];
     let mut templates = BTreeMap::new();
     add(root, None, values, &shared, &mut templates);
@@ -49,7 +47,7 @@ fn add<'a>(
     parent: Option<&str>,
     values: Value,
     shared: &[(&str, Value)],
-    templates: &mut BTreeMap<String, Template<'a>>,
+    templates: &mut Templates<'a>,
 ) -> Value {
     let path = parent.map_or_else(|| node.name.clone(), |parent| format!("{parent}/charts/{}", node.name));
     let child_values = |name: &str| match &values {

@@ -7,15 +7,8 @@ mod constraint;
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 pub(crate) use constraint::Constraint;
-
-static VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?$").ok()
-});
 
 /// A version; parts that were left out are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +26,16 @@ pub(crate) struct Version {
 
 impl Version {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let parts = VERSION.as_ref()?.captures(text)?;
-        let number = |index: usize| parts.get(index).map_or(Some(0), |part| part.as_str().parse().ok());
-        let word = |index: usize| parts.get(index).map_or("", |part| part.as_str()).to_owned();
-        let pre = word(4);
+        let mut scanner = Scanner(text);
+        scanner.take("v");
+        let core = scanner.parts(|character| character.is_ascii_digit())?;
+        let pre = scanner.words('-').unwrap_or_default();
+        let metadata = scanner.words('+').unwrap_or_default();
+        if !scanner.0.is_empty() {
+            return None;
+        }
+        let mut core = core.split('.');
+        let mut number = || core.next().map_or(Some(0), |part| part.parse().ok());
         // A number of a pre-release has no leading zero.
         if pre
             .split('.')
@@ -45,11 +44,11 @@ impl Version {
             return None;
         }
         Some(Self {
-            major: number(1)?,
-            minor: number(2)?,
-            patch: number(3)?,
-            pre,
-            metadata: word(5),
+            major: number()?,
+            minor: number()?,
+            patch: number()?,
+            pre: pre.to_owned(),
+            metadata: metadata.to_owned(),
             original: text.to_owned(),
         })
     }
@@ -79,6 +78,64 @@ impl fmt::Display for Version {
 /// Whether a version meets a constraint such as `>=1.23.0-0 <2 || 3.x`; none when either cannot be read.
 pub(crate) fn satisfies(constraint: &str, version: &str) -> Option<bool> {
     Some(Constraint::parse(constraint)?.holds(&Version::parse(version)?))
+}
+
+/// What is left of a version or a constraint.
+struct Scanner<'a>(&'a str);
+
+impl<'a> Scanner<'a> {
+    /// Takes a word if it stands here.
+    fn take(&mut self, word: &str) -> bool {
+        let rest = self.0.strip_prefix(word);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    /// Takes characters for as long as they fit; none when not even the first does.
+    fn run(&mut self, fits: impl Fn(char) -> bool) -> Option<&'a str> {
+        let end = self.0.find(|character| !fits(character)).unwrap_or(self.0.len());
+        let (taken, rest) = self.0.split_at_checked(end).filter(|(taken, _)| !taken.is_empty())?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// Blanks as Go's `\s` has them; whether there were any.
+    fn blanks(&mut self) -> bool {
+        self.run(|character| character.is_ascii_whitespace()).is_some()
+    }
+
+    /// `1`, `1.2` or `1.2.3`, of characters that fit.
+    fn parts(&mut self, fits: impl Fn(char) -> bool) -> Option<&'a str> {
+        let start = self.0;
+        self.run(&fits)?;
+        for _ in 0..2 {
+            let before = self.0;
+            if !(self.take(".") && self.run(&fits).is_some()) {
+                self.0 = before;
+                break;
+            }
+        }
+        Some(&start[..start.len() - self.0.len()])
+    }
+
+    /// Words with dots between them, behind `mark`.
+    fn words(&mut self, mark: char) -> Option<&'a str> {
+        let fits = |character: char| character.is_ascii_alphanumeric() || character == '-';
+        let start = self.0;
+        let inside = start.strip_prefix(mark)?;
+        self.0 = inside;
+        if self.run(fits).is_none() {
+            self.0 = start;
+            return None;
+        }
+        loop {
+            let before = self.0;
+            if !(self.take(".") && self.run(fits).is_some()) {
+                self.0 = before;
+                return Some(&inside[..inside.len() - before.len()]);
+            }
+        }
+    }
 }
 
 /// Numbers sort before words.

@@ -3,8 +3,10 @@
 
 mod document;
 mod emit;
+mod quick;
 mod resolve;
 mod shape;
+mod word;
 
-pub(crate) use document::{documents, parse};
+pub(crate) use document::{documents, parse, parse_fragment};
 pub(crate) use emit::{to_yaml, to_yaml_pretty};

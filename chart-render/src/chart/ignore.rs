@@ -1,14 +1,12 @@
 //! `.helmignore`: which files of a chart directory are left out.
 
-use regex::Regex;
-
-use crate::glob;
+use crate::glob::Segments;
 
 /// The rules of one `.helmignore`, in order, with Helm's own behind them.
 pub(super) struct Rules(Vec<Rule>);
 
 struct Rule {
-    pattern: Regex,
+    pattern: Segments,
     negated: bool,
     folders_only: bool,
     /// Compared with the file's name alone, at any depth.
@@ -51,7 +49,7 @@ impl Rule {
         let (folders_only, rule) = rule.strip_suffix('/').map_or((false, rule), |rule| (true, rule));
         let name_only = !rule.contains('/');
         let rule = rule.strip_prefix('/').unwrap_or(rule);
-        let pattern = glob::segments(rule).ok_or_else(|| format!("syntax error in pattern {line:?}"));
+        let pattern = Segments::new(rule).ok_or_else(|| format!("syntax error in pattern {line:?}"));
         Some(pattern.map(|pattern| Self { pattern, negated, folders_only, name_only }))
     }
 

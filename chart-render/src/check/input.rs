@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::Installed;
+use super::objects::is_cluster_wide;
 use crate::{Release, Rendered, manifest, yaml};
 
 /// Where helm writes down to which release an object belongs.
@@ -48,26 +49,47 @@ impl Installed {
                 }
             }
         }
-        Ok(releases.into_iter().map(|(name, objects)| Self { name, objects }).collect())
+        Ok(named(releases))
     }
 
-    /// A release that was just rendered. Its namespace is filled in where an object names none.
+    /// Objects of a cluster, each with its kind, taken apart into releases. What is of no release is called `origin`.
+    pub fn live(origin: &str, objects: impl IntoIterator<Item = Json>) -> Vec<Self> {
+        let mut releases: BTreeMap<String, Vec<Json>> = BTreeMap::new();
+        for object in objects {
+            releases.entry(release_of(&object, origin)).or_default().push(object);
+        }
+        named(releases)
+    }
+
+    /// A release that was just rendered. Its namespace is filled in where an object that needs one names none.
     pub fn rendered(release: &Release, rendered: &Rendered) -> Self {
         let objects = rendered.manifests.iter().chain(&rendered.hooks).map(|manifest| manifest.object.clone());
-        Self {
-            name: format!("{}/{}", release.namespace, release.name),
-            objects: objects.filter(Json::is_object).collect(),
+        let mut objects: Vec<Json> = objects.filter(Json::is_object).collect();
+        for object in &mut objects {
+            let placed = is_cluster_wide(object["kind"].as_str().unwrap_or_default());
+            if !placed && object["metadata"]["namespace"].is_null() {
+                object["metadata"]["namespace"] = Json::from(release.namespace.as_str());
+            }
         }
+        Self { name: format!("{}/{}", release.namespace, release.name), objects }
     }
 }
 
-/// An object that helm did not install is of no release, and so compared with all.
+fn named(releases: BTreeMap<String, Vec<Json>>) -> Vec<Installed> {
+    releases.into_iter().map(|(name, objects)| Installed { name, objects }).collect()
+}
+
+/// `namespace/name`, from what helm writes down, or else from the label that the chart gives. An object with neither is
+/// of no release, and so compared with all.
 fn release_of(object: &Json, origin: &str) -> String {
     let annotations = &object["metadata"]["annotations"];
     match (annotations[RELEASE_NAMESPACE].as_str(), annotations[RELEASE_NAME].as_str()) {
         (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
         _ => match object["metadata"]["labels"]["app.kubernetes.io/instance"].as_str() {
-            Some(instance) => format!("{origin}: {instance}"),
+            Some(instance) => match object["metadata"]["namespace"].as_str() {
+                Some(namespace) => format!("{namespace}/{instance}"),
+                None => format!("{origin}: {instance}"),
+            },
             None => origin.to_owned(),
         },
     }

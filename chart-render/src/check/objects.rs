@@ -10,6 +10,40 @@ use super::{Installed, Reference};
 const WORKLOADS: &[&str] =
     &["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "LeaderWorkerSet"];
 
+/// Kinds of Kubernetes itself whose objects are in no namespace, whatever their manifest says.
+const CLUSTER_WIDE: &[&str] = &[
+    "APIService",
+    "CSIDriver",
+    "CSINode",
+    "CertificateSigningRequest",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ClusterTrustBundle",
+    "CustomResourceDefinition",
+    "DeviceClass",
+    "FlowSchema",
+    "GatewayClass",
+    "IPAddress",
+    "IngressClass",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PriorityClass",
+    "PriorityLevelConfiguration",
+    "ResourceSlice",
+    "RuntimeClass",
+    "ServiceCIDR",
+    "StorageClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+    "VolumeAttachment",
+    "VolumeAttributesClass",
+];
+
 pub(super) type Labels = BTreeMap<String, String>;
 
 /// An object with its release.
@@ -43,6 +77,9 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn namespace(&self) -> &'a str {
+        if is_cluster_wide(self.kind()) {
+            return "";
+        }
         self.json["metadata"]["namespace"].as_str().unwrap_or_default()
     }
 
@@ -86,6 +123,11 @@ impl<'a> Object<'a> {
             name: self.name().to_owned(),
         }
     }
+}
+
+/// Whether objects of a kind are in no namespace. Kinds that Kubernetes does not come with are taken to be in one.
+pub(super) fn is_cluster_wide(kind: &str) -> bool {
+    CLUSTER_WIDE.contains(&kind)
 }
 
 pub(super) fn labels(json: &Json) -> Labels {

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::Verdict;
+use super::{Output, Verdict};
 use crate::check::{Installed, check};
 
 /// Compare releases: objects, selectors, scale targets and instance ids must not collide.
@@ -25,12 +25,6 @@ pub(super) struct Check {
     /// How to print the findings.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
 }
 
 impl Check {

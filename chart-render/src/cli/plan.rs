@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
-use super::Verdict;
+use super::{Output, Verdict};
 use crate::Chart;
-use crate::fleet::{Fleet, Layout, Plan};
+use crate::fleet::{Charts, Fleet, Plan};
 
 /// Plan the releases of a fleet: one for each controller and each variant of a model.
 ///
@@ -24,10 +24,10 @@ pub(super) struct PlanFleet {
     /// Only check, and print what is wrong.
     #[arg(long)]
     check: bool,
-    /// Write values files, manifests, helmfile.yaml and install.sh below this directory.
+    /// Write values files, manifests, the chart, helmfile.yaml and install.sh below this directory.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "check")]
     output_dir: Option<PathBuf>,
-    /// Also write each release as a chart of plain manifests, and install those.
+    /// Write each release as a chart of plain manifests, and install those instead of the project's chart.
     #[arg(long, requires = "output_dir")]
     as_chart: bool,
     /// Directory of the project's chart; without it the chart that is part of this program.
@@ -36,12 +36,6 @@ pub(super) struct PlanFleet {
     /// How to print the plan.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
 }
 
 impl PlanFleet {
@@ -55,11 +49,13 @@ impl PlanFleet {
             return Ok(Verdict::Fine);
         }
         if let Some(directory) = &self.output_dir {
-            let chart = self.chart.as_deref().unwrap_or(Path::new("charts/workload-variant-autoscaler"));
-            // The script changes into its own directory.
-            let chart = std::path::absolute(chart).context("find the chart")?.display().to_string();
-            let layout = Layout { as_chart: self.as_chart, chart };
-            plan.write(directory, &layout).with_context(|| format!("write the plan to {}", directory.display()))?;
+            let charts = match &self.chart {
+                _ if self.as_chart => Charts::Plain,
+                None => Charts::Embedded,
+                // The script changes into its own directory.
+                Some(chart) => Charts::At(std::path::absolute(chart).context("find the chart")?.display().to_string()),
+            };
+            plan.write(directory, &charts).with_context(|| format!("write the plan to {}", directory.display()))?;
         }
         print(&plan, self.output, out)?;
         Ok(Verdict::Fine)

@@ -10,17 +10,6 @@ use crate::profile::{self, Profile};
 use crate::values::{self, Values};
 use crate::{Chart, Options, Release, Rendered, render, yaml};
 
-/// What the plan itself decides; an entry's own `values` may not say otherwise.
-const DECIDED: &[&str] = &[
-    "/controller/enabled",
-    "/wva/controllerInstance",
-    "/wva/namespaceScoped",
-    "/wva/watchNamespaces",
-    "/wva/manageAllInstances",
-    "/llmd",
-    "/va/enabled",
-];
-
 /// Why a fleet cannot be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -98,68 +87,6 @@ impl Fleet {
         if report.is_clean() { Ok(Plan { installs, chart }) } else { Err(Error::Collision(report)) }
     }
 
-    fn owner(&self, model: &Model) -> Option<&Controller> {
-        match (&model.controller, &self.controllers[..]) {
-            (Some(name), controllers) => controllers.iter().find(|controller| controller.name == *name),
-            (None, [only]) => Some(only),
-            (None, _) => None,
-        }
-    }
-
-    /// What can be told without rendering, all of it.
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut releases: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        let mut instances: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let mut targets: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
-        for controller in &self.controllers {
-            *releases.entry((&controller.namespace, &controller.name)).or_default() += 1;
-            instances.entry(controller.instance.as_deref().unwrap_or_default()).or_default().push(&controller.name);
-            problems.extend(decided(&controller.name, &controller.values));
-        }
-        for model in &self.models {
-            match self.owner(model) {
-                None => problems.push(match &model.controller {
-                    Some(name) => format!("model {}: no controller is called {name:?}", model.id),
-                    None => format!(
-                        "model {}: say which controller scales it, there are {}",
-                        model.id,
-                        self.controllers.len()
-                    ),
-                }),
-                Some(owner) if !owner.watch.is_empty() && !owner.watch.contains(&model.namespace) => {
-                    problems.push(format!(
-                        "model {}: its controller {} does not watch the namespace {}: add it to `watch`",
-                        model.id, owner.name, model.namespace
-                    ));
-                }
-                Some(_) => {}
-            }
-            if model.variants.is_empty() {
-                problems.push(format!("model {}: it needs at least one variant", model.id));
-            }
-            for variant in &model.variants {
-                *releases.entry((&model.namespace, &variant.name)).or_default() += 1;
-                targets.entry((&model.namespace, variant.target())).or_default().push(&variant.name);
-                problems.extend(decided(&variant.name, &variant.values));
-                if variant.min.is_some_and(|min| min > variant.max) {
-                    problems.push(format!("variant {}: min is larger than max {}", variant.name, variant.max));
-                }
-            }
-        }
-        for ((namespace, name), _) in releases.into_iter().filter(|(_, count)| *count > 1) {
-            problems.push(format!("two releases are called {name} in the namespace {namespace}"));
-        }
-        for (id, names) in instances.into_iter().filter(|(_, names)| names.len() > 1) {
-            let id = if id.is_empty() { "no instance id".to_owned() } else { format!("the instance id {id:?}") };
-            problems.push(format!("the controllers {} have {id}: give each its own", names.join(" and ")));
-        }
-        for ((namespace, target), names) in targets.into_iter().filter(|(_, names)| names.len() > 1) {
-            problems.push(format!("the variants {} scale one Deployment {namespace}/{target}", names.join(" and ")));
-        }
-        problems
-    }
-
     fn controller(&self, controller: &Controller, chart: &Chart) -> Result<Install, Error> {
         let Controller { name, namespace, instance, watch, prometheus, openshift, values } = controller;
         let profile = Profile {
@@ -176,7 +103,7 @@ impl Fleet {
     }
 
     fn variant(&self, model: &Model, variant: &Variant, chart: &Chart) -> Result<Install, Error> {
-        let owner = self.owner(model);
+        let owner = self.owner(model).ok();
         let profile = Profile {
             title: format!("Model {} on {}.", model.id, variant.accelerator),
             instance: owner.and_then(|owner| owner.instance.clone()).unwrap_or_default(),
@@ -196,15 +123,6 @@ impl Fleet {
         let scope = format!("scales {}/{} on {}", model.namespace, variant.target(), variant.accelerator);
         install(Release::new(&variant.name, &model.namespace), &profile, &variant.values, chart, needs, scope)
     }
-}
-
-/// Values of an entry that would undo what the plan decides.
-fn decided(name: &str, given: &BTreeMap<String, Json>) -> Vec<String> {
-    let given = Json::Object(given.clone().into_iter().collect());
-    let taken = DECIDED.iter().filter(|path| given.pointer(path).is_some());
-    taken
-        .map(|path| format!("{name}: the plan decides {}; leave it out of `values`", path[1..].replace('/', ".")))
-        .collect()
 }
 
 fn install(

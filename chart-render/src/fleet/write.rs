@@ -7,18 +7,20 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use super::{Install, Plan};
-use crate::{Selection, profile};
+use crate::{Chart, Selection, profile};
 
 const HELMFILE: &str = include_str!("../templates/helmfile.yaml.hbs");
 const SCRIPT: &str = include_str!("../templates/install.sh.hbs");
 
-/// What to write.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// Write a chart of plain manifests for each release; without it, the releases use the chart at `chart`.
-    pub as_chart: bool,
-    /// Where helm finds the project's chart.
-    pub chart: String,
+/// Which charts the helmfile and the script install.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Charts {
+    /// The project's chart, as it is part of this crate; it is written into `chart/`.
+    Embedded,
+    /// The project's chart at this path.
+    At(String),
+    /// A chart of plain manifests for each release, written into `charts/`.
+    Plain,
 }
 
 impl Plan {
@@ -26,28 +28,35 @@ impl Plan {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write(&self, directory: &Path, layout: &Layout) -> io::Result<()> {
-        let put = |path: &str, text: &str| {
+    pub fn write(&self, directory: &Path, charts: &Charts) -> io::Result<()> {
+        let put_bytes = |path: &str, data: &[u8]| {
             let path = directory.join(path);
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(path, text)
+            fs::write(path, data)
         };
+        let put = |path: &str, text: &str| put_bytes(path, text.as_bytes());
         for install in &self.installs {
             let name = install.file_name();
             put(&format!("values/{name}.yaml"), &install.values)?;
             let selection = Selection { include_crds: install.needs.is_none(), ..Selection::default() };
             put(&format!("manifests/{name}.yaml"), &install.rendered.to_text(&selection).map_err(io::Error::other)?)?;
-            if layout.as_chart {
+            if *charts == Charts::Plain {
                 for (path, text) in self.plain_chart(install) {
                     put(&format!("charts/{name}/{path}"), &text)?;
                 }
             }
         }
-        let installs: Vec<Json> = self.installs.iter().map(|install| describe(install, layout)).collect();
+        if *charts == Charts::Embedded {
+            for (path, data) in Chart::embedded_files() {
+                put_bytes(&format!("chart/{path}"), data)?;
+            }
+        }
+        let installs: Vec<Json> = self.installs.iter().map(|install| describe(install, charts)).collect();
         let data = json!({ "installs": installs });
         let rendered = |name, template| profile::render(name, template, &data).map_err(io::Error::other);
         put("helmfile.yaml", &rendered("helmfile.yaml", HELMFILE)?)?;
-        put("install.sh", &rendered("install.sh", SCRIPT)?)
+        put("install.sh", &rendered("install.sh", SCRIPT)?)?;
+        executable(&directory.join("install.sh"))
     }
 
     /// A chart that installs the same objects and has nothing to set: what stands in `{{` is escaped.
@@ -91,10 +100,27 @@ fn escape(text: &str) -> String {
     text.replace("{{", "{{ \"{{\" }}")
 }
 
-fn describe(install: &Install, layout: &Layout) -> Json {
+#[cfg(unix)]
+fn executable(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut permissions = fs::metadata(path)?.permissions();
+    // Whoever may read it may run it.
+    permissions.set_mode(permissions.mode() | (permissions.mode() & 0o444) >> 2);
+    fs::set_permissions(path, permissions)
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn describe(install: &Install, charts: &Charts) -> Json {
     let name = install.file_name();
-    let values = if layout.as_chart { Json::Null } else { json!(format!("values/{name}.yaml")) };
-    let chart = if layout.as_chart { format!("./charts/{name}") } else { layout.chart.clone() };
+    let (chart, values) = match charts {
+        Charts::Embedded => ("./chart".to_owned(), json!(format!("values/{name}.yaml"))),
+        Charts::At(path) => (path.clone(), json!(format!("values/{name}.yaml"))),
+        Charts::Plain => (format!("./charts/{name}"), Json::Null),
+    };
     json!({
         "name": install.release.name,
         "namespace": install.release.namespace,

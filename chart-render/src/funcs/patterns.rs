@@ -1,5 +1,9 @@
 //! Regular expressions. Go's RE2 and the regex crate share their syntax.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use regex::Regex;
 
 use super::{Call, Entry, text};
@@ -10,7 +14,7 @@ pub(super) const TABLE: &[Entry] = &[
     // Without `must`, Sprig answers false for a pattern that does not compile.
     ("regexMatch", 2, Some(2), |call| {
         let value = call.str(1)?;
-        Ok(Value::Bool(Regex::new(&call.str(0)?).is_ok_and(|pattern| pattern.is_match(&value))))
+        Ok(Value::Bool(compile(&call.str(0)?).is_ok_and(|pattern| pattern.is_match(&value))))
     }),
     ("mustRegexMatch", 2, Some(2), |call| Ok(Value::Bool(pattern(call)?.is_match(&call.str(1)?)))),
     ("regexFind", 2, Some(2), find),
@@ -38,8 +42,29 @@ pub(super) const TABLE: &[Entry] = &[
     }),
 ];
 
+/// Patterns kept at a time. Compiling one takes longer than all else that a chart does with it.
+const KEPT: usize = 64;
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<Rc<str>, Regex>> = RefCell::default();
+}
+
+fn compile(pattern: &Rc<str>) -> Result<Regex, regex::Error> {
+    COMPILED.with_borrow_mut(|compiled| {
+        if let Some(known) = compiled.get(pattern) {
+            return Ok(known.clone());
+        }
+        let new = Regex::new(pattern)?;
+        if compiled.len() == KEPT {
+            compiled.clear();
+        }
+        compiled.insert(Rc::clone(pattern), new.clone());
+        Ok(new)
+    })
+}
+
 fn pattern(call: &Call<'_>) -> Result<Regex, Fault> {
-    Regex::new(&call.str(0)?).map_err(|error| Fault::new(format!("error parsing regexp: {error}")))
+    compile(&call.str(0)?).map_err(|error| Fault::new(format!("error parsing regexp: {error}")))
 }
 
 /// Go's rule: an empty match at the start separates nothing, and nothing stands behind a match at the end.

@@ -1,26 +1,38 @@
 //! Constraints: `>=1.2 <2 || ^3.1`, `~1.2`, `1.x`, `1.2 - 1.4`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Version;
+use super::{Scanner, Version};
 
-const OPERATORS: &str = r"!=|>=|=>|<=|=<|~>|=|>|<|~|\^|";
-const BOUND: &str = r"v?[0-9xX*|]+(?:\.[0-9xX*|]+)?(?:\.[0-9xX*|]+)?(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?";
-
-static TERM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"({OPERATORS})\s*({BOUND})")).ok());
-static TERMS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let term = format!(r"(?:{OPERATORS})\s*(?:{BOUND})\s*");
-    Regex::new(&format!(r"^\s*{term}(?:(?:\s+|,\s*){term})*$")).ok()
+/// `1.2 - 1.4`; each side as [`bound`] reads it.
+static RANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let bound = r"v?[0-9xX*|]+(?:\.[0-9xX*|]+)?(?:\.[0-9xX*|]+)?(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?";
+    Regex::new(&format!(r"\s*({bound})\s+-\s+({bound})\s*")).ok()
 });
-static RANGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"\s*({BOUND})\s+-\s+({BOUND})\s*")).ok());
+
+/// The longer ones first.
+const OPERATORS: &[(&str, Operator)] = &[
+    ("!=", Operator::NotEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("=>", Operator::GreaterOrEqual),
+    ("<=", Operator::LessOrEqual),
+    ("=<", Operator::LessOrEqual),
+    ("~>", Operator::Tilde),
+    ("=", Operator::Equal),
+    (">", Operator::Greater),
+    ("<", Operator::Less),
+    ("~", Operator::Tilde),
+    ("^", Operator::Caret),
+];
 
 /// Alternatives, each of terms that must all hold.
 pub(crate) struct Constraint(Vec<Vec<Term>>);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operator {
     Equal,
     NotEqual,
@@ -41,7 +53,9 @@ struct Term {
 
 impl Constraint {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text = RANGE.as_ref()?.replace_all(text, ">=$1 <=$2 ");
+        // The rule for ranges takes milliseconds to compile, and next to no constraint is one.
+        let range = text.split_ascii_whitespace().any(|word| word == "-");
+        let text = if range { RANGE.as_ref()?.replace_all(text, ">=$1 <=$2 ") } else { Cow::Borrowed(text) };
         text.split("||").map(alternative).collect::<Option<_>>().map(Self)
     }
 
@@ -56,25 +70,41 @@ fn alternative(text: &str) -> Option<Vec<Term>> {
         // Nothing asked for is everything allowed.
         return Some(vec![Term { operator: Operator::Equal, bound: Version::parse("0.0.0")?, open_from: 0 }]);
     }
-    if !TERMS.as_ref()?.is_match(text) {
-        return None;
+    let mut scanner = Scanner(text);
+    scanner.blanks();
+    let mut terms = Vec::new();
+    loop {
+        terms.push(Term::read(&mut scanner)?);
+        let apart = scanner.blanks();
+        if scanner.0.is_empty() {
+            return Some(terms);
+        }
+        if scanner.take(",") {
+            scanner.blanks();
+        } else if !apart {
+            return None;
+        }
     }
-    TERM.as_ref()?.captures_iter(text).map(|found| Term::parse(&found[1], &found[2])).collect()
+}
+
+/// A version in a constraint, which may be open: `1.x`, `*`.
+fn bound<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
+    let start = scanner.0;
+    scanner.take("v");
+    scanner.parts(|character| character.is_ascii_digit() || matches!(character, 'x' | 'X' | '*' | '|'))?;
+    scanner.words('-');
+    scanner.words('+');
+    Some(&start[..start.len() - scanner.0.len()])
 }
 
 impl Term {
-    fn parse(operator: &str, bound: &str) -> Option<Self> {
-        let operator = match operator {
-            "" | "=" => Operator::Equal,
-            "!=" => Operator::NotEqual,
-            ">" => Operator::Greater,
-            "<" => Operator::Less,
-            ">=" | "=>" => Operator::GreaterOrEqual,
-            "<=" | "=<" => Operator::LessOrEqual,
-            "~" | "~>" => Operator::Tilde,
-            "^" => Operator::Caret,
-            _ => return None,
-        };
+    fn read(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let named = OPERATORS.iter().find(|(word, _)| scanner.take(word)).map(|(_, operator)| *operator);
+        scanner.blanks();
+        Self::new(named.unwrap_or(Operator::Equal), bound(scanner)?)
+    }
+
+    fn new(operator: Operator, bound: &str) -> Option<Self> {
         let end = bound.find(['-', '+']).unwrap_or(bound.len());
         let (core, rest) = bound.split_at(end);
         let parts: Vec<&str> = core.strip_prefix('v').unwrap_or(core).split('.').collect();

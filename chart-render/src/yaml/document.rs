@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Number, Value as Json};
 use serde_saphyr::{DuplicateKeyPolicy, Options};
 
+use super::quick;
 use crate::numbers;
 
 /// The documents of a stream, by the lines `---` between them.
@@ -31,9 +32,47 @@ pub(crate) fn documents(text: &str) -> impl Iterator<Item = &str> {
 
 /// Reads one document; an empty one is null.
 pub(crate) fn parse(text: &str) -> Result<Json, String> {
+    quick::parse(text).map_or_else(|| parse_in_full(text), Ok)
+}
+
+/// Stands behind the last character of a text to see what that belongs to.
+const MARK: &str = "\u{e000}";
+
+/// Reads text as templates build it, which may end within a block scalar: without a line break at the very end such a
+/// scalar has none either.
+pub(crate) fn parse_fragment(text: &str) -> Result<Json, String> {
+    if !text.ends_with('\n') && text.contains(['|', '>']) {
+        let marked = parse(&format!("{text}{MARK}"));
+        if let Some(json) = marked.ok().and_then(|mut json| cut_mark(&mut json).then_some(json)) {
+            return Ok(json);
+        }
+    }
+    parse(text)
+}
+
+/// Takes the mark and the line break that the reader has put behind it off the one text that ends so.
+fn cut_mark(json: &mut Json) -> bool {
+    match json {
+        Json::String(text) => match text.strip_suffix('\n').and_then(|text| text.strip_suffix(MARK)) {
+            Some(inside) => {
+                text.truncate(inside.len());
+                true
+            }
+            None => false,
+        },
+        Json::Array(items) => items.iter_mut().any(cut_mark),
+        Json::Object(map) => map.values_mut().any(cut_mark),
+        _ => false,
+    }
+}
+
+/// Reads one document of any YAML.
+pub(super) fn parse_in_full(text: &str) -> Result<Json, String> {
     let mut options = Options::default();
     options.legacy_octal_numbers = true;
-    options.duplicate_keys = DuplicateKeyPolicy::LastWins;
+    options.emit_comments = false;
+    // The visitor below sees every entry, so the last of two equal keys counts.
+    options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
     let document: Document = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
     Ok(document.0)
 }

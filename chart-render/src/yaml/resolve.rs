@@ -13,8 +13,6 @@ const WORDS: &[&str] = &[
     "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF",
 ];
 
-static FLOAT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$").ok());
 static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"^[0-9]{4}-([0-9]{1,2})-([0-9]{1,2})(([Tt]([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2}))|( +([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(\.[0-9]+)?))?$").ok()
 });
@@ -28,20 +26,42 @@ pub(super) fn is_plain_string(text: &str) -> bool {
     }
     let Some(first) = text.chars().next() else { return false };
     match first {
-        '.' => !matches(&FLOAT, text),
+        '.' => !is_float(text),
         '+' | '-' | '0'..='9' => {
             let plain = text.replace('_', "");
-            !(is_date(text) || is_integer(&plain) || matches(&FLOAT, &plain) || matches(&BASE_60, text))
+            !(is_date(text) || is_integer(&plain) || is_float(&plain) || is_base_60(text))
         }
         _ => true,
     }
 }
 
-fn matches(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
-    pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
+/// Digits with a point among them or none, and an exponent if there is one.
+fn is_float(text: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = match unsigned(text).split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(unsigned(exponent))),
+        None => (unsigned(text), None),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    digits(whole)
+        && digits(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
+}
+
+fn unsigned(text: &str) -> &str {
+    text.strip_prefix(['+', '-']).unwrap_or(text)
+}
+
+fn is_base_60(text: &str) -> bool {
+    // Compiling the pattern takes longer than all else, and few texts look like a time.
+    text.contains(':') && BASE_60.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
 fn is_date(text: &str) -> bool {
+    if text.as_bytes().get(4) != Some(&b'-') {
+        return false;
+    }
     let Some(parts) = DATE.as_ref().and_then(|pattern| pattern.captures(text)) else { return false };
     let part = |index: usize| parts.get(index).and_then(|part| part.as_str().parse::<u32>().ok()).unwrap_or(0);
     (1..=12).contains(&part(1)) && (1..=31).contains(&part(2)) && part(5).max(part(11)) < 24

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use chart_render::check::{Installed, check};
-use chart_render::fleet::{Error, Fleet, Layout, Plan};
+use chart_render::fleet::{Charts, Error, Fleet, Plan};
 use chart_render::profile::{Model, Profile};
 use chart_render::{Chart, Options, Release, Values, render};
 use rstest::rstest;
@@ -62,6 +62,7 @@ fn the_documented_fleet_becomes_five_releases_with_consistent_ids() {
 )]
 #[case::one_name("name: llama-a100", "name: llama-h100", "two releases are called llama-h100")]
 #[case::no_controller("controller: wva-b", "controller: wva-c", "no controller is called \"wva-c\"")]
+#[case::two_of_one_name("name: wva-b", "name: wva-a", "several controllers are called \"wva-a\"")]
 #[case::unsaid_controller("    controller: wva-b\n", "", "say which controller scales it")]
 #[case::empty_range("min: 1", "min: 9", "min is larger than max 8")]
 #[case::decided_value("reconcileInterval: 30s", "controllerInstance: x", "the plan decides wva.controllerInstance")]
@@ -72,6 +73,26 @@ fn a_fleet_that_cannot_work_is_refused(#[case] from: &str, #[case] to: &str, #[c
     assert!(text.contains(from), "{from} is in the example");
     let error = plan(&text.replace(from, to)).expect_err("a refusal").to_string();
     assert!(error.contains(message), "{error}");
+}
+
+#[rstest]
+#[case::its_own_namespace(
+    "namespace: wva-b",
+    "namespace: team-b",
+    "watch: [team-b, team-b-test]",
+    "watch: [team-b-test]"
+)]
+#[case::named_with_its_namespace("name: wva-b", "name: wva-a", "controller: wva-b", "controller: wva-b/wva-a")]
+fn a_controller_is_found_by_namespace(
+    #[case] from: &str,
+    #[case] to: &str,
+    #[case] also_from: &str,
+    #[case] also_to: &str,
+) {
+    let text =
+        example().replace(from, to).replace(also_from, also_to).replace("controller: wva-a", "controller: wva-a/wva-a");
+    let plan = plan(&text).expect("plan");
+    assert_eq!(plan.installs[4].instance, "team-b");
 }
 
 #[test]
@@ -107,8 +128,7 @@ fn a_chart_of_plain_manifests_installs_the_same_objects() {
     // Text that a template would take for an action.
     let text = example().replace("reconcileInterval: 30s", "podAnnotations: {note: 'a {{ .Values.x }} }}'}");
     let plan = plan(&text).expect("plan");
-    let layout = Layout { as_chart: true, chart: chart().display().to_string() };
-    plan.write(dir.path(), &layout).expect("write");
+    plan.write(dir.path(), &Charts::Plain).expect("write");
     let path = |name: &str| dir.path().join(name).display().to_string();
     for install in &plan.installs {
         let name = install.file_name();

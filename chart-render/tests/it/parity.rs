@@ -220,6 +220,7 @@ fn assert_template_same(template: &str, succeeds: bool) {
 #[case::plain_text("hello")]
 #[case::metadata_no_map("metadata: [x]")]
 #[case::division_by_zero("a: {{ div 1 0 }}")]
+#[case::no_range_of_numbers("a: {{ randInt 4 4 }}")]
 #[case::bad_pattern("a: {{ mustRegexMatch \"(\" \"a\" }}")]
 fn a_mistake_is_an_error_as_in_helm(#[case] template: &str) {
     assert_template_same(template, false);
@@ -237,6 +238,19 @@ fn a_mistake_is_an_error_as_in_helm(#[case] template: &str) {
 #[case::tpl_sees_its_defines("a: {{ tpl `{{ define \"in\" }}x{{ end }}{{ include \"in\" . }}` . }}")]
 #[case::windows_line_ends("a: 1\r\nb: |\r\n  x\r\n")]
 #[case::separators_of_many_kinds("---\na: 1\n---\n\n---   \nb: |\n  x\n\n--- # c\nc: 1\n---")]
+#[case::block_text_without_a_line_break(
+    "a: {{ (fromYaml \"a: |\\n  x\").a | quote }}\nb: {{ (fromYaml \"a: |\\n  x\\n  \").a | quote }}\nc: {{ (fromYaml \"a: >+\\n  x\").a | quote }}\nd: {{ (fromYaml \"a: |-\\n  x\").a | quote }}\ne: {{ (fromYaml \"b: '|'\\na: 5\").a }}\nf: {{ index (fromYamlArray \"- |\\n  x\") 0 | quote }}\n"
+)]
+#[case::random_words(
+    "a: {{ regexMatch \"^[a-zA-Z0-9]{40}$\" (randAlphaNum 40) }} {{ regexMatch \"^[a-zA-Z]{9}$\" (randAlpha 9) }} {{ regexMatch \"^[0-9]{9}$\" (randNumeric 9) }} {{ len (randAscii 12) }} {{ randAlpha 0 | quote }}"
+)]
+#[case::random_numbers(
+    "a: {{ randInt 3 4 }} {{ randBytes 6 | b64dec | len }} {{ eq (randAlphaNum 30) (randAlphaNum 30) }}"
+)]
+#[case::random_identity(
+    "a: {{ regexMatch \"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\" uuidv4 }}"
+)]
+#[case::random_order("a: {{ shuffle \"abc\" | splitList \"\" | sortAlpha | join \"\" }}")]
 #[case::empty_file("\n  \n")]
 fn an_oddity_is_the_same_oddity(#[case] template: &str) {
     assert_template_same(template, true);
