@@ -72,8 +72,7 @@ impl Conflicts {
         let mut refused = BTreeMap::new();
         let mut known = BTreeMap::new();
         for (key, variant) in &index.variants {
-            let namespace = index.namespaces.get(&ObjectKey::new("", &*key.namespace));
-            if scope.claim(&variant.labels, &key.namespace, namespace.map(|n| &n.annotations)) != Claim::Mine {
+            if index.claim(scope, key, variant) != Claim::Mine {
                 continue;
             }
             let before = self.known.remove(key);

@@ -205,9 +205,15 @@ impl Cycle {
     /// Deals with everything that needs no metrics: series of variants that are gone or cannot be decided are removed,
     /// and their status says why.
     fn sweep(&mut self, now: Timestamp) {
-        let mut index = self.shared.index();
-        self.conflicts.review(&mut index, &self.scope, now);
-        let census = Census::take(&index, &self.scope);
+        let shared = Arc::clone(&self.shared);
+        let mut index = shared.index();
+        self.review(&mut index, now);
+    }
+
+    /// The sweep, of an index that stays as it is until everything that follows from it is done.
+    fn review(&mut self, index: &mut Index, now: Timestamp) -> Census {
+        self.conflicts.review(index, &self.scope, now);
+        let census = Census::take(index, &self.scope);
         for variant in self.metrics.published.keep_only(|key| census.standings.get(key) == Some(&Standing::Ready)) {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
         }
@@ -220,12 +226,10 @@ impl Cycle {
                 self.teller.tell(key, variant, standing, None, now);
             }
         }
-        let unreadable = index.unreadable.len();
-        let namespaces = Audience::of(&index, &self.scope).namespaces;
-        drop(index);
-        self.settings.tell(&namespaces);
+        self.settings.tell(&Audience::of(index, &self.scope).namespaces);
         self.note_adopted(&census);
-        self.count(&census, unreadable);
+        self.count(&census, index.unreadable.len());
+        census
     }
 
     /// Logs variants of other instances once: taking them is allowed by configuration, and a common mistake.
@@ -239,28 +243,23 @@ impl Cycle {
     /// Observe, decide, actuate, report. Nothing in between awaits, so that what is carried out is what was observed.
     fn decide(&mut self, readings: &Result<Readings, QueryError>, now: Timestamp) {
         self.note_answer(readings.as_ref().err());
-        self.sweep(now);
-        let (settings, snapshot, census) = {
-            let index = self.shared.index();
-            let census = Census::take(&index, &self.scope);
-            let settings = self.settings(&index);
-            let snapshot = self.observe(&index, &census, &settings, readings, now);
-            let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings.zero));
-            *self.shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
-            (settings, snapshot, census)
-        };
+        let shared = Arc::clone(&self.shared);
+        let mut index = shared.index();
+        let census = self.review(&mut index, now);
+        let settings = self.settings(&index);
+        let snapshot = self.observe(&index, &census, &settings, readings, now);
+        let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings.zero));
+        *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
         let before = self.memory.clone();
         let plan = decide(&snapshot, &mut self.memory, &settings, now);
         actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.safety_net);
-        {
-            let index = self.shared.index();
-            for target in &plan.targets {
-                let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
-                if let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) {
-                    self.teller.tell(&key, variant, standing, Some(target), now);
-                }
+        for target in &plan.targets {
+            let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
+            if let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) {
+                self.teller.tell(&key, variant, standing, Some(target), now);
             }
         }
+        drop(index);
         self.hand_over(&plan.targets);
         tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
         let memory = self.memory.clone();

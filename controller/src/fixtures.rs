@@ -190,30 +190,26 @@ async fn answer(State(fake): State<FakePrometheus>, body: Bytes) -> Response {
     let form: reqwest::Url = form.parse().unwrap();
     let (_, query) = form.query_pairs().find(|(name, _)| name == "query").unwrap();
     let (now, age, model) = (*fake.0.now.lock().unwrap(), *fake.0.age.lock().unwrap(), *fake.0.model.lock().unwrap());
-    let series: Vec<Value> = fake
-        .0
-        .pods
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|(_, (kv_usage, queue_length))| {
-            // The only comparison we ask for: KV usage first, queue length last.
-            let limits: Vec<f64> =
-                query.split(" >= ").skip(1).map(|rest| rest.split(')').next().unwrap().parse().unwrap()).collect();
-            limits.is_empty() || *kv_usage >= limits[0] || *queue_length >= limits[limits.len() - 1]
-        })
-        .map(|(pod, (kv_usage, queue_length))| {
-            let value = if query.contains("timestamp(") {
-                now - age
-            } else if query.contains("num_requests_waiting") {
-                *queue_length
-            } else {
-                *kv_usage
-            };
-            let metric = json!({"namespace": "ns", "pod": pod, "model_name": model});
-            json!({"metric": metric, "value": [now, value.to_string()]})
-        })
-        .collect();
+    // The only comparison we ask for: KV usage first, queue length last.
+    let limits: Vec<f64> =
+        query.split(" > ").skip(1).map(|rest| rest.split(')').next().unwrap().parse().unwrap()).collect();
+    let of = |pod: &str, load: &str, value: f64| {
+        let metric = json!({"namespace": "ns", "pod": pod, "model_name": model, "load": load});
+        json!({"metric": metric, "value": [now, value.to_string()]})
+    };
+    let mut series = Vec::new();
+    for (pod, &(kv_usage, queue_length)) in fake.0.pods.lock().unwrap().iter() {
+        if let (Some(kv_limit), Some(queue_limit)) = (limits.first(), limits.last()) {
+            series.extend((kv_usage > *kv_limit).then(|| of(pod, "kv_usage", kv_usage)));
+            series.extend((queue_length > *queue_limit).then(|| of(pod, "queue_length", queue_length)));
+        } else if query.contains("timestamp(") {
+            series.push(of(pod, "", now - age));
+        } else if query.contains("num_requests_waiting") {
+            series.push(of(pod, "", queue_length));
+        } else {
+            series.push(of(pod, "", kv_usage));
+        }
+    }
     Json(json!({"status": "success", "data": {"resultType": "vector", "result": series}})).into_response()
 }
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
+use wva_api::{Claim, Scope};
 
 use crate::conflict::Refusal;
 
@@ -118,6 +119,12 @@ impl Index {
         let gone: Vec<ObjectKey> =
             R::table(self).keys().filter(|key| in_scope(key) && !listed.contains(key)).cloned().collect();
         gone.iter().map(|key| self.delete::<R>(key)).fold(Effect::Later, Effect::or)
+    }
+
+    /// Whose a variant is.
+    pub fn claim(&self, scope: &Scope, key: &ObjectKey, variant: &Variant) -> Claim {
+        let namespace = self.namespaces.get(&ObjectKey::new("", &*key.namespace));
+        scope.claim(&variant.labels, &key.namespace, namespace.map(|namespace| &namespace.annotations))
     }
 
     /// Whether any variant names an object of this kind and name as its target.

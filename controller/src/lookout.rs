@@ -1,9 +1,10 @@
 //! Looking out between two cycles, so that a model that runs short gets its decision at once and not when the interval
 //! ends.
 //!
-//! Once a second one query asks Prometheus for the replicas at or above a limit under which no model can need capacity.
-//! Its answer is empty while all is well, whatever the size of the fleet. A replica that appears in it wakes the cycle;
-//! one that stays in it does not wake it again, because what a decision makes of it has been decided.
+//! Once a second one query asks Prometheus for the replicas above a limit up to which no model can need capacity. Its answer
+//! is empty while all is well, whatever the size of the fleet. A replica that appears in it wakes the cycle, and so does
+//! one whose load has risen since; one that only stays in it does not, because what a decision makes of it has been
+//! decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +25,44 @@ const BUSY_AT_MOST: u32 = 10;
 /// How long a replica stays known after it was last near a limit: one that swings about it wakes no cycle each time.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
 
-/// Least load of a replica at which its model may need capacity.
+/// A load has risen when it is this much higher than when the cycle was woken for it: a twentieth of the KV cache, or a
+/// request that waits.
+const KV_RISE: f64 = 0.05;
+/// The same for waiting requests.
+const QUEUE_RISE: f64 = 1.0;
+
+/// What of a replica is near its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Load {
+    /// Used share of the KV cache.
+    KvUsage,
+    /// Waiting requests.
+    QueueLength,
+}
+
+impl Load {
+    /// Its name in queries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KvUsage => "kv_usage",
+            Self::QueueLength => "queue_length",
+        }
+    }
+
+    /// The load of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::KvUsage, Self::QueueLength].into_iter().find(|load| load.name() == name)
+    }
+
+    fn rise(self) -> f64 {
+        match self {
+            Self::KvUsage => KV_RISE,
+            Self::QueueLength => QUEUE_RISE,
+        }
+    }
+}
+
+/// Load of a replica up to which its model needs no capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Used share of the KV cache.
@@ -34,7 +72,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits below which no model needs capacity, whatever its entry says.
+    /// The limits up to which no model needs capacity, whatever its entry says.
     ///
     /// A model scales up when the mean of `threshold - usage` over its replicas falls below the trigger. Then at least
     /// one replica is above `threshold - trigger`: with 0.80 and 0.10, one that uses more than 0.70.
@@ -95,7 +133,7 @@ impl Lookout {
             Ok(mut near) => {
                 if !near.is_empty() {
                     let mine = self.namespaces();
-                    near.retain(|pod| mine.contains(&pod.namespace));
+                    near.retain(|(pod, _), _| mine.contains(&pod.namespace));
                 }
                 let new = known.take(near, Instant::now());
                 if !new.is_empty() {
@@ -114,15 +152,35 @@ impl Lookout {
     }
 }
 
-/// Replicas that were near a limit not long ago.
+/// Loads that were above a limit not long ago.
 #[derive(Debug, Default)]
-struct Known(BTreeMap<ObjectKey, Instant>);
+struct Known(BTreeMap<(ObjectKey, Load), Seen>);
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When last.
+    at: Instant,
+    /// What it was when the cycle was woken for it last.
+    value: f64,
+}
 
 impl Known {
-    /// Takes note of the replicas near a limit; returns those that were not before.
-    fn take(&mut self, near: BTreeSet<ObjectKey>, now: Instant) -> Vec<ObjectKey> {
-        self.0.retain(|_, seen| now.duration_since(*seen) < FORGET_AFTER);
-        near.into_iter().filter(|pod| self.0.insert(pod.clone(), now).is_none()).collect()
+    /// Takes note of loads above a limit; returns those that were not before, or were lower.
+    fn take(&mut self, near: BTreeMap<(ObjectKey, Load), f64>, now: Instant) -> Vec<(ObjectKey, Load)> {
+        self.0.retain(|_, seen| now.duration_since(seen.at) < FORGET_AFTER);
+        let mut news = Vec::new();
+        for ((pod, load), value) in near {
+            let key = (pod, load);
+            match self.0.get_mut(&key) {
+                Some(seen) if value < seen.value + load.rise() => seen.at = now,
+                _ => {
+                    self.0.insert(key.clone(), Seen { at: now, value });
+                    news.push(key);
+                }
+            }
+        }
+        news
     }
 }
 

@@ -78,8 +78,7 @@ impl Census {
         let mut census = Self::default();
         let mut by_target: BTreeMap<(&str, &str, &str), Vec<&ObjectKey>> = BTreeMap::new();
         for (key, variant) in &index.variants {
-            let namespace = index.namespaces.get(&ObjectKey::new("", &*key.namespace));
-            let ignored = match scope.claim(&variant.labels, &key.namespace, namespace.map(|n| &n.annotations)) {
+            let ignored = match index.claim(scope, key, variant) {
                 Claim::Mine => {
                     let target = (&*key.namespace, &*variant.target.kind, &*variant.target.name);
                     by_target.entry(target).or_default().push(key);
@@ -148,7 +147,7 @@ pub fn snapshot(
             cost: variant.cost,
             spec_replicas: workload.spec_replicas,
             current: current(workload.spec_replicas, workload.status_replicas),
-            desired: published(key).or_else(|| stored_target(variant)),
+            desired: published(key).or_else(|| stored_target(variant, workload.spec_replicas)),
             bounds: bounds
                 .get(&(&*key.namespace, &*variant.target.kind, &*variant.target.name))
                 .copied()
@@ -175,9 +174,12 @@ fn accelerator(variant: &Variant, of_target: Option<&str>) -> String {
     variant.accelerator.as_deref().or(of_target).unwrap_or(workload::UNKNOWN_ACCELERATOR).to_owned()
 }
 
-fn stored_target(variant: &Variant) -> Option<u32> {
+/// What an earlier process published, as far as the stored status tells. It may be behind what was published and followed:
+/// status writes fail while the gauge goes on. So it never asks for fewer replicas than the target has; if fewer do,
+/// the decision says so itself.
+fn stored_target(variant: &Variant, spec_replicas: u32) -> Option<u32> {
     let allocation = variant.status.desired_optimized_alloc.as_ref()?;
-    u32::try_from(allocation.num_replicas?).ok()
+    u32::try_from(allocation.num_replicas?).ok().map(|stored| stored.max(spec_replicas))
 }
 
 /// How far each target (by namespace, kind and name) can be scaled. Several HPAs on one target are a mistake; their

@@ -10,7 +10,7 @@ pub mod response;
 pub mod tokens;
 pub mod transport;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub use self::readings::Readings;
 pub use self::tokens::TokenQueries;
 pub use self::transport::{SetupError, Transport};
 use crate::index::ObjectKey;
-use crate::lookout::Limits;
+use crate::lookout::{Limits, Load};
 use crate::metrics::PrometheusMetrics;
 
 /// Time limit of one query. Below the shortest interval anyone has a use for, above what a busy Prometheus needs.
@@ -100,9 +100,10 @@ impl Prometheus {
     ///
     /// # Errors
     /// When the query fails.
-    pub async fn near_limits(&self, limits: &Limits) -> Result<BTreeSet<ObjectKey>, QueryError> {
+    pub async fn near_limits(&self, limits: &Limits) -> Result<BTreeMap<(ObjectKey, Load), f64>, QueryError> {
         let samples = self.ask("lookout", &self.queries.near_limits(limits)).await?;
-        Ok(samples.iter().filter_map(readings::pod).collect())
+        let load = |sample: &response::Sample| Load::named(sample.labels.get(queries::LOAD)?);
+        Ok(samples.iter().filter_map(|it| Some(((readings::pod(it)?, load(it)?), it.value))).collect())
     }
 
     /// Whether Prometheus answers at all.

@@ -136,7 +136,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
     settings::watch::start(&mut watches, &client, &config, &early.config_map, &follow);
     let (status, writer) = StatusWriter::new(
         client,
-        manager,
+        config.scope.clone(),
         config.rest_timeout,
         leadership.clone(),
         Arc::clone(&shared),

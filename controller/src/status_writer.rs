@@ -14,7 +14,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
-use wva_api::{VariantAutoscaling, VariantAutoscalingStatus};
+use wva_api::{Claim, Scope, VariantAutoscaling, VariantAutoscalingStatus};
 
 use crate::api_error;
 use crate::index::{ObjectKey, convert};
@@ -50,6 +50,7 @@ pub struct StatusSender {
 /// Writes status.
 pub struct StatusWriter {
     client: Client,
+    scope: Scope,
     manager: String,
     timeout: Duration,
     leadership: Leadership,
@@ -78,10 +79,10 @@ impl StatusSender {
 }
 
 impl StatusWriter {
-    /// A writer and the way to reach it. `manager` is the field manager; a single write is given up after `timeout`.
+    /// A writer of the statuses of a scope's variants, and the way to reach it. A single write is given up after `timeout`.
     pub fn new(
         client: Client,
-        manager: String,
+        scope: Scope,
         timeout: Duration,
         leadership: Leadership,
         shared: Arc<Shared>,
@@ -89,7 +90,11 @@ impl StatusWriter {
     ) -> (StatusSender, Self) {
         let (sender, updates) = mpsc::channel(CAPACITY);
         let sender = StatusSender { sender, metrics: metrics.clone() };
-        (sender, Self { client, manager, timeout, leadership, shared, metrics, updates, pending: BTreeMap::new() })
+        let manager = scope.instance.field_manager();
+        (
+            sender,
+            Self { client, scope, manager, timeout, leadership, shared, metrics, updates, pending: BTreeMap::new() },
+        )
     }
 
     /// Writes until all senders are gone and nothing is left to write.
@@ -149,8 +154,7 @@ impl StatusWriter {
 
     /// Writes one status, if this process may. Returns whether it is worth trying again.
     async fn must_retry(&self, variant: &ObjectKey, status: &VariantAutoscalingStatus) -> bool {
-        let known = self.shared.index().variants.get(variant).map(|variant| variant.version.clone());
-        let (true, Some(version)) = (self.leadership.holds(), known) else {
+        let (true, Some(version)) = (self.leadership.holds(), self.version_of_mine(variant)) else {
             self.metrics.count(WriteOutcome::Dropped);
             return false;
         };
@@ -190,6 +194,13 @@ impl StatusWriter {
                 !gone && !refused
             }
         }
+    }
+
+    /// The known version of a variant; `None` if it is gone, or no longer mine since the status was handed over.
+    fn version_of_mine(&self, key: &ObjectKey) -> Option<String> {
+        let index = self.shared.index();
+        let variant = index.variants.get(key)?;
+        (index.claim(&self.scope, key, variant) == Claim::Mine).then(|| variant.version.clone())
     }
 
     /// Writes over the version that is known and no other. That fences off who no longer leads: if somebody else wrote

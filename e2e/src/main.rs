@@ -70,7 +70,7 @@ enum Command {
         #[arg(long, default_value = ".wva-e2e/bench-scale")]
         dir: PathBuf,
     },
-    /// Carry out ten faults on real processes and count what came of them; exit 0 only if all are borne.
+    /// Carry out eleven faults on real processes and count what came of them; exit 0 only if all are borne.
     Faults {
         /// Folder for the environment's files.
         #[arg(long, default_value = ".wva-e2e/faults")]

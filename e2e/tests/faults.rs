@@ -1,4 +1,4 @@
-//! The fault suite: ten faults on real processes, with nothing scaled down wrongly, written twice or lost.
+//! The fault suite: eleven faults on real processes, with nothing scaled down wrongly, written twice or lost.
 
 use wva_e2e::faults;
 

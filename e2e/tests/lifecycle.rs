@@ -57,6 +57,22 @@ async fn series(environment: &Environment, selector: &str, count: usize) {
     .unwrap();
 }
 
+/// Waits until this pod of the controller has finished `more` cycles more than now.
+async fn cycles(environment: &Environment, pod: &str, more: f64) {
+    let prometheus = environment.prometheus();
+    let query = format!("wva_cycle_duration_seconds_count{{pod=\"{pod}\"}}");
+    let count = async || prometheus.query(&query).await.ok().and_then(|series| Some(series.first()?.value));
+    let before = count().await.unwrap_or_default();
+    wait::until(&format!("{more} cycles of {pod}"), PATIENCE, || async {
+        match count().await {
+            Some(count) if count >= before + more => Look::Done(()),
+            seen => Look::NotYet(format!("{seen:?}, before {before}")),
+        }
+    })
+    .await
+    .unwrap();
+}
+
 fn variant(name: &str, kind: &str, target: &str, instance: &str) -> String {
     let labels = if instance.is_empty() {
         String::new()
@@ -177,23 +193,23 @@ async fn a_restarted_controller_finds_the_same_state_and_writes_nothing() {
         let metrics = ["get", "va", va, "-n", "models", "-o", "jsonpath={.status.conditions[*].reason}"];
         eventually(kubectl, PATIENCE, &metrics, |seen| seen.contains("MetricsFound") && seen.contains("Optimization"))
             .await;
+        let controller = ["-n", "workload-variant-autoscaler-system", "-l", "control-plane=controller-manager"];
+        let pods = [&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"][..], &controller].concat();
+        let before = kubectl.run(&pods).await.unwrap();
         let version = ["get", "va", va, "-n", "models", "-o", "jsonpath={.metadata.resourceVersion} {.status}"];
-        let settled = wait::until("a status that stays", PATIENCE, || async {
+        let settled = wait::until("a status that stays for two cycles", PATIENCE, || async {
             let first = kubectl.run(&version).await.unwrap();
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            cycles(environment, before.trim(), 2.0).await;
             let second = kubectl.run(&version).await.unwrap();
             if first == second { Look::Done(first) } else { Look::NotYet(second) }
         })
         .await
         .unwrap();
-        let controller = ["-n", "workload-variant-autoscaler-system", "-l", "control-plane=controller-manager"];
-        let pods = [&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"][..], &controller].concat();
-        let before = kubectl.run(&pods).await.unwrap();
         kubectl.run(&[&["delete", "pod"][..], &controller].concat()).await.unwrap();
-        eventually(kubectl, PATIENCE, &pods, |seen| !seen.is_empty() && !seen.contains(before.trim())).await;
+        let after =
+            eventually(kubectl, PATIENCE, &pods, |seen| !seen.is_empty() && !seen.contains(before.trim())).await;
         series(environment, &format!("{{variant_name=\"{va}\"}}"), 1).await;
-        // Three cycles of the new process.
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        cycles(environment, after.trim(), 3.0).await;
         assert_eq!(kubectl.run(&version).await.unwrap(), settled);
     })
     .await;

@@ -35,7 +35,7 @@ impl Scene {
         let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
         let (status, writer) = StatusWriter::new(
             api.client(),
-            "wva-controller".to_owned(),
+            Scope::default(),
             Duration::from_secs(1),
             Leadership::always(),
             Arc::clone(&shared),

@@ -31,7 +31,7 @@ fn pod(name: &str) -> ObjectKey {
     Analyzer::Saturation(TokenThresholds { scale_up_threshold: 0.5, scale_down_boundary: 0.4 }),
     (0.4, 2.0)
 )]
-fn below_the_limits_no_model_needs_capacity(
+fn up_to_the_limits_no_model_needs_capacity(
     #[case] thresholds: Thresholds,
     #[case] analyzer: Analyzer,
     #[case] expect: (f64, f64),
@@ -57,8 +57,8 @@ fn the_most_cautious_entry_sets_the_limits() {
 fn a_replica_is_news_once_until_it_has_been_away_for_a_while() {
     let (mut known, start) = (Known::default(), Instant::now());
     let mut at = |seconds, near: &[&str]| {
-        let near = near.iter().map(|name| pod(name)).collect();
-        known.take(near, start + Duration::from_secs(seconds))
+        let near = near.iter().map(|name| ((pod(name), Load::KvUsage), 0.75)).collect();
+        known.take(near, start + Duration::from_secs(seconds)).into_iter().map(|(pod, _)| pod).collect::<Vec<_>>()
     };
     assert_eq!(at(0, &["a"]), [pod("a")]);
     assert_eq!(at(1, &["a", "b"]), [pod("b")]);
@@ -66,6 +66,30 @@ fn a_replica_is_news_once_until_it_has_been_away_for_a_while() {
     assert_eq!(at(25, &["a"]), [], "it only swings about the limit");
     assert_eq!(at(54, &["b"]), [pod("b")], "it has been away for longer");
     assert_eq!(at(56, &["a"]), [pod("a")]);
+}
+
+#[test]
+fn a_replica_is_news_again_when_its_load_has_risen() {
+    let (mut known, start) = (Known::default(), Instant::now());
+    let mut at = |seconds, load, value| {
+        let near = [((pod("a"), load), value)].into();
+        !known.take(near, start + Duration::from_secs(seconds)).is_empty()
+    };
+    let looks = [
+        (Load::QueueLength, 3.0, true),
+        (Load::QueueLength, 3.5, false),
+        (Load::KvUsage, 0.72, true),
+        (Load::KvUsage, 0.76, false),
+        (Load::KvUsage, 0.78, true),
+        (Load::QueueLength, 4.0, true),
+        // Falling and rising back is what was decided on already.
+        (Load::KvUsage, 0.71, false),
+        (Load::KvUsage, 0.80, false),
+        (Load::KvUsage, 0.95, true),
+    ];
+    for (second, (load, value, news)) in (0..).zip(looks) {
+        assert_eq!(at(second, load, value), news, "look {second}: {load:?} {value}");
+    }
 }
 
 /// A cycle that decided nothing by the built-in settings.

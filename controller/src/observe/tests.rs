@@ -132,14 +132,20 @@ fn a_source_that_fails_is_not_a_source_without_answers() {
 }
 
 #[rstest]
-#[case::published_wins(Some(4), Some(4))]
-#[case::stored_after_a_restart(None, Some(3))]
+#[case::published_wins(Some(4), 1, Some(4))]
+#[case::published_wins_over_what_the_target_has(Some(4), 5, Some(4))]
+#[case::stored_after_a_restart(None, 1, Some(3))]
+#[case::stored_was_followed(None, 3, Some(3))]
+// The status could not be written while the gauge went on and was followed: sending the target back would be a
+// scale-down that nobody decided.
+#[case::stored_is_behind_what_the_target_has(None, 5, Some(5))]
 fn the_last_target_is_what_was_published_or_else_what_is_stored(
     #[case] published: Option<u32>,
+    #[case] replicas: u32,
     #[case] expect: Option<u32>,
 ) {
     let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 3}}, spec: {");
-    let index = Index::default().with_variant(&stored).with_deployment("a", 1);
+    let index = Index::default().with_variant(&stored).with_deployment("a", replicas);
     let snapshot = snapshot(&index, &census(&index), &Ok(answered(&[])), |_| published);
     assert_eq!(one(&snapshot).desired, expect);
 }
@@ -147,7 +153,7 @@ fn the_last_target_is_what_was_published_or_else_what_is_stored(
 #[test]
 fn a_stored_zero_is_a_target_and_not_its_absence() {
     let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 0}}, spec: {");
-    let index = Index::default().with_variant(&stored).with_deployment("a", 1);
+    let index = Index::default().with_variant(&stored).with_deployment("a", 0);
     assert_eq!(one(&observed(&index, &Ok(answered(&[])))).desired, Some(0));
 }
 

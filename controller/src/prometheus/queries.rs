@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use wva_api::metrics::{VLLM_KV_CACHE_USAGE, VLLM_KV_CACHE_USAGE_OLD, VLLM_REQUESTS_RUNNING, VLLM_REQUESTS_WAITING};
 
-use crate::lookout::Limits;
+use crate::lookout::{Limits, Load};
+
+/// The label that tells what a sample of [`Queries::near_limits`] measures.
+pub(super) const LOAD: &str = "load";
 
 /// Labels that tell one pod's series from another's. A scrape configuration without relabelling names the pod
 /// `pod_name`; whichever of the two is absent drops out of the group.
@@ -40,13 +43,16 @@ impl Queries {
         Self { kv_usage, queue_length, running, scraped_at, window, scope }
     }
 
-    /// Pods that are at or above one of two limits now. The comparison comes first, so that an idle fleet costs nothing.
+    /// Loads of pods that are above one of two limits now, each with a label that says which [`Load`] it is. The comparison
+    /// comes first, so that an idle fleet costs nothing.
     pub fn near_limits(&self, limits: &Limits) -> String {
         let Limits { kv_usage, queue_length } = limits;
-        let at_least =
-            |name: &str, limit: &f64| format!("max by (namespace, pod, pod_name) ({name}{} >= {limit})", self.scope);
-        let by_kv = either(|name| at_least(name, kv_usage));
-        format!("{by_kv} or {}", at_least(VLLM_REQUESTS_WAITING, queue_length))
+        let above =
+            |name: &str, limit: &f64| format!("max by (namespace, pod, pod_name) ({name}{} > {limit})", self.scope);
+        let labelled =
+            |load: Load, query: String| format!(r#"label_replace({query}, "{LOAD}", "{}", "", "")"#, load.name());
+        let by_kv = labelled(Load::KvUsage, either(|name| above(name, kv_usage)));
+        format!("{by_kv} or {}", labelled(Load::QueueLength, above(VLLM_REQUESTS_WAITING, queue_length)))
     }
 }
 
@@ -101,9 +107,9 @@ mod tests {
         let queries = Queries::new(Duration::from_mins(1), &["team-a".to_owned()].into());
         let query = queries.near_limits(&Limits { kv_usage: 0.7, queue_length: 2.0 });
         insta::assert_snapshot!(query.replace(" or ", "\n  or "), @r#"
-        max by (namespace, pod, pod_name) (vllm:kv_cache_usage_perc{namespace=~"team-a"} >= 0.7)
-          or max by (namespace, pod, pod_name) (vllm:gpu_cache_usage_perc{namespace=~"team-a"} >= 0.7)
-          or max by (namespace, pod, pod_name) (vllm:num_requests_waiting{namespace=~"team-a"} >= 2)
+        label_replace(max by (namespace, pod, pod_name) (vllm:kv_cache_usage_perc{namespace=~"team-a"} > 0.7)
+          or max by (namespace, pod, pod_name) (vllm:gpu_cache_usage_perc{namespace=~"team-a"} > 0.7), "load", "kv_usage", "", "")
+          or label_replace(max by (namespace, pod, pod_name) (vllm:num_requests_waiting{namespace=~"team-a"} > 2), "load", "queue_length", "", "")
         "#);
     }
 

@@ -15,7 +15,7 @@ use super::saturation::{ForAll, Saturation};
 use super::scale_to_zero::ScaleToZero;
 use super::seen::{Held, Seen};
 use crate::config::{Config, Live};
-use crate::index::{Index, ObjectKey};
+use crate::index::Index;
 
 /// What the process was told at its start and cannot change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +45,9 @@ impl Audience {
     /// The namespaces that hold a variant of mine or have opted in and are not excluded, and the models of my variants.
     /// Namespaces given by name are the only ones, whatever they hold or carry.
     pub fn of(index: &Index, scope: &Scope) -> Self {
-        let annotations = |name: &str| index.namespaces.get(&ObjectKey::new("", name)).map(|n| &n.annotations);
         let mut audience = Self { namespaces: scope.namespaces.clone(), models: BTreeSet::new() };
         for (key, variant) in &index.variants {
-            if scope.claim(&variant.labels, &key.namespace, annotations(&key.namespace)) == Claim::Mine {
+            if index.claim(scope, key, variant) == Claim::Mine {
                 audience.namespaces.insert(key.namespace.clone());
                 let model = variant.model.clone();
                 audience.models.extend(model.map(|model_id| ModelKey { namespace: key.namespace.clone(), model_id }));

@@ -1,7 +1,8 @@
 use wva_api::{Actuation, Instance};
 
 use super::*;
-use crate::fixtures::{FakeApi, eventually, variant};
+use crate::fixtures::{FakeApi, eventually, variant, yaml};
+use crate::index::Variant;
 use crate::metrics::Metrics;
 
 struct Scene {
@@ -15,21 +16,24 @@ struct Scene {
 /// A writer of instance `team-a` that knows the variants `a`, `b` and `c`, not running yet.
 fn scene(leadership: Leadership) -> Scene {
     let (api, shared) = (FakeApi::default(), Arc::new(Shared::default()));
-    for name in ["a", "b", "c"] {
-        let _effect = shared.index().apply_variant(&variant(name));
-    }
     let instance = Instance::parse("team-a").unwrap();
+    for name in ["a", "b", "c"] {
+        appear(&shared, &variant(name), &instance);
+    }
     let metrics = Metrics::new(&instance).status;
     let timeout = Duration::from_millis(200);
-    let (sender, writer) = StatusWriter::new(
-        api.client(),
-        instance.field_manager(),
-        timeout,
-        leadership,
-        Arc::clone(&shared),
-        metrics.clone(),
-    );
+    let scope = Scope { instance, ..Scope::default() };
+    let (sender, writer) =
+        StatusWriter::new(api.client(), scope, timeout, leadership, Arc::clone(&shared), metrics.clone());
     Scene { api, sender, metrics, shared, writer: Some(writer) }
+}
+
+/// A variant appears or changes, labelled for an instance.
+fn appear(shared: &Shared, text: &str, owner: &Instance) {
+    let object: VariantAutoscaling = yaml(text);
+    let key = convert::key(&object.metadata);
+    let labelled = Variant { labels: owner.labels(), ..convert::variant(object) };
+    let _effect = shared.index().apply(key, labelled);
 }
 
 fn update(variant: &str, applied: bool) -> StatusUpdate {
@@ -95,12 +99,14 @@ async fn who_does_not_lead_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_variant_that_is_no_longer_mine_is_not_written() {
+async fn a_variant_that_is_gone_or_no_longer_mine_is_not_written() {
     let mut scene = scene(Leadership::always());
-    let _effect = scene.shared.index().delete::<crate::index::Variant>(&ObjectKey::new("ns", "a"));
-    scene.start();
     scene.sender.send(update("a", true));
-    scene.counted(WriteOutcome::Dropped, 1).await;
+    scene.sender.send(update("b", true));
+    let _effect = scene.shared.index().delete::<Variant>(&ObjectKey::new("ns", "a"));
+    appear(&scene.shared, &variant("b"), &Instance::parse("team-b").unwrap());
+    scene.start();
+    scene.counted(WriteOutcome::Dropped, 2).await;
     assert_eq!(scene.lines(), [""; 0]);
 }
 
@@ -128,8 +134,8 @@ async fn a_variant_that_changed_meanwhile_is_written_again_over_its_new_version(
     scene.start();
     scene.sender.send(update("a", true));
     scene.counted(WriteOutcome::Conflict, 1).await;
-    let relabelled = variant("a").replace("resourceVersion: '1'", "resourceVersion: '2'");
-    let _effect = scene.shared.index().apply_variant(&relabelled);
+    let changed = variant("a").replace("resourceVersion: '1'", "resourceVersion: '2'");
+    appear(&scene.shared, &changed, &Instance::parse("team-a").unwrap());
     scene.counted(WriteOutcome::Ok, 1).await;
     let versions: Vec<_> =
         scene.api.requests().iter().map(|it| it.body["metadata"]["resourceVersion"].clone()).collect();

@@ -29,6 +29,7 @@ pub(super) enum Case {
     WatchesDropped,
     Gone,
     Conflicts,
+    ConflictsUntilDeposed,
     TooManyRequests,
     Latency,
     PrometheusKilled,
@@ -45,12 +46,13 @@ struct Hands<'a> {
 }
 
 impl Case {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::ApiServerRestarted,
         Self::ApiServerAwayPastLease,
         Self::WatchesDropped,
         Self::Gone,
         Self::Conflicts,
+        Self::ConflictsUntilDeposed,
         Self::TooManyRequests,
         Self::Latency,
         Self::PrometheusKilled,
@@ -65,6 +67,7 @@ impl Case {
             Self::WatchesDropped => "watches dropped",
             Self::Gone => "410 Gone after compaction",
             Self::Conflicts => "409 on status writes",
+            Self::ConflictsUntilDeposed => "409 on status writes, then 429 on every request",
             Self::TooManyRequests => "429 on every request",
             Self::Latency => "10 s latency on every request",
             Self::PrometheusKilled => "Prometheus killed for three cycles",
@@ -147,6 +150,7 @@ impl Hands<'_> {
                 let writes = controller().verbs(["update", "patch"]).resources(["variantautoscalings/status"]);
                 self.while_in_force(Fault::status(writes, 409), LASTS, "status writes refused").await
             }
+            Case::ConflictsUntilDeposed => self.conflicts_until_deposed().await,
             Case::TooManyRequests => {
                 let fault = Fault::status(controller(), 429).retry_after(1);
                 let text = self.while_in_force(fault, LASTS, "requests refused").await?;
@@ -188,6 +192,30 @@ impl Hands<'_> {
         tokio::time::sleep(lasts).await;
         let struck = control.remove_fault(id).map_or(0, |fault| fault.struck);
         Ok(format!("{struck} {what}"))
+    }
+
+    /// The gauge is followed while the status cannot say so; then the leader loses its lease, and whoever leads next finds
+    /// only that old status.
+    async fn conflicts_until_deposed(&self) -> Result<String, Error> {
+        let control = self.environment.control();
+        let controller = || Matcher::all().user(Scene::controller_user());
+        let writes = controller().verbs(["update", "patch"]).resources(["variantautoscalings/status"]);
+        let conflicts = control.inject(Fault::status(writes, 409));
+        self.scene.raise(self.index).await?;
+        let deployment = &self.scene.deployments()[self.index];
+        let followed = wait::until("the Deployment to follow the gauge", PATIENCE, || async {
+            match self.watchdog.replicas(deployment) {
+                (Some(replicas), _) if replicas >= NEEDED_THEN => Look::Done(()),
+                seen => Look::NotYet(format!("{seen:?}")),
+            }
+        });
+        followed.await?;
+        let refusals = control.inject(Fault::status(controller(), 429).retry_after(1));
+        tokio::time::sleep(PAST_LEASE).await;
+        let refused = control.remove_fault(refusals).map_or(0, |fault| fault.struck);
+        let conflicts = control.remove_fault(conflicts).map_or(0, |fault| fault.struck);
+        self.leader().await?;
+        Ok(format!("{conflicts} status writes and {refused} requests refused"))
     }
 
     async fn kill_while_writing(&self) -> Result<String, Error> {
