@@ -42,10 +42,11 @@ demo: build ## Two isolated controllers scale emulated vLLM variants in an embed
 	@$(TOOLS); target/debug/wva-e2e demo
 
 .PHONY: bench
-bench: ## Figures: cluster start, controller memory, time, queries and writes per cycle, reaction, with up to 10,000 pods
+bench: ## Figures: cluster start, controller memory, time, queries and writes per cycle, reaction, with up to 10,000 pods; plugin
 	$(CARGO) build --release --workspace --bins
 	@$(TOOLS); target/release/wva-e2e bench --controller target/release/wva-controller
 	@$(TOOLS); target/release/wva-e2e bench-scale --controller target/release/wva-controller
+	@$(TOOLS); target/release/wva-e2e bench-plugin --controller target/release/wva-controller
 	@$(TOOLS); hack/bench-render.py target/release/chart-render "$$HELM"
 
 .PHONY: test

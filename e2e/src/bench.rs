@@ -1,9 +1,10 @@
-//! Figures: how fast the environment is up, what a controller with two variants costs, and what one with a large fleet
-//! costs ([`scale`]).
+//! Figures: how fast the environment is up, what a controller with two variants costs, what one with a large fleet costs
+//! ([`scale`]), and how soon the plugin answers ([`plugin`]).
 
 pub mod controller;
 pub mod exporter;
 pub mod fleet;
+pub mod plugin;
 pub mod scale;
 pub mod summary;
 
@@ -45,6 +46,9 @@ pub enum Error {
     /// A template.
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
+    /// The fleet.
+    #[error(transparent)]
+    Fleet(#[from] fleet::Error),
     /// Prometheus.
     #[error(transparent)]
     Prometheus(#[from] prometheus::Error),

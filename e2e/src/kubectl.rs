@@ -3,11 +3,13 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::programs;
+use crate::wait::{self, Look, TimedOut};
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +125,26 @@ impl Kubectl {
     /// As [`Kubectl::run`].
     pub async fn apply(&self, manifests: &str) -> Result<String, Error> {
         self.feed(&["apply", "--server-side", "-f", "-"], manifests).await
+    }
+
+    /// Runs `kubectl ARGS` until what it prints to standard output satisfies `done`; a failure is not yet an answer.
+    ///
+    /// # Errors
+    /// When it does not within `limit`; the error holds the command and what it printed last.
+    pub async fn eventually(
+        &self,
+        limit: Duration,
+        args: &[&str],
+        done: impl Fn(&str) -> bool,
+    ) -> Result<String, TimedOut> {
+        wait::until(&format!("kubectl {}", args.join(" ")), limit, || async {
+            match self.run(args).await {
+                Ok(seen) if done(&seen) => Look::Done(seen),
+                Ok(seen) => Look::NotYet(seen),
+                Err(error) => Look::NotYet(error.to_string()),
+            }
+        })
+        .await
     }
 
     fn command<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Command {

@@ -70,6 +70,15 @@ enum Command {
         #[arg(long, default_value = ".wva-e2e/bench-scale")]
         dir: PathBuf,
     },
+    /// Measure `kubectl wva`: an answer about 500 variants, and its help.
+    BenchPlugin {
+        /// Controller binary that decides on the variants.
+        #[arg(long)]
+        controller: PathBuf,
+        /// Folder for the environment's files.
+        #[arg(long, default_value = ".wva-e2e/bench-plugin")]
+        dir: PathBuf,
+    },
     /// Carry out eleven faults on real processes and count what came of them; exit 0 only if all are borne.
     Faults {
         /// Folder for the environment's files.
@@ -132,6 +141,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 let figures = bench::scale::measure(&dir.join(fleet.to_string()), &controller, fleet).await?;
                 anstream::println!("{figures}");
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::BenchPlugin { controller, dir } => {
+            log_to_stderr("error");
+            let controller = controller.canonicalize().with_context(|| format!("finding {}", controller.display()))?;
+            let figures = bench::plugin::measure(absolute(&dir)?, controller).await?;
+            anstream::println!("{figures}");
             Ok(ExitCode::SUCCESS)
         }
         Command::Faults { dir } => {

@@ -5,24 +5,10 @@ use std::time::Duration;
 use wva_e2e::environment::Environment;
 use wva_e2e::harness::with_controller;
 use wva_e2e::instance::{Model, make_namespace};
-use wva_e2e::kubectl::Kubectl;
 use wva_e2e::wait::{self, Look};
 use wva_e2e::workload::{A100, Vllm};
 
 const MODEL_ID: &str = "meta-llama/Llama-3.1-8B";
-
-/// Waits until the output of a command satisfies `done`.
-async fn eventually(kubectl: &Kubectl, limit: Duration, args: &[&str], done: impl Fn(&str) -> bool) -> String {
-    wait::until(&format!("kubectl {}", args.join(" ")), limit, || async {
-        match kubectl.run(args).await {
-            Ok(seen) if done(&seen) => Look::Done(seen),
-            Ok(seen) => Look::NotYet(seen),
-            Err(error) => Look::NotYet(error.to_string()),
-        }
-    })
-    .await
-    .expect("the output is as awaited")
-}
 
 /// A vLLM Deployment in `namespace`, which is made.
 async fn serve(environment: &Environment, namespace: &str, name: &str) -> Vllm {
@@ -81,7 +67,7 @@ async fn a_variant_is_ready_while_its_target_exists_and_says_so_within_a_second(
         ];
         let second = Duration::from_secs(1);
 
-        eventually(kubectl, Duration::from_secs(30), &ready, |seen| seen.contains("DeploymentNotFound")).await;
+        kubectl.eventually(Duration::from_secs(30), &ready, |seen| seen.contains("DeploymentNotFound")).await.unwrap();
         serve(environment, "llm-inference", "llama-8b").await;
         kubectl
             .run(&["wait", "-n", "llm-inference", "--for=condition=Ready", "--timeout=5s", "va/llama-8b-autoscaler"])
@@ -89,7 +75,7 @@ async fn a_variant_is_ready_while_its_target_exists_and_says_so_within_a_second(
             .unwrap();
 
         kubectl.run(&["delete", "deployment", "llama-8b", "-n", "llm-inference"]).await.unwrap();
-        let gone = eventually(kubectl, second, &ready, |seen| seen.contains(r#""status":"False""#)).await;
+        let gone = kubectl.eventually(second, &ready, |seen| seen.contains(r#""status":"False""#)).await.unwrap();
         assert!(gone.contains(r#""reason":"DeploymentNotFound""#), "{gone}");
         assert!(gone.contains("Target deployment 'llama-8b' no longer exists"), "{gone}");
         let cleared = kubectl
@@ -107,7 +93,7 @@ async fn a_variant_is_ready_while_its_target_exists_and_says_so_within_a_second(
         assert_eq!(cleared, "");
 
         serve(environment, "llm-inference", "llama-8b").await;
-        eventually(kubectl, second, &ready, |seen| seen.contains(r#""reason":"DeploymentFound""#)).await;
+        kubectl.eventually(second, &ready, |seen| seen.contains(r#""reason":"DeploymentFound""#)).await.unwrap();
     })
     .await;
 }
@@ -123,7 +109,7 @@ async fn a_model_is_added_seen_scaled_and_removed_with_kubectl() {
         model.add(kubectl).await.unwrap();
         let va = "llama-a100-workload-variant-autoscaler-va";
 
-        let listed = eventually(kubectl, patience, &["get", "va", "-A"], |seen| seen.contains("True")).await;
+        let listed = kubectl.eventually(patience, &["get", "va", "-A"], |seen| seen.contains("True")).await.unwrap();
         for header in ["TARGET", "MODEL", "OPTIMIZED", "METRICSREADY", "AGE"] {
             assert!(listed.contains(header), "{listed}");
         }
@@ -134,7 +120,8 @@ async fn a_model_is_added_seen_scaled_and_removed_with_kubectl() {
 
         let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/team-a/wva_desired_replicas";
         let raw = format!("{path}?labelSelector=variant_name%3D{va}");
-        let metric = eventually(kubectl, patience, &["get", "--raw", &raw], |seen| seen.contains("metricLabels")).await;
+        let metric =
+            kubectl.eventually(patience, &["get", "--raw", &raw], |seen| seen.contains("metricLabels")).await.unwrap();
         assert!(metric.contains(r#""value":"1""#) && metric.contains(r#""exported_namespace":"team-a""#), "{metric}");
         let resources = kubectl.run(&["get", "--raw", "/apis/external.metrics.k8s.io/v1beta1"]).await.unwrap();
         assert!(resources.contains("wva_desired_replicas"), "{resources}");
@@ -146,7 +133,7 @@ async fn a_model_is_added_seen_scaled_and_removed_with_kubectl() {
         kubectl.run(&["scale", "deployment", "llama-a100", "-n", "team-a", "--replicas=2"]).await.unwrap();
         let replicas = ["get", "deployment", "llama-a100", "-n", "team-a", "-o", "jsonpath={.status.readyReplicas}"];
         // Nobody asked for two: the idle model is brought back to the number that was published.
-        eventually(kubectl, patience, &replicas, |seen| seen == "1").await;
+        kubectl.eventually(patience, &replicas, |seen| seen == "1").await.unwrap();
 
         let logs = kubectl.run(&["logs", "-n", "team-a", "deployment/llama-a100"]).await.unwrap();
         assert!(!logs.is_empty());

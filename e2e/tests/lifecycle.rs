@@ -16,30 +16,20 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// What a person perceives as at once, on a machine that does other things besides.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Waits until the output of a command satisfies `done`.
-async fn eventually(kubectl: &Kubectl, limit: Duration, args: &[&str], done: impl Fn(&str) -> bool) -> String {
-    wait::until(&format!("kubectl {}", args.join(" ")), limit, || async {
-        match kubectl.run(args).await {
-            Ok(seen) if done(&seen) => Look::Done(seen),
-            Ok(seen) => Look::NotYet(seen),
-            Err(error) => Look::NotYet(error.to_string()),
-        }
-    })
-    .await
-    .expect("the output is as awaited")
-}
-
 /// Waits until the `Ready` condition of a variant holds these words.
 async fn ready(kubectl: &Kubectl, limit: Duration, variant: &str, words: &str) -> String {
     let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")]}";
-    eventually(kubectl, limit, &["get", "va", variant, "-n", "models", "-o", path], |seen| seen.contains(words)).await
+    kubectl
+        .eventually(limit, &["get", "va", variant, "-n", "models", "-o", path], |seen| seen.contains(words))
+        .await
+        .unwrap()
 }
 
 /// Waits until an event with this reason is recorded on a variant.
 async fn event(kubectl: &Kubectl, variant: &str, type_: &str, reason: &str) {
     let selector = format!("involvedObject.name={variant},type={type_},reason={reason}");
     let args = ["get", "events", "-n", "models", "--field-selector", &selector];
-    eventually(kubectl, SOON, &args, |seen| seen.contains(reason)).await;
+    kubectl.eventually(SOON, &args, |seen| seen.contains(reason)).await.unwrap();
 }
 
 /// Waits until Prometheus has exactly this many series that match.
@@ -191,8 +181,10 @@ async fn a_restarted_controller_finds_the_same_state_and_writes_nothing() {
         model.add(kubectl).await.unwrap();
         let va = "llama-workload-variant-autoscaler-va";
         let metrics = ["get", "va", va, "-n", "models", "-o", "jsonpath={.status.conditions[*].reason}"];
-        eventually(kubectl, PATIENCE, &metrics, |seen| seen.contains("MetricsFound") && seen.contains("Optimization"))
-            .await;
+        kubectl
+            .eventually(PATIENCE, &metrics, |seen| seen.contains("MetricsFound") && seen.contains("Optimization"))
+            .await
+            .unwrap();
         let controller = ["-n", "workload-variant-autoscaler-system", "-l", "control-plane=controller-manager"];
         let pods = [&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"][..], &controller].concat();
         let before = kubectl.run(&pods).await.unwrap();
@@ -206,8 +198,10 @@ async fn a_restarted_controller_finds_the_same_state_and_writes_nothing() {
         .await
         .unwrap();
         kubectl.run(&[&["delete", "pod"][..], &controller].concat()).await.unwrap();
-        let after =
-            eventually(kubectl, PATIENCE, &pods, |seen| !seen.is_empty() && !seen.contains(before.trim())).await;
+        let after = kubectl
+            .eventually(PATIENCE, &pods, |seen| !seen.is_empty() && !seen.contains(before.trim()))
+            .await
+            .unwrap();
         series(environment, &format!("{{variant_name=\"{va}\"}}"), 1).await;
         cycles(environment, after.trim(), 3.0).await;
         assert_eq!(kubectl.run(&version).await.unwrap(), settled);
@@ -253,7 +247,7 @@ async fn a_target_of_any_kind_with_a_scale_subresource_is_followed() {
         ready(kubectl, SOON, "llama", "Target modelset 'llama' found").await;
         series(environment, r#"{variant_name="llama"} == 3"#, 1).await;
         let metrics = ["get", "va", "llama", "-n", "models", "-o", "jsonpath={.status.conditions[*].reason}"];
-        eventually(kubectl, SOON, &metrics, |seen| seen.contains("MetricsMissing")).await;
+        kubectl.eventually(SOON, &metrics, |seen| seen.contains("MetricsMissing")).await.unwrap();
 
         kubectl.run(&["delete", "modelset", "llama", "-n", "models"]).await.unwrap();
         ready(kubectl, SOON, "llama", "DeploymentNotFound").await;

@@ -1,20 +1,16 @@
 //! The last decision of a controller, from its `/debug/state`: through the API server to a port of its leader's pod.
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 use wva_api::config_keys;
 use wva_engine::{Memory, Plan, Settings, Snapshot};
 
 use crate::controllers::Controller;
 use crate::session::{self, Session};
-use crate::{lists, pods};
+use crate::{forward, lists, pods};
 
 /// Port of the probes when the Deployment does not say.
 const PROBE_PORT: u16 = 8081;
@@ -96,37 +92,17 @@ impl Error {
 /// When there is no leader, or it cannot be asked.
 pub async fn fetch(session: &Session, controller: &Controller) -> Result<String, Error> {
     let leader = leader(session, controller).await?;
-    let api: Api<Pod> = Api::namespaced(session.client.clone(), &controller.namespace);
-    let port = probe_port(controller);
-    let doing = format!("forward port {port} of pod {}/{leader}", controller.namespace);
-    let mut forwarder = session.ask(doing, api.portforward(&leader, &[port])).await?;
-    let failed = |message: String| Error::Ask { pod: leader.clone(), message };
-    let stream = forwarder.take_stream(port).ok_or_else(|| failed("the port was not forwarded".to_owned()))?;
-    let answer = Box::pin(get(stream)).await.map_err(failed);
-    forwarder.abort();
-    answer
-}
-
-async fn get(
-    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-) -> Result<String, String> {
-    let (mut sender, connection) =
-        http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let request = http::Request::get(PATH).header(http::header::HOST, "localhost").body(Empty::new());
-    let request = request.map_err(|error| error.to_string())?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-        let text = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() { Ok(text) } else { Err(format!("{status}: {}", text.trim())) }
+    let question = forward::Question {
+        namespace: &controller.namespace,
+        pod: &leader,
+        port: port(controller, config_keys::HEALTH_PROBE_BIND_ADDRESS).unwrap_or(PROBE_PORT),
+        path: PATH,
+        secure: None,
     };
-    tokio::pin!(connection);
-    tokio::select! {
-        answer = exchange => answer,
-        // The connection ends before the exchange only when it fails.
-        ended = &mut connection => Err(ended.map_or_else(|error| error.to_string(), |()| "it hung up".to_owned())),
-    }
+    forward::ask(session, question).await.map_err(|error| match error {
+        forward::Error::Session(error) => Error::Session(error),
+        forward::Error::Ask { pod, message, .. } => Error::Ask { pod, message },
+    })
 }
 
 /// Reads what `/debug/state` answered; `whose` names the pod or file in an error.
@@ -155,7 +131,7 @@ async fn leader(session: &Session, controller: &Controller) -> Result<String, Er
     Ok(pod.name_any())
 }
 
-fn probe_port(controller: &Controller) -> u16 {
-    let address = controller.literal(config_keys::HEALTH_PROBE_BIND_ADDRESS);
-    address.and_then(|address| address.rsplit_once(':')?.1.parse().ok()).unwrap_or(PROBE_PORT)
+/// The port of an address that the Deployment gives literally.
+pub(crate) fn port(controller: &Controller, key: &str) -> Option<u16> {
+    controller.literal(key)?.rsplit_once(':')?.1.parse().ok()
 }

@@ -16,6 +16,7 @@
 //! - [`doctor`]: every known cause of trouble, with what mends it;
 //! - [`version`]: of this program, of its chart, of the controllers;
 //! - [`watch`]: answers printed again and again;
+//! - [`forward`]: the way to a pod's own port;
 //! - [`controllers`], [`variants`], [`definition`], [`pods`], [`workload`], [`external`], [`lists`]: what several commands read from the
 //!   cluster;
 //! - [`console`] and [`table`]: the way out;
@@ -34,6 +35,7 @@ pub mod duration;
 pub mod error;
 pub mod explain;
 pub mod external;
+pub mod forward;
 pub mod install;
 pub mod instances;
 pub mod list_models;

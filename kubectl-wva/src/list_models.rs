@@ -89,15 +89,26 @@ async fn look(session: &Session, namespace: Option<&str>, console: &mut Console<
         variants::list(session, namespace),
         lists::list::<HorizontalPodAutoscaler>(session, namespace, "list HPAs", &all),
     );
-    let hpas = match hpas {
-        Ok(hpas) => hpas,
+    let variants = variants?;
+    let (hpas, mut verdict) = match hpas {
+        Ok(hpas) => (hpas, Verdict::Fine),
         Err(why) => {
             console.note(&format!("warning: bounds unknown: {why}"))?;
-            Vec::new()
+            (Vec::new(), Verdict::Unknown)
         }
     };
-    let variants: Vec<VariantAutoscaling> = variants?.into_iter().filter_map(|guarded| guarded.0.ok()).collect();
-    let models = build(&variants, &hpas);
+    let mut readable = Vec::new();
+    for guarded in variants {
+        match guarded.0 {
+            Ok(variant) => readable.push(variant),
+            Err(invalid) => {
+                let name = invalid.metadata.name.unwrap_or_default();
+                console.note(&format!("warning: variant {name} cannot be read: {}", invalid.error))?;
+                verdict = Verdict::Unknown;
+            }
+        }
+    }
+    let models = build(&readable, &hpas);
     match console.format {
         Format::Json => console.json(&models)?,
         Format::Yaml => console.yaml(&models)?,
@@ -111,7 +122,7 @@ async fn look(session: &Session, namespace: Option<&str>, console: &mut Console<
             console.data(&text)?;
         }
     }
-    Ok(Verdict::Fine)
+    Ok(verdict)
 }
 
 /// Groups variants by namespace and model.

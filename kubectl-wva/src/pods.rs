@@ -12,13 +12,15 @@ use crate::session::Session;
 pub async fn of_controller(session: &Session, controller: &Controller) -> Part<Pod> {
     let params = ListParams::default().labels(SELECTOR);
     let pods: Vec<Pod> = lists::list(session, Some(&controller.namespace), "list pods of controllers", &params).await?;
-    // A pod's name is its Deployment's, a hash of the template and a suffix: two controllers in one namespace differ.
-    let own = |pod: &Pod| {
-        let name = pod.name_any();
-        name.strip_prefix(&controller.name)
-            .is_some_and(|rest| rest.split('-').filter(|part| !part.is_empty()).count() == 2)
-    };
-    Ok(pods.into_iter().filter(own).collect())
+    Ok(pods.into_iter().filter(|pod| is_of(pod, &controller.name)).collect())
+}
+
+/// Whether a pod belongs to a Deployment. Two controllers may live in one namespace; their `ReplicaSet`s are named after
+/// them, with a hash behind. The name of a pod does not tell: it is cut when it would be too long.
+fn is_of(pod: &Pod, deployment: &str) -> bool {
+    let hash = |owner: &str| owner.strip_prefix(deployment)?.strip_prefix('-').map(str::to_owned);
+    let owners = pod.owner_references().iter().filter(|owner| owner.kind == "ReplicaSet");
+    owners.filter_map(|owner| hash(&owner.name)).any(|hash| !hash.is_empty() && !hash.contains('-'))
 }
 
 /// Whether its condition `Ready` holds.
@@ -54,4 +56,25 @@ fn container_trouble(container: &ContainerStatus) -> Option<String> {
     }
     let ended = state.terminated.as_ref()?;
     Some(format!("exited with code {}", ended.exit_code))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::own("wva-controller-manager-5d4f8c7b9", true)]
+    #[case::of_another_with_a_longer_name("wva-controller-manager-two-5d4f8c7b9", false)]
+    #[case::of_another("other-5d4f8c7b9", false)]
+    fn a_pod_is_known_by_its_replica_set_even_when_its_own_name_is_cut(
+        #[case] replica_set: &str,
+        #[case] expect: bool,
+    ) {
+        let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": replica_set, "uid": "u"});
+        let pod = json!({"metadata": {"name": "wva-controller-manager-5d4fx7k2p", "ownerReferences": [owner]}});
+        assert_eq!(is_of(&serde_json::from_value(pod).unwrap(), "wva-controller-manager"), expect);
+    }
 }

@@ -19,6 +19,8 @@ pub struct Session {
     pub client: Client,
     /// Namespace to work in: `-n`, else the context's, else `default`.
     pub namespace: String,
+    /// The bearer token of the user, if that is how they authenticate: for what is asked past the API server.
+    pub token: Option<String>,
     server: String,
     timeout: Option<Duration>,
 }
@@ -33,17 +35,19 @@ impl Session {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let named = flags.namespace.clone().filter(|namespace| !namespace.is_empty());
         let namespace = named.unwrap_or_else(|| config.default_namespace.clone());
+        let token = overrides::bearer(&config.auth_info);
         if config.cluster_url.scheme_str() != Some("https") {
             config.auth_info = overrides::without_credentials(config.auth_info);
         }
         let client = Self::client(config)?;
         let timeout = Some(flags.request_timeout).filter(|timeout| !timeout.is_zero());
-        Ok(Self { client, namespace, server, timeout })
+        Ok(Self { client, namespace, token, server, timeout })
     }
 
     /// A session over a client made elsewhere, working in `namespace`.
     pub fn with_client(client: Client, namespace: &str) -> Self {
-        Self { client, namespace: namespace.to_owned(), server: "the cluster".to_owned(), timeout: None }
+        let (namespace, server) = (namespace.to_owned(), "the cluster".to_owned());
+        Self { client, namespace, token: None, server, timeout: None }
     }
 
     /// Makes one request. `doing` completes the sentence "could not …", e.g. `list variants in namespace models`.

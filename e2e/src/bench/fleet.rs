@@ -2,6 +2,7 @@
 //! `VariantAutoscaling` and an HPA.
 
 use std::fmt::{self, Debug};
+use std::ops::Range;
 use std::str::FromStr;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -88,10 +89,15 @@ impl Fleet {
             let body = json!({ "metadata": { "name": name } });
             create(&namespaces, "Namespace", body).await?;
         }
-        stream::iter(0..self.variants)
-            .map(Ok)
-            .try_for_each_concurrent(AT_ONCE, |variant| self.variant(client, variant))
-            .await
+        self.add(client, 0..self.variants).await
+    }
+
+    /// Makes these variants with their targets; their namespaces are there.
+    ///
+    /// # Errors
+    /// At the first object that is refused.
+    pub async fn add(&self, client: &Client, variants: Range<usize>) -> Result<(), Error> {
+        stream::iter(variants).map(Ok).try_for_each_concurrent(AT_ONCE, |variant| self.variant(client, variant)).await
     }
 
     async fn variant(&self, client: &Client, variant: usize) -> Result<(), Error> {

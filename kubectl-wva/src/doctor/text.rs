@@ -22,8 +22,10 @@ pub fn print(view: &DoctorView, console: &mut Console<'_>) -> Result<(), Error> 
         Format::Table | Format::Wide => {
             let wide = console.format == Format::Wide;
             console.lines([verdict(view)])?;
-            for check in view.checks.iter().filter(|check| wide || check.outcome == Outcome::Unknown) {
-                console.lines([check_line(check)])?;
+            if wide {
+                console.lines(view.checks.iter().map(check_line))?;
+            } else {
+                console.lines(unknown_lines(view))?;
             }
             view.findings.iter().enumerate().try_for_each(|(at, finding)| console.lines(lines(at + 1, finding)))
         }
@@ -46,6 +48,21 @@ fn verdict(view: &DoctorView) -> String {
         counted(view.variants, "variant"),
         counted(view.checks.len(), "check")
     )
+}
+
+/// One line for each reason why something could not be told, with all that it left open.
+fn unknown_lines(view: &DoctorView) -> Vec<String> {
+    let mut open: Vec<(&str, Vec<String>)> = Vec::new();
+    for check in view.checks.iter().filter(|check| check.outcome == Outcome::Unknown) {
+        let why = check.why.as_deref().unwrap_or_default();
+        match open.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, causes)) => causes.push(check.cause.name()),
+            None => open.push((why, vec![check.cause.name()])),
+        }
+    }
+    let style = AnsiColor::Yellow.on_default();
+    let line = |(why, causes): (&str, Vec<String>)| format!("  {style}unknown{style:#}  {}: {why}", causes.join(", "));
+    open.into_iter().map(line).collect()
 }
 
 fn check_line(check: &CheckView) -> String {

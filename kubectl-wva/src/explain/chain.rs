@@ -259,7 +259,7 @@ fn prometheus(found: &Found, decided: Option<&Decided<'_>>) -> LinkView {
 fn decision(found: &Found, decided: Option<&Decided<'_>>, now: Timestamp) -> LinkView {
     if let Some(decided) = decided {
         let age = duration::age(decided.at, now);
-        let says = format!("{} replicas: {} ({age} ago)", decided.target.replicas, decided.target.reason);
+        let says = format!("{}: {} ({age} ago)", replicas_of(decided.target.replicas), decided.target.reason);
         let overdue =
             now.duration_since(decided.at) > decided.cycle.settings.interval * 3 + SignedDuration::from_secs(10);
         let state = if overdue { State::Broken } else { State::Fine };
@@ -337,12 +337,17 @@ fn condition(hpa: &HorizontalPodAutoscaler, type_: &str, status: &str) -> Option
     Some(format!("{}: {}", found.reason.as_deref().unwrap_or("?"), found.message.as_deref().unwrap_or("?")))
 }
 
+fn replicas_of(number: u32) -> String {
+    format!("{number} replica{}", if number == 1 { "" } else { "s" })
+}
+
 fn replicas(found: &Found, current: Option<u32>, desired: Option<u32>) -> LinkView {
     let kind = &found.variant.spec.scale_target_ref.kind;
     let number = |count: Option<u32>| count.map_or("an unknown number of".to_owned(), |count| count.to_string());
     let says = match (current, desired) {
         (Some(current), Some(desired)) if current == desired => format!("{kind} has {current}, as decided"),
-        (current, desired) => format!("{kind} has {} replicas, {} are wanted", number(current), number(desired)),
+        (Some(current), Some(desired)) => format!("{kind} has {}, {desired} wanted", replicas_of(current)),
+        (current, desired) => format!("{kind} has {} replicas, {} wanted", number(current), number(desired)),
     };
     let state = if current.is_none() { State::Unknown } else { State::Fine };
     link(Link::Replicas, state, says)

@@ -7,24 +7,27 @@ use kube::api::{DynamicObject, ListParams, LogParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
+use wva_api::config_keys;
 
 use super::Redactor;
 use crate::controllers::{self, Controller};
 use crate::session::{self, Session};
-use crate::{debug_state, doctor, external, instances, pods, status};
+use crate::{debug_state, doctor, external, forward, instances, pods, status};
 
 /// Kinds of objects in the namespaces of models and controllers: group, version, kind, plural.
-const KINDS: [(&str, &str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str, &str); 14] = [
     ("llmd.ai", "v1alpha1", "VariantAutoscaling", "variantautoscalings"),
     ("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"),
     ("apps", "v1", "Deployment", "deployments"),
     ("apps", "v1", "ReplicaSet", "replicasets"),
+    ("apps", "v1", "StatefulSet", "statefulsets"),
     ("", "v1", "Pod", "pods"),
     ("", "v1", "Service", "services"),
     ("", "v1", "ConfigMap", "configmaps"),
     ("coordination.k8s.io", "v1", "Lease", "leases"),
     ("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"),
+    ("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors"),
     ("inference.networking.k8s.io", "v1", "InferencePool", "inferencepools"),
     ("", "v1", "Event", "events"),
 ];
@@ -43,6 +46,13 @@ impl Bundle {
             Err(why) if self.unread.contains(&why) => {}
             Err(why) => self.unread.push(why),
         }
+    }
+
+    /// Namespaces that have objects in this file.
+    fn homes(&self, file: &str) -> BTreeSet<String> {
+        let home =
+            |name: &String| Some(name.strip_prefix("objects/")?.strip_suffix(file)?.trim_end_matches('/').to_owned());
+        self.files.keys().filter_map(home).collect()
     }
 
     fn json(&mut self, name: &str, value: Result<Value, String>) {
@@ -85,7 +95,9 @@ pub(super) async fn gather(
     for controller in &controllers {
         of_controller(session, controller, lines, redactor, &mut bundle).await;
     }
-    views(session, namespace, &mut bundle).await;
+    let homes = bundle.homes("variantautoscalings.json");
+    views(session, namespace, &homes, redactor, &mut bundle).await;
+    bundle.unread.iter_mut().for_each(|why| *why = redactor.text(why));
     Ok(bundle)
 }
 
@@ -128,7 +140,7 @@ async fn of_controller(
 ) {
     let Controller { namespace, name, .. } = controller;
     let state = debug_state::fetch(session, controller).await.map_err(|error| error.to_string());
-    bundle.add(format!("decisions/{namespace}/{name}.json"), state);
+    bundle.add(format!("decisions/{namespace}/{name}.json"), state.map(|text| redactor.json(&text)));
     let found = match pods::of_controller(session, controller).await {
         Ok(found) => found,
         Err(why) => return bundle.add(String::new(), Err(why)),
@@ -136,6 +148,10 @@ async fn of_controller(
     let api: Api<Pod> = Api::namespaced(session.client.clone(), namespace);
     for pod in found {
         let pod_name = pod.name_any();
+        if pods::is_ready(&pod) {
+            let text = metrics(session, controller, &pod_name).await;
+            bundle.add(format!("metrics/{namespace}/{pod_name}.txt"), text.map(|text| redactor.text(&text)));
+        }
         let restarted = pod
             .status
             .as_ref()
@@ -151,9 +167,38 @@ async fn of_controller(
     }
 }
 
+/// What a controller's replica publishes about itself and its variants.
+async fn metrics(session: &Session, controller: &Controller, pod: &str) -> Result<String, String> {
+    let could_not = |why: &str| Err(format!("could not read the metrics of pod {pod}: {why}"));
+    let Some(port) = debug_state::port(controller, config_keys::METRICS_BIND_ADDRESS) else {
+        return could_not("its controller serves none, or does not say where");
+    };
+    let plain = controller.literal(config_keys::METRICS_SECURE).as_deref() == Some("false");
+    let secure = match (plain, &session.token) {
+        (true, _) => None,
+        (false, Some(token)) => Some(token.as_str()),
+        (false, None) => {
+            return could_not(
+                "it gives them only to the bearer of a token that may get /metrics, and this context has no token; \
+                 --token names one",
+            );
+        }
+    };
+    let question = forward::Question { namespace: &controller.namespace, pod, port, path: "/metrics", secure };
+    forward::ask(session, question).await.map_err(|error| error.to_string())
+}
+
 /// What our other commands say, at the same time as the rest.
-async fn views(session: &Session, namespace: Option<&str>, bundle: &mut Bundle) {
-    let encoded = |view: Result<Value, serde_json::Error>| view.map_err(|error| error.to_string());
+async fn views(
+    session: &Session,
+    namespace: Option<&str>,
+    places: &BTreeSet<String>,
+    redactor: &Redactor,
+    bundle: &mut Bundle,
+) {
+    let encoded = |view: Result<Value, serde_json::Error>| {
+        view.map(|view| redactor.object(view)).map_err(|error| error.to_string())
+    };
     match status::look(session, namespace, &status::Filter::default()).await {
         Ok(view) => bundle.json("status.json", encoded(serde_json::to_value(&view))),
         Err(error) => bundle.add(String::new(), Err(error.to_string())),
@@ -166,8 +211,8 @@ async fn views(session: &Session, namespace: Option<&str>, bundle: &mut Bundle) 
         Ok(view) => bundle.json("instances.json", encoded(serde_json::to_value(&view))),
         Err(error) => bundle.add(String::new(), Err(error.to_string())),
     }
-    if let Some(namespace) = namespace {
-        let metrics = external::desired_replicas(session, namespace).await.map_err(|error| error.to_string());
-        bundle.json(&format!("metrics/{namespace}.json"), metrics.map(|series| json!(series)));
+    for place in places {
+        let metrics = external::desired_replicas(session, place).await.map_err(|error| error.to_string());
+        bundle.json(&format!("metrics/external/{place}.json"), metrics.map(|series| json!(series)));
     }
 }

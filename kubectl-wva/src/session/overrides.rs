@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kube::config::{AuthInfo, Cluster};
+use secrecy::ExposeSecret as _;
 
 use super::Error;
 use crate::cli::Connection;
@@ -63,6 +64,12 @@ pub(super) fn of_user(user: &mut AuthInfo, flags: &Connection) -> Result<(), Err
         return Err(Error::NobodyToActAs);
     }
     Ok(())
+}
+
+/// The token that a user authenticates with, as far as it can be had without running anything.
+pub(super) fn bearer(user: &AuthInfo) -> Option<String> {
+    let file = || std::fs::read_to_string(user.token_file.as_ref()?).ok();
+    user.token.as_ref().map(|token| token.expose_secret().to_owned()).or_else(file).map(|token| token.trim().to_owned())
 }
 
 /// What may not go over a connection that anybody can read. kubectl leaves credentials out there, too; whom to act as
@@ -144,6 +151,16 @@ mod tests {
         let mut user: AuthInfo = serde_json::from_value(given).unwrap();
         of_user(&mut user, &flags(words)).unwrap();
         assert_eq!(serde_json::to_value(&user).unwrap(), expect);
+    }
+
+    #[test]
+    fn a_token_is_known_from_the_user_or_from_their_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "of-the-file\n").unwrap();
+        let user = |user: Value| bearer(&serde_json::from_value(user).unwrap());
+        assert_eq!(user(json!({"token": "t", "tokenFile": file.path()})).as_deref(), Some("t"));
+        assert_eq!(user(json!({"tokenFile": file.path()})).as_deref(), Some("of-the-file"));
+        assert_eq!(user(json!({})), None);
     }
 
     #[test]
