@@ -325,7 +325,10 @@ impl Cycle {
     /// Has the workloads scaled that are to wake, for requests that wait or because the others of their model are full: an
     /// HPA that found its target at zero may not touch it.
     fn hand_over(&self, targets: &[Target]) {
-        let wakes = |reason: &Reason| matches!(reason, Reason::Woken { .. } | Reason::ScaleUp { .. });
+        let wakes = |reason: &Reason| {
+            use Reason::{RateShort, ScaleUp, TokensShort, Woken};
+            matches!(reason, Woken { .. } | ScaleUp { .. } | TokensShort { .. } | RateShort { .. })
+        };
         let woken = |target: &&Target| target.current == 0 && target.replicas > 0 && wakes(&target.reason);
         for target in targets.iter().filter(woken) {
             self.waker.wake(&ObjectKey::new(&*target.variant.namespace, &*target.variant.name));

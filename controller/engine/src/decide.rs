@@ -10,11 +10,13 @@
 //! - what whoever follows the numbers cannot reach is never published;
 //! - a model that is known to be idle is put to sleep if its [policy](Settings::zero) allows, and woken when requests
 //!   wait for it;
+//! - where a [forecast](Settings::proactive) is wanted, the rate of requests has its say before saturation shows;
 //! - what grows is [limited](Settings::limiter) to the GPUs there are, over all models together.
 
 mod idle;
 mod limit;
 mod model;
+mod rates;
 mod readings;
 mod standing;
 mod tokens;

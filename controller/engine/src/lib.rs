@@ -8,7 +8,8 @@
 //! - [`settings`]: thresholds and bounds, already validated;
 //! - [`threshold`]: the default analyzer, KV-cache and queue thresholds;
 //! - [`saturation`]: the other one, which counts tokens; [`vllm`] reads what servers are started with;
-//! - [`queueing`]: how many requests a replica can take within its promises, for the proactive mode;
+//! - [`proactive`]: replicas for the rate at which requests arrive, before any is saturated; [`queueing`] says how many
+//!   a replica can take within its promises;
 //! - [`limiter`]: dividing free GPUs; [`accelerator`]: which names mean the same GPU;
 //! - [`decide`](mod@decide): the frame around the analyzers: missing data, transitions, bounds, zero, GPUs;
 //! - [`plan`]: targets with their reasons, as data;
@@ -23,6 +24,7 @@ pub mod limiter;
 pub mod memory;
 mod number;
 pub mod plan;
+pub mod proactive;
 pub mod queueing;
 pub mod saturation;
 mod serde_pairs;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::evidence::Evidence;
 pub use self::note::Note;
 pub use self::reason::{Reason, Trigger, Unsettled};
+use crate::proactive::Forecast;
 use crate::saturation;
 use crate::snapshot::{ModelKey, VariantKey};
 use crate::threshold::Analysis;
@@ -40,6 +41,9 @@ pub struct ModelOutcome {
     /// Numbers of the `saturation` analyzer; `None` unless it decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<saturation::Analysis>,
+    /// What the rate of requests asks for; `None` unless the proactive mode is on and knows enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
 }
 
 /// Replicas for one variant.

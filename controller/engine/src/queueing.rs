@@ -10,15 +10,19 @@
 pub mod queue;
 mod search;
 mod service;
+mod transition;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::search::{Position, search};
 pub use self::service::{RequestSize, ServiceTime};
+pub use self::transition::Allocation;
 use crate::settings::Slo;
 
 /// Share of the range of rates that is left out at its ends, where the model says nothing.
 const MARGIN: f32 = 0.001;
+/// Share of the highest rate at which a replica still gives a steady stream of tokens.
+const STEADY: f32 = 0.9;
 /// Requests that may wait for each that is served.
 const WAITING_PER_SERVED: u32 = 10;
 
@@ -135,7 +139,23 @@ impl Replica {
         };
         let ttft = highest(slo.ttft_ms, |it| it.ttft)?;
         let itl = highest(slo.itl_ms, |it| it.itl)?;
-        Ok(ttft.min(itl))
+        // A promise of tokens per second leaves room for peaks; how many tokens it is about is not of one replica.
+        let tps = match slo.tps {
+            None | Some(0.0) => most,
+            Some(promise) if promise < 0.0 => return Err(Error::Invalid),
+            Some(_) => STEADY * most,
+        };
+        Ok(ttft.min(itl).min(tps))
+    }
+
+    /// Requests per second that count as its capacity while nothing is asked of it, and nobody knows how long requests
+    /// would be: of a full batch of requests without a prompt, and with an answer of one token.
+    ///
+    /// With α = 5, β = 0.2 and 16 requests: 16 / (2·5 + 0.2 + 0.2·16) = 1.194 a millisecond.
+    pub fn idle_capacity(service: ServiceTime, max_batch: u32) -> f32 {
+        let ServiceTime { alpha, beta, gamma: _ } = service;
+        let batch = service::real(max_batch);
+        1000.0 * batch / (2.0 * alpha + beta + beta * batch)
     }
 
     /// Requests per second the replica serves when it gets as many as [`size`](Self::size) allows: a little fewer, since some

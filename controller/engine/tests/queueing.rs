@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use wva_engine::queueing::queue::{replicas, solve};
-use wva_engine::queueing::{Error, Performance, Position, Replica, RequestSize, ServiceTime, search};
+use wva_engine::queueing::{Allocation, Error, Performance, Position, Replica, RequestSize, ServiceTime, search};
 use wva_engine::settings::Slo;
 
 fn service(alpha: f32, beta: f32, gamma: f32) -> ServiceTime {
@@ -20,7 +20,7 @@ fn replica() -> Replica {
 
 fn slo(ttft: f32, itl: f32) -> Slo {
     let promise = |value: f32| (value != 0.0).then_some(value);
-    Slo { model_id: String::new(), ttft_ms: promise(ttft), itl_ms: promise(itl) }
+    Slo { ttft_ms: promise(ttft), itl_ms: promise(itl), ..Slo::default() }
 }
 
 fn is_near(value: f32, expected: f32) -> bool {
@@ -86,6 +86,22 @@ fn c101_promises_limit_the_rate(#[case] ttft: f32, #[case] itl: f32, #[case] rat
     let found = replica().size(&slo(ttft, itl)).expect("feasible");
 
     assert!(((found - rate) / rate).abs() < 1e-4, "{found} is not {rate}");
+}
+
+#[rstest]
+#[case(100.0)]
+#[case(1.0)]
+fn c101_a_promise_of_tokens_per_second_limits_the_rate_whatever_it_is(#[case] tps: f32) {
+    let found = replica().size(&Slo { tps: Some(tps), ..slo(50.0, 5.0) }).expect("feasible");
+
+    assert_near(found, 229.875);
+}
+
+#[test]
+fn c106_a_replica_of_which_nothing_is_asked_has_a_capacity_too() {
+    let per_minute = 60.0 * Replica::idle_capacity(service(5.0, 0.2, 0.015), 16);
+
+    assert!((per_minute - 71_641.8).abs() < 0.1, "{per_minute}");
 }
 
 #[test]
@@ -209,4 +225,19 @@ fn c112_a_large_replica_is_limited_by_time_between_tokens() {
     for (rate, expected) in rates.into_iter().zip([18.4167, 17.5428, 17.4270]) {
         assert!(((rate - expected) / expected).abs() < 1e-4, "{rate} is not {expected}");
     }
+}
+
+#[rstest]
+#[case::unchanged("a", 2, 100.0, 0.0)]
+#[case::another_number("a", 3, 150.0, 50.0)]
+#[case::another_accelerator("b", 2, 120.0, 42.0)]
+fn c110_a_change_has_a_penalty(
+    #[case] accelerator: &str,
+    #[case] replicas: u32,
+    #[case] cost: f64,
+    #[case] penalty: f64,
+) {
+    let from = Allocation { accelerator: "a", replicas: 2, cost: 100.0 };
+
+    assert!((from.penalty_to(&Allocation { accelerator, replicas, cost }) - penalty).abs() < 1e-9);
 }

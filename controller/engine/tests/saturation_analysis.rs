@@ -37,7 +37,8 @@ fn rounded(value: f64) -> f64 {
 
 /// What the only variant, with this room per replica, is to have.
 fn next(analysis: &Analysis, current: u32) -> u32 {
-    let candidate = Candidate::new("a", 10.0, analysis.variants[0].per_replica, current);
+    let per_replica = f64::from(i32::try_from(analysis.variants[0].per_replica).expect("a small number"));
+    let candidate = Candidate::new("a", 10.0, per_replica, current);
     optimize(&[candidate], analysis.required, analysis.spare)["a"]
 }
 

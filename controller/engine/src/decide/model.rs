@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 
 use super::limit::Pools;
+use super::rates::Allowance;
 use super::readings::Readings;
 use super::view::{Choices, View};
-use super::{Decided, idle, tokens, wake};
+use super::{Decided, idle, rates, tokens, wake};
 use crate::plan::{Evidence, ModelOutcome, Note, Reason, Unsettled};
+use crate::proactive::Forecast;
 use crate::settings::{Analyzer, ZeroPolicy};
 use crate::snapshot::{Model, Source};
 use crate::threshold::{self, Analysis, Choice, analyze};
@@ -47,6 +49,13 @@ pub(super) fn decide<'a>(
         (None, None) => None,
     };
     let uncounted = by_tokens.is_some() && tokens.is_none();
+    let (forecast, missing) = match (&settings.proactive, found) {
+        (Some(proactive), Some(_)) if settings.enabled && !blind => {
+            rates::look(key, &active, demand, proactive, settings)
+                .map_or_else(|why| (None, Some(why)), |it| (Some(it), None))
+        }
+        _ => (None, None),
+    };
 
     let reason = |view: &View<'_>| match (settings.enabled, view.is_active()) {
         (false, _) => Reason::Paused,
@@ -63,36 +72,45 @@ pub(super) fn decide<'a>(
         let policy = settings.zero.of(key);
         choices.extend(match found.and_then(|_| idle::put_to_sleep(&active, quiet_for, policy, now)) {
             Some(asleep) => asleep,
-            None => serve(&views, found, policy, pools),
+            None => serve(&views, found, forecast.as_ref(), policy, pools),
         });
     }
 
     let decided = views.iter().filter_map(|view| {
         let mut target = view.target(key, choices.remove(view.name())?, source);
         target.notes.extend((uncounted && view.is_active()).then_some(Note::TokensNotCounted));
+        let missing = missing.clone().filter(|_| view.is_active());
+        target.notes.extend(missing.map(|missing| Note::NoForecast { missing }));
         let spare = found.map_or(0.0, |found| found.spare_of(view.name()));
         Some(Decided { target, variant: view.variant, spare })
     });
     let decided = decided.collect();
-    (ModelOutcome { key: key.clone(), evidence, analysis, tokens }, decided)
+    (ModelOutcome { key: key.clone(), evidence, analysis, tokens, forecast }, decided)
 }
 
 /// What the variants of a model that serves are to have.
-fn serve<'a>(views: &[View<'a>], found: Option<Found<'_>>, policy: &ZeroPolicy, pools: &Pools) -> Choices<'a> {
+fn serve<'a>(
+    views: &[View<'a>],
+    found: Option<Found<'_>>,
+    forecast: Option<&Forecast>,
+    policy: &ZeroPolicy,
+    pools: &Pools,
+) -> Choices<'a> {
     let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
     let mut analysed = found.map(|found| found.choose(&active)).unwrap_or_default();
-    let mut choices: Choices<'_> = active
-        .iter()
-        .map(|view| {
-            let choice = analysed.remove(view.name()).unwrap_or_else(|| unanalysed(view));
-            let Choice { replicas, reason } = view.standing.conclude(choice);
-            view.choice(replicas, reason)
-        })
-        .collect();
+    for view in &active {
+        analysed.entry(view.name()).or_insert_with(|| unanalysed(view));
+    }
+    if let (Some(found), Some(forecast)) = (found, forecast) {
+        analysed = rates::choose(forecast, analysed, found.allowance(), &active);
+    }
+    let conclude = |view: &&View<'a>| Some((view.name(), view.standing.conclude(analysed.remove(view.name())?)));
+    let mut choices: Choices<'_> = active.iter().filter_map(conclude).collect();
     // With a policy, variants sleep because they were idle, not because a person wants them to.
     let exhausted = active.iter().all(|view| view.is_at_its_maximum())
         && choices.values().all(|choice| choice.reason == Reason::NoVariantCanGrow);
-    let reason = found.filter(|_| policy.enabled && exhausted).and_then(Found::reason_to_grow);
+    let short = || found.and_then(Found::reason_to_grow).or_else(|| forecast.and_then(rates::reason_to_grow));
+    let reason = if policy.enabled && exhausted { short() } else { None };
     if let Some((variant, woken)) = reason.and_then(|reason| wake::reserve(views, reason, pools)) {
         for choice in choices.values_mut() {
             choice.reason = Reason::OtherVariantScalesUp { variant: variant.to_owned() };
@@ -121,6 +139,15 @@ impl Found<'_> {
         match self {
             Self::Thresholds(analysis) => threshold::reason_to_grow(analysis),
             Self::Tokens(analysis) => tokens::reason_to_grow(analysis),
+        }
+    }
+
+    /// What may go when fewer requests arrive than the replicas could take.
+    fn allowance(&self) -> Allowance<'_> {
+        match self {
+            Self::Thresholds(analysis) if analysis.scale_down_safe => Allowance::OneReplica,
+            Self::Tokens(analysis) if analysis.spare > 0.0 => Allowance::Tokens(analysis),
+            Self::Thresholds(_) | Self::Tokens(_) => Allowance::None,
         }
     }
 

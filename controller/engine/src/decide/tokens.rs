@@ -69,7 +69,7 @@ pub(super) fn count(
 }
 
 /// 0 of none. Summed in order of size, so that the order of the readings does not matter.
-fn mean(mut values: Vec<f64>) -> f64 {
+pub(super) fn mean(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match u32::try_from(values.len()) {
         Ok(0) | Err(_) => 0.0,
@@ -115,7 +115,11 @@ pub(super) fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'
         Some(_) => 0.0,
         None => analysis.spare,
     };
-    let candidates: Vec<_> = active.iter().map(|view| candidate(view, analysis)).collect();
+    let per_replica = |variant: &str| {
+        let of_variant = analysis.variants.iter().find(|it| it.variant == variant);
+        of_variant.map_or(0, |it| it.per_replica)
+    };
+    let candidates: Vec<_> = active.iter().map(|view| candidate(view, float(per_replica(view.name())))).collect();
     let targets = optimize(&candidates, analysis.required, spare);
     let mover = candidates.iter().find(|it| targets.get(it.variant).is_some_and(|target| *target != it.current));
     let otherwise = match mover.map(|it| it.variant.to_owned()) {
@@ -126,7 +130,7 @@ pub(super) fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'
     };
     let choice = |(view, candidate): (&&View<'a>, &Candidate<'_>)| {
         let target = targets.get(candidate.variant).copied().unwrap_or(candidate.current);
-        let per_replica = candidate.per_replica;
+        let per_replica = per_replica(candidate.variant);
         let reason = match target.cmp(&candidate.current) {
             std::cmp::Ordering::Greater => reason_to_grow(analysis),
             std::cmp::Ordering::Less => {
@@ -149,8 +153,8 @@ pub(super) fn reason_to_grow(analysis: &Analysis) -> Option<Reason> {
     (required > 0.0).then_some(Reason::TokensShort { demand, anticipated, required })
 }
 
-fn candidate<'a>(view: &View<'a>, analysis: &Analysis) -> Candidate<'a> {
-    let of_variant = analysis.variants.iter().find(|it| it.variant == view.name());
+/// How far a variant may go in one cycle, one replica of which has room for so much.
+pub(super) fn candidate<'a>(view: &View<'a>, per_replica: f64) -> Candidate<'a> {
     let state = &view.standing.state;
     let (current, bounds) = (state.current, state.bounds);
     let reporting = u32::try_from(view.readings.replicas.len()).unwrap_or(u32::MAX);
@@ -160,6 +164,6 @@ fn candidate<'a>(view: &View<'a>, analysis: &Analysis) -> Candidate<'a> {
         floor: current.saturating_sub(may_go).max(bounds.min.unwrap_or(1)).max(1),
         ceiling: current.saturating_add(current.max(1)).min(bounds.max.unwrap_or(u32::MAX)),
         refused: state.refused,
-        ..Candidate::new(view.name(), view.variant.cost, of_variant.map_or(0, |it| it.per_replica), current)
+        ..Candidate::new(view.name(), view.variant.cost, per_replica, current)
     }
 }

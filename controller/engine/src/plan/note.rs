@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::proactive::Missing;
+
 /// What is worth knowing of a target besides its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
@@ -15,6 +17,11 @@ pub enum Note {
     },
     /// The `saturation` analyzer is wanted, but pods do not say how many tokens their KV cache holds.
     TokensNotCounted,
+    /// The proactive mode is on but knows too little of the model, so only saturation decides.
+    NoForecast {
+        /// What is missing.
+        missing: Missing,
+    },
 }
 
 impl fmt::Display for Note {
@@ -23,6 +30,7 @@ impl fmt::Display for Note {
             Self::GpusNotCounted { accelerator } => {
                 write!(f, "the GPUs of type {accelerator} could not be counted and do not limit it")
             }
+            Self::NoForecast { missing } => write!(f, "hybrid mode: saturation alone decides, because {missing}"),
             Self::TokensNotCounted => f.write_str(
                 "pods do not report vllm:cache_config_info, so the thresholds decide instead of the saturation analyzer",
             ),

@@ -51,6 +51,42 @@ pub enum Reason {
         /// Tokens one replica of this variant has room for.
         per_replica: i64,
     },
+    /// More requests arrive than the replicas can take within what was promised, and this variant takes them at the least
+    /// cost.
+    RateShort {
+        /// Requests that arrive per second.
+        rate: f64,
+        /// Requests per second that the replicas can take, those on their way included.
+        anticipated: f64,
+        /// Requests per second that are too many, with the share that is to stay free.
+        required: f64,
+    },
+    /// Fewer requests arrive than the replicas can take within what was promised, and this variant is the dearest that can
+    /// be given up.
+    RateToSpare {
+        /// Requests that arrive per second.
+        rate: f64,
+        /// Requests per second that the replicas can take.
+        supply: f64,
+        /// Requests per second that could be more, with the share that is to stay free.
+        spare: f64,
+        /// Requests per second that one replica of this variant can take.
+        per_replica: f64,
+    },
+    /// The rate of requests would let replicas go, but saturation does not.
+    ForecastVetoed {
+        /// Replicas that the rate asks for.
+        wanted: u32,
+        /// Whether saturation asks for more replicas; else it only thinks fewer unsafe.
+        saturated: bool,
+    },
+    /// Saturation would let replicas go, but the rate of requests needs them.
+    NeededByForecast {
+        /// Replicas that saturation asks for.
+        analyzer: u32,
+        /// Requests that arrive per second.
+        rate: f64,
+    },
     /// The model needs capacity; another variant gets it.
     OtherVariantScalesUp {
         /// Name of that variant.
@@ -170,6 +206,10 @@ impl Reason {
         match self {
             Self::ScaleUp { .. } | Self::TokensShort { .. } => "saturation",
             Self::ScaleDown { .. } | Self::TokensToSpare { .. } => "spare_capacity",
+            Self::RateShort { .. } => "arrival_rate",
+            Self::RateToSpare { .. } => "spare_rate",
+            Self::ForecastVetoed { .. } => "forecast_vetoed",
+            Self::NeededByForecast { .. } => "needed_by_forecast",
             Self::OtherVariantScalesUp { .. } => "other_variant_scales_up",
             Self::OtherVariantScalesDown { .. } => "other_variant_scales_down",
             Self::NoVariantCanGrow => "no_variant_can_grow",
@@ -217,6 +257,28 @@ impl fmt::Display for Reason {
                 "{spare:.0} tokens of room can go, a replica has {per_replica}: {demand} in use and waiting, room for \
                  {supply}"
             ),
+            Self::RateShort { rate, anticipated, required } => write!(
+                f,
+                "{rate:.2} requests arrive per second and the replicas can take {anticipated:.2} within what was promised: \
+                 room for {required:.2} more is needed"
+            ),
+            Self::RateToSpare { rate, supply, spare, per_replica } => write!(
+                f,
+                "{rate:.2} requests arrive per second and the replicas can take {supply:.2} within what was promised: room \
+                 for {spare:.2} can go, a replica takes {per_replica:.2}"
+            ),
+            Self::ForecastVetoed { wanted, saturated: true } => {
+                write!(f, "{wanted} replicas would do for the requests that arrive, but the model is short of capacity")
+            }
+            Self::ForecastVetoed { wanted, saturated: false } => {
+                write!(
+                    f,
+                    "{wanted} replicas would do for the requests that arrive, but the load on them is too high for fewer"
+                )
+            }
+            Self::NeededByForecast { analyzer, rate } => {
+                write!(f, "the load would fit on {analyzer} replicas, but {rate:.2} requests per second need them all")
+            }
             Self::OtherVariantScalesUp { variant } => {
                 write!(f, "the model needs capacity and {variant} is the cheapest to give it")
             }
@@ -262,18 +324,19 @@ impl fmt::Display for Reason {
             Self::GpusUnknown { accelerator: _, wanted, inventory: false } => {
                 write!(f, "{wanted} replicas are needed, but the GPUs of the cluster could not be counted")
             }
-            Self::Bounded { min: Some(min), max: Some(max) } => {
-                write!(f, "limited to between {min} and {max} replicas by the autoscaler that follows the number")
-            }
-            Self::Bounded { min: Some(min), max: None } => {
-                write!(f, "limited to at least {min} replicas by the autoscaler that follows the number")
-            }
-            Self::Bounded { min: None, max: Some(max) } => {
-                write!(f, "limited to at most {max} replicas by the autoscaler that follows the number")
-            }
-            // A workload that runs keeps one replica even when nobody states a limit.
-            Self::Bounded { min: None, max: None } => f.write_str("limited to at least 1 replica"),
+            Self::Bounded { min, max } => bounded(f, *min, *max),
         }
+    }
+}
+
+fn bounded(f: &mut fmt::Formatter<'_>, min: Option<u32>, max: Option<u32>) -> fmt::Result {
+    const BY: &str = "by the autoscaler that follows the number";
+    match (min, max) {
+        (Some(min), Some(max)) => write!(f, "limited to between {min} and {max} replicas {BY}"),
+        (Some(min), None) => write!(f, "limited to at least {min} replicas {BY}"),
+        (None, Some(max)) => write!(f, "limited to at most {max} replicas {BY}"),
+        // A workload that runs keeps one replica even when nobody states a limit.
+        (None, None) => f.write_str("limited to at least 1 replica"),
     }
 }
 
@@ -321,6 +384,24 @@ mod tests {
     #[case::tokens_to_spare(
         Reason::TokensToSpare { demand: 2000, supply: 25600, spare: 22742.86, per_replica: 12800 },
         "22743 tokens of room can go, a replica has 12800: 2000 in use and waiting, room for 25600"
+    )]
+    #[case::rate_short(
+        Reason::RateShort { rate: 12.3, anticipated: 10.0, required: 4.4706 },
+        "12.30 requests arrive per second and the replicas can take 10.00 within what was promised: room for 4.47 more is \
+         needed"
+    )]
+    #[case::rate_to_spare(
+        Reason::RateToSpare { rate: 2.0, supply: 15.0, spare: 12.143, per_replica: 5.0 },
+        "2.00 requests arrive per second and the replicas can take 15.00 within what was promised: room for 12.14 can go, a \
+         replica takes 5.00"
+    )]
+    #[case::vetoed(
+        Reason::ForecastVetoed { wanted: 2, saturated: true },
+        "2 replicas would do for the requests that arrive, but the model is short of capacity"
+    )]
+    #[case::needed(
+        Reason::NeededByForecast { analyzer: 2, rate: 9.0 },
+        "the load would fit on 2 replicas, but 9.00 requests per second need them all"
     )]
     #[case::to_zero(
         Reason::ScaledToZero { retention: SignedDuration::from_mins(10) },

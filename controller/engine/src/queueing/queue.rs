@@ -70,8 +70,9 @@ pub fn solve(arrival: f32, rates: &[f32], max_queue: u32) -> Result<State, Error
     Ok(State { empty, in_system, in_service, throughput, response, service, wait: (response - service).max(0.0) })
 }
 
+/// The nearest `f32`.
 #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32; only probabilities need more")]
-fn narrow(value: f64) -> f32 {
+pub(crate) fn narrow(value: f64) -> f32 {
     value as f32
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::number::{float, whole};
+use crate::number::whole;
 
 /// A variant that may grow or shrink.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,8 +12,8 @@ pub struct Candidate<'a> {
     pub variant: &'a str,
     /// Cost of a replica.
     pub cost: f64,
-    /// What a replica has room for; one without room is passed over.
-    pub per_replica: i64,
+    /// What a replica has room for: tokens, or requests per second; one without room is passed over.
+    pub per_replica: f64,
     /// Replicas it has.
     pub current: u32,
     /// Least replicas it may get.
@@ -26,7 +26,7 @@ pub struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     /// A variant without limits.
-    pub fn new(variant: &'a str, cost: f64, per_replica: i64, current: u32) -> Self {
+    pub fn new(variant: &'a str, cost: f64, per_replica: f64, current: u32) -> Self {
         Self { variant, cost, per_replica, current, floor: 0, ceiling: u32::MAX, refused: false }
     }
 }
@@ -49,9 +49,9 @@ pub fn optimize<'a>(candidates: &[Candidate<'a>], required: f64, spare: f64) -> 
 }
 
 fn grow<'a>(candidates: &[Candidate<'a>], mut required: f64, targets: &mut BTreeMap<&'a str, u32>) {
-    let mut usable: Vec<_> = candidates.iter().filter(|it| it.per_replica > 0).collect();
+    let mut usable: Vec<_> = candidates.iter().filter(|it| it.per_replica > 0.0).collect();
     usable.sort_by(|a, b| {
-        let price = |it: &Candidate<'_>| it.cost / float(it.per_replica);
+        let price = |it: &Candidate<'_>| it.cost / it.per_replica;
         let by_price = a.refused.cmp(&b.refused).then_with(|| by_number(price(a), price(b)));
         by_price.then_with(|| a.variant.cmp(b.variant))
     });
@@ -59,10 +59,10 @@ fn grow<'a>(candidates: &[Candidate<'a>], mut required: f64, targets: &mut BTree
         if required <= 0.0 {
             break;
         }
-        let wanted = whole((required / float(*per_replica)).ceil());
+        let wanted = whole((required / per_replica).ceil());
         let added = u32::try_from(wanted).unwrap_or(u32::MAX).min(ceiling.saturating_sub(*current));
         targets.insert(variant, current.saturating_add(added));
-        required -= f64::from(added) * float(*per_replica);
+        required -= f64::from(added) * per_replica;
     }
 }
 
@@ -70,7 +70,7 @@ fn shrink<'a>(candidates: &[Candidate<'a>], mut spare: f64, targets: &mut BTreeM
     let by_cost =
         |a: &&Candidate<'_>, b: &&Candidate<'_>| by_number(a.cost, b.cost).then_with(|| a.variant.cmp(b.variant));
     let cheapest = candidates.iter().min_by(by_cost).map(|it| it.variant);
-    let mut dearest_first: Vec<_> = candidates.iter().filter(|it| it.per_replica > 0).collect();
+    let mut dearest_first: Vec<_> = candidates.iter().filter(|it| it.per_replica > 0.0).collect();
     dearest_first.sort_by(|a, b| by_cost(b, a));
     for Candidate { variant, per_replica, current, floor, .. } in dearest_first {
         if spare <= 0.0 {
@@ -78,10 +78,10 @@ fn shrink<'a>(candidates: &[Candidate<'a>], mut spare: f64, targets: &mut BTreeM
         }
         let alone = !targets.iter().any(|(other, replicas)| other != variant && *replicas > 0);
         let floor = (*floor).max(u32::from(alone && cheapest == Some(*variant)));
-        let fitting = whole((spare / float(*per_replica)).floor());
+        let fitting = whole((spare / per_replica).floor());
         let removed = u32::try_from(fitting).unwrap_or(u32::MAX).min(current.saturating_sub(floor));
         targets.insert(variant, current - removed);
-        spare -= f64::from(removed) * float(*per_replica);
+        spare -= f64::from(removed) * per_replica;
     }
 }
 

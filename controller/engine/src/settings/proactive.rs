@@ -2,12 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::accelerator::pool_of;
+use crate::snapshot::ModelKey;
+
 /// Scaling ahead of saturation: how fast the servers are and what was promised to their users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Proactive {
-    /// Share of the rate a replica can take within its promises that is planned with, above 0 and up to 1.
+    /// Grow when requests arrive at more than this share of the rate that the replicas can take within their promises,
+    /// those on their way included; above 0 and up to 1.
     pub headroom: f64,
+    /// Shrink when requests would still arrive at less than this share of the rate that the rest can take; not above
+    /// the headroom.
+    pub scale_down_boundary: f64,
     /// How fast a model is on an accelerator; of several entries for the same pair, the first counts.
     pub profiles: Vec<Profile>,
     /// What was promised, by model; of several entries for the same model, the first counts.
@@ -16,7 +23,7 @@ pub struct Proactive {
 
 impl Default for Proactive {
     fn default() -> Self {
-        Self { headroom: 0.85, profiles: Vec::new(), slos: Vec::new() }
+        Self { headroom: 0.85, scale_down_boundary: 0.70, profiles: Vec::new(), slos: Vec::new() }
     }
 }
 
@@ -25,7 +32,7 @@ impl Default for Proactive {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Profile {
-    /// Model name, as in [`ModelKey`](crate::ModelKey).
+    /// Model name, as in [`ModelKey`].
     pub model_id: String,
     /// Accelerator, in any spelling of its [type](crate::accelerator::type_of).
     pub accelerator: String,
@@ -38,13 +45,43 @@ pub struct Profile {
 }
 
 /// What was promised to the users of a model; `None` promises nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slo {
-    /// Model name, as in [`ModelKey`](crate::ModelKey), in all namespaces.
+    /// Model name, as in [`ModelKey`].
     pub model_id: String,
+    /// Namespace of the model; `None` for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Time to the first token, in milliseconds.
     pub ttft_ms: Option<f32>,
     /// Time between two tokens, in milliseconds.
     pub itl_ms: Option<f32>,
+    /// Tokens per second that the model is to be ready for, however few are asked of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tps: Option<f32>,
+}
+
+impl Proactive {
+    /// How fast a model is on an accelerator, if that is known.
+    pub fn profile_of(&self, model_id: &str, accelerator: &str) -> Option<&Profile> {
+        let pool = pool_of(accelerator);
+        self.profiles.iter().find(|it| it.model_id == model_id && pool_of(&it.accelerator) == pool)
+    }
+
+    /// What was promised to the users of a model, if anything was.
+    pub fn slo_of(&self, model: &ModelKey) -> Option<&Slo> {
+        let of_model = |slo: &&Slo| {
+            slo.model_id == model.model_id && slo.namespace.as_ref().is_none_or(|own| *own == model.namespace)
+        };
+        self.slos.iter().find(of_model).filter(|slo| slo.promises())
+    }
+}
+
+impl Slo {
+    /// Whether it promises anything.
+    pub fn promises(&self) -> bool {
+        let Self { model_id: _, namespace: _, ttft_ms, itl_ms, tps } = self;
+        [ttft_ms, itl_ms, tps].into_iter().flatten().any(|promise| *promise > 0.0)
+    }
 }

@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 use wva_engine::fixtures::START;
-use wva_engine::settings::{Analyzer, FailMode, Limiter, PerModel, TokenThresholds, ZeroPolicy};
+use wva_engine::settings::{
+    Analyzer, FailMode, Limiter, PerModel, Proactive, Profile, Slo, TokenThresholds, ZeroPolicy,
+};
 use wva_engine::snapshot::{
     Bounds, Demand, Gateway, Gpus, Inventory, Model, ModelKey, Pod, Readiness, Reading, Sample, Snapshot, Source,
     Tokens, Variant,
@@ -181,12 +183,13 @@ fn demand() -> impl Strategy<Value = Demand> {
         1 => Just(Gateway::Unknown),
         2 => hostile_reading().prop_map(|it| it.map_or(Gateway::Unknown, Gateway::Queued)),
     ];
-    (reading(), reading(), reading(), gateway).prop_map(|(completed, running, waiting, gateway)| Demand {
+    let rate = prop_oneof![1 => Just(Some(nothing)), 2 => hostile_reading()];
+    (reading(), reading(), reading(), gateway, rate).prop_map(|(completed, running, waiting, gateway, rate)| Demand {
         completed,
         running,
         waiting,
         gateway,
-        arrival_rate: None,
+        arrival_rate: rate,
     })
 }
 
@@ -208,7 +211,7 @@ pub(crate) fn staged_snapshot() -> impl Strategy<Value = Snapshot> {
             let mut tokens = tokens.iter().cycle();
             for (at, variant) in model.variants.iter_mut().enumerate() {
                 variant.gpus_per_replica = gpus;
-                variant.server = (at % 2 == 0).then(ServerArguments::default);
+                variant.server = (at % 2 == 0).then(small_server);
                 ["A100", "h100", "unknown"][at % 3].clone_into(&mut variant.accelerator);
                 for sample in variant.pods.iter_mut().filter_map(|pod| pod.sample.as_mut()) {
                     sample.tokens = match tokens.next() {
@@ -227,6 +230,28 @@ pub(crate) fn staged_snapshot() -> impl Strategy<Value = Snapshot> {
     })
 }
 
+/// A server whose queue is quickly solved.
+pub(crate) fn small_server() -> ServerArguments {
+    ServerArguments { max_num_seqs: 4, ..ServerArguments::default() }
+}
+
+/// A forecast for these models, on these accelerators.
+pub(crate) fn proactive(models: &[&str], accelerators: &[&str]) -> Proactive {
+    let profile = |model_id: &str, accelerator: &str| Profile {
+        model_id: model_id.to_owned(),
+        accelerator: accelerator.to_owned(),
+        alpha: 5.0,
+        beta: 0.2,
+        gamma: 0.015,
+    };
+    let slo = |model_id: &&str| Slo { model_id: (*model_id).to_owned(), itl_ms: Some(500.0), ..Slo::default() };
+    Proactive {
+        profiles: models.iter().flat_map(|model| accelerators.iter().map(|it| profile(model, it))).collect(),
+        slos: models.iter().map(slo).collect(),
+        ..Proactive::default()
+    }
+}
+
 /// Settings with any of the stages switched on.
 pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     let analyzer = select(vec![Analyzer::Threshold, Analyzer::Saturation(TokenThresholds::default())]);
@@ -235,10 +260,12 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
         Limiter::On { on_unknown: FailMode::Hold },
         Limiter::On { on_unknown: FailMode::Unlimited },
     ]);
-    (analyzer, limiter, any::<bool>()).prop_map(|(analyzer, limiter, enabled)| Settings {
+    let proactive = select(vec![None, Some(proactive(&["model-0", "model-1"], &["A100", "unknown"]))]);
+    (analyzer, limiter, any::<bool>(), proactive).prop_map(|(analyzer, limiter, enabled, proactive)| Settings {
         analyzer: PerModel::all(analyzer),
         limiter,
         zero: PerModel::all(ZeroPolicy { enabled, retention: SignedDuration::from_mins(5) }),
+        proactive,
         ..Settings::default()
     })
 }

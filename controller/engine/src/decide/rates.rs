@@ -1,0 +1,195 @@
+//! The frame around the forecast: what it may see, and how far its word goes.
+//!
+//! It counts replicas on their way as capacity, so a model for which too many requests arrive may grow while an earlier
+//! change is under way; it shrinks only when it is settled. Growth at most doubles a variant in one cycle. What goes is at
+//! most what the analyzer thinks safe: one replica of the model with the thresholds, replicas that hold no more tokens than
+//! are to spare with the `saturation` analyzer.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::readings::fresh;
+use super::tokens::{candidate, mean};
+use super::view::{Choices, View};
+use crate::number::{float, whole};
+use crate::plan::Reason;
+use crate::proactive::{Forecast, Load, Missing, Positions, Serving, Verdict, arbitrate, forecast};
+use crate::saturation::{self, Candidate, optimize};
+use crate::settings::{Proactive, Settings};
+use crate::snapshot::{Demand, Gateway, ModelKey, Reading, Tokens};
+use crate::threshold::Choice;
+
+/// Compares what arrives for a model with what its replicas can take.
+pub(super) fn look(
+    model: &ModelKey,
+    active: &[&View<'_>],
+    demand: &Demand,
+    proactive: &Proactive,
+    settings: &Settings,
+) -> Result<Forecast, Missing> {
+    let average = |of: fn(&Tokens) -> Option<Reading>| {
+        let readings = active.iter().flat_map(|view| &view.readings.tokens).filter_map(|it| fresh(of(it), settings));
+        Some(mean(readings.map(|it| it.value).filter(|it| *it > 0.0).collect())).filter(|it| *it > 0.0)
+    };
+    let load = Load {
+        rate: rate(demand, settings),
+        input: average(|it| it.avg_input),
+        output: average(|it| it.avg_output),
+        variants: active.iter().map(|view| serving(view)).collect(),
+    };
+    forecast(model, &load, proactive)
+}
+
+fn serving<'a>(view: &View<'a>) -> Serving<'a> {
+    Serving {
+        variant: view.name(),
+        accelerator: &view.variant.accelerator,
+        server: view.variant.server.as_ref(),
+        ready: view.readings.ready.min(view.standing.state.current),
+        pending: view.standing.state.pending,
+    }
+}
+
+/// Requests per second that are to be served: those that arrive at the servers, and those that wait at the gateway, which
+/// are to have gone by the next decision.
+fn rate(demand: &Demand, settings: &Settings) -> Option<f64> {
+    let arriving = fresh(demand.arrival_rate, settings)?.value;
+    let queued = match demand.gateway {
+        Gateway::Queued(queued) => fresh(Some(queued), settings).map_or(0.0, |it| it.value),
+        Gateway::None | Gateway::Unknown => 0.0,
+    };
+    let cycle = settings.interval.as_secs_f64().max(1.0);
+    Some(arriving + queued / cycle)
+}
+
+/// What the analyzer lets go.
+#[derive(Clone, Copy)]
+pub(super) enum Allowance<'a> {
+    /// Nothing.
+    None,
+    /// One replica of the model.
+    OneReplica,
+    /// Replicas that hold no more tokens than are to spare.
+    Tokens(&'a saturation::Analysis),
+}
+
+/// What the running variants are to have, after `analysed` said what the analyzer asks for.
+pub(super) fn choose<'a>(
+    forecast: &Forecast,
+    mut analysed: Choices<'a>,
+    allowance: Allowance<'_>,
+    active: &[&View<'a>],
+) -> Choices<'a> {
+    let settled = active.iter().all(|view| view.unsettled().is_none());
+    let short = forecast.required > 0.0;
+    let candidates: Vec<_> = active.iter().map(|view| candidate(view, per_replica(forecast, view.name()))).collect();
+    let mut targets = optimize(&candidates, forecast.required, if settled { forecast.spare } else { 0.0 });
+    let safe = !matches!(allowance, Allowance::None);
+    keep_within(allowance, &candidates, &mut targets);
+
+    let grows = candidates.iter().any(|it| targets.get(it.variant).is_some_and(|target| *target > it.current));
+    let otherwise = if short && !grows { Reason::NoVariantCanGrow } else { Reason::Steady };
+    let choice = |(view, candidate): (&&View<'a>, &Candidate<'_>)| {
+        let current = candidate.current;
+        let wanted = targets.get(candidate.variant).copied().unwrap_or(current);
+        let Choice { replicas, reason } = analysed.remove(view.name())?;
+        let choice = match (settled, short) {
+            (true, _) => {
+                let positions = Positions { current, analyzer: replicas, forecast: wanted, safe };
+                let (decided, verdict) = arbitrate(positions);
+                let reason = match verdict {
+                    Verdict::Forecast => why(forecast, candidate, wanted),
+                    Verdict::Vetoed => Reason::ForecastVetoed { wanted, saturated: replicas > current },
+                    Verdict::Needed => Reason::NeededByForecast { analyzer: replicas, rate: forecast.rate },
+                    Verdict::Analyzer if reason == Reason::Steady => otherwise.clone(),
+                    Verdict::Analyzer => reason,
+                };
+                Choice { replicas: decided, reason }
+            }
+            (false, true) if wanted > replicas => Choice { replicas: wanted, reason: why(forecast, candidate, wanted) },
+            (false, _) => Choice { replicas, reason },
+        };
+        Some((view.name(), choice))
+    };
+    let choices = active.iter().zip(&candidates).filter_map(choice).collect();
+    name_movers(choices, &candidates)
+}
+
+fn per_replica(forecast: &Forecast, variant: &str) -> f64 {
+    forecast.variants.iter().find(|it| it.variant == variant).map_or(0.0, |it| it.per_replica)
+}
+
+/// Why a variant grows or shrinks to `wanted`.
+fn why(forecast: &Forecast, candidate: &Candidate<'_>, wanted: u32) -> Reason {
+    let Forecast { rate, supply, anticipated, required, spare, .. } = *forecast;
+    if wanted > candidate.current {
+        Reason::RateShort { rate, anticipated, required }
+    } else {
+        Reason::RateToSpare { rate, supply, spare, per_replica: candidate.per_replica }
+    }
+}
+
+/// Why a variant of the model grows; `None` unless more requests arrive than its replicas can take.
+pub(super) fn reason_to_grow(forecast: &Forecast) -> Option<Reason> {
+    let Forecast { rate, anticipated, required, .. } = *forecast;
+    (required > 0.0).then_some(Reason::RateShort { rate, anticipated, required })
+}
+
+/// Takes back what goes beyond what the analyzer lets go; of several variants, the dearest goes first.
+fn keep_within<'a>(allowance: Allowance<'_>, candidates: &[Candidate<'a>], targets: &mut BTreeMap<&'a str, u32>) {
+    let mut shrinking: Vec<_> =
+        candidates.iter().filter(|it| targets.get(it.variant).is_some_and(|target| *target < it.current)).collect();
+    shrinking.sort_by(|a, b| b.cost.total_cmp(&a.cost).then_with(|| b.variant.cmp(a.variant)));
+    let mut tokens = match allowance {
+        Allowance::Tokens(analysis) => analysis.spare,
+        Allowance::None | Allowance::OneReplica => 0.0,
+    };
+    let mut first = true;
+    for it in shrinking {
+        let wanted = it.current - targets.get(it.variant).copied().unwrap_or(it.current);
+        let allowed = match allowance {
+            // The veto says so; what was asked for stays in its words.
+            Allowance::None => wanted,
+            Allowance::OneReplica => u32::from(std::mem::take(&mut first)),
+            Allowance::Tokens(analysis) => {
+                let held = analysis.variants.iter().find(|found| found.variant == it.variant);
+                let held = held.map_or(0.0, |found| float(found.per_replica));
+                let fitting = if held > 0.0 { whole((tokens / held).floor()) } else { 0 };
+                let allowed = u32::try_from(fitting).unwrap_or(u32::MAX).min(wanted);
+                tokens -= f64::from(allowed) * held;
+                allowed
+            }
+        };
+        targets.insert(it.variant, it.current - wanted.min(allowed));
+    }
+}
+
+/// Variants that do not move name one that does. The analyzer may have named another before the forecast had its say.
+fn name_movers<'a>(mut choices: Choices<'a>, candidates: &[Candidate<'_>]) -> Choices<'a> {
+    let mover = |direction: Ordering| {
+        let moves = |it: &&Candidate<'_>| {
+            choices.get(it.variant).is_some_and(|choice| choice.replicas.cmp(&it.current) == direction)
+        };
+        candidates.iter().find(moves).map(|it| it.variant.to_owned())
+    };
+    let (up, down) = (mover(Ordering::Greater), mover(Ordering::Less));
+    for it in candidates {
+        let Some(choice) = choices.get_mut(it.variant).filter(|choice| choice.replicas == it.current) else { continue };
+        choice.reason = match (&choice.reason, &up, &down) {
+            (
+                Reason::Steady
+                | Reason::NoVariantCanGrow
+                | Reason::OtherVariantScalesUp { .. }
+                | Reason::OtherVariantScalesDown { .. },
+                Some(variant),
+                _,
+            ) => Reason::OtherVariantScalesUp { variant: variant.clone() },
+            (Reason::Steady | Reason::OtherVariantScalesDown { .. }, None, Some(variant)) => {
+                Reason::OtherVariantScalesDown { variant: variant.clone() }
+            }
+            (Reason::OtherVariantScalesUp { .. } | Reason::OtherVariantScalesDown { .. }, None, _) => Reason::Steady,
+            _ => continue,
+        };
+    }
+    choices
+}

@@ -1,0 +1,170 @@
+//! The proactive mode: how many replicas does the rate at which requests arrive need, whether or not any is saturated yet?
+//!
+//! [`forecast`] compares the rate with what the replicas can take within what was promised to the model's users, which
+//! follows from [`queueing`](crate::queueing). [`arbitrate()`] decides between the replicas that this asks for and those
+//! that an analyzer asks for.
+//!
+//! Rates are requests per second of the model as a whole.
+
+mod arbitrate;
+mod missing;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::arbitrate::{Positions, Verdict, arbitrate};
+pub use self::missing::Missing;
+use crate::queueing::queue::narrow;
+use crate::queueing::{Error, Replica, RequestSize, ServiceTime};
+use crate::settings::{Proactive, Slo};
+use crate::snapshot::ModelKey;
+use crate::vllm::ServerArguments;
+
+/// Requests a server may batch at most, whatever its arguments say: the queue of a larger one is no longer worth solving.
+const LARGEST_BATCH: u32 = 4096;
+
+/// What arrives for a model, and what its replicas are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load<'a> {
+    /// Requests that arrive per second; `None` when that is not known.
+    pub rate: Option<f64>,
+    /// Average tokens of a prompt; `None` when that is not known.
+    pub input: Option<f64>,
+    /// Average tokens of an answer; `None` when that is not known.
+    pub output: Option<f64>,
+    /// The variants that serve.
+    pub variants: Vec<Serving<'a>>,
+}
+
+/// A variant that serves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Serving<'a> {
+    /// Its name.
+    pub variant: &'a str,
+    /// Its accelerator.
+    pub accelerator: &'a str,
+    /// How its servers are started, if that is known.
+    pub server: Option<&'a ServerArguments>,
+    /// Replicas that are ready.
+    pub ready: u32,
+    /// Replicas on their way.
+    pub pending: u32,
+}
+
+/// What the rate at which requests arrive asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// Requests that arrive per second, or that the model is to be ready for.
+    pub rate: f64,
+    /// Average tokens of a prompt; `None` while nothing is asked of the model.
+    pub input: Option<f64>,
+    /// Average tokens of an answer; `None` while nothing is asked of the model.
+    pub output: Option<f64>,
+    /// What was promised.
+    pub slo: Slo,
+    /// Requests per second that the ready replicas can take within it.
+    pub supply: f64,
+    /// The same together with replicas on their way.
+    pub anticipated: f64,
+    /// Requests per second that are too many, with the share that is to stay free.
+    pub required: f64,
+    /// Requests per second that could be more, with the share that is to stay free.
+    pub spare: f64,
+    /// The variants, by name.
+    pub variants: Vec<VariantForecast>,
+}
+
+/// What one variant can take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VariantForecast {
+    /// Its name.
+    pub variant: String,
+    /// Requests per second that one replica can take within what was promised.
+    pub per_replica: f64,
+    /// Requests that one replica serves together.
+    pub max_batch: u32,
+    /// Replicas that are ready.
+    pub ready: u32,
+    /// Replicas on their way.
+    pub pending: u32,
+}
+
+/// Compares the rate with what the replicas can take.
+///
+/// With 10 requests a second, a headroom of 0.8 and two replicas that take 5 each: 10 / 0.8 − 10 = 2.5 are too many.
+///
+/// # Errors
+///
+/// What is not known, or cannot be kept, so that there is no answer.
+pub fn forecast(model: &ModelKey, load: &Load<'_>, settings: &Proactive) -> Result<Forecast, Missing> {
+    let Load { rate, input, output, variants } = load;
+    let slo = settings.slo_of(model).ok_or(Missing::Promise)?;
+    let rate = rate.ok_or(Missing::Rate)?;
+    let lengths = match (*input, *output) {
+        (Some(input), Some(output)) if output >= 1.0 => Some((input, output)),
+        _ if rate > 0.0 => return Err(Missing::Lengths),
+        _ => None,
+    };
+    let ready_for = slo.tps.zip(lengths).map_or(0.0, |(tps, (_, output))| f64::from(tps) / output);
+    let rate = rate.max(ready_for);
+
+    let mut variants: Vec<_> = variants.iter().collect();
+    variants.sort_by_key(|it| it.variant);
+    let variants: Vec<_> = variants
+        .into_iter()
+        .map(|it| {
+            let max_batch = max_batch(it.server);
+            let accelerator = || it.accelerator.to_owned();
+            let profile = settings.profile_of(&model.model_id, it.accelerator);
+            let profile = profile.ok_or_else(|| Missing::Profile { accelerator: accelerator() })?;
+            let service = ServiceTime { alpha: profile.alpha, beta: profile.beta, gamma: profile.gamma };
+            let per_replica = capacity(service, lengths, max_batch, slo).map_err(|error| match error {
+                Error::NotFeasible => Missing::Feasible { accelerator: accelerator() },
+                Error::Invalid | Error::NoRoom | Error::RateOutOfRange => Missing::Sense { accelerator: accelerator() },
+            })?;
+            let Serving { variant, ready, pending, .. } = *it;
+            Ok(VariantForecast { variant: variant.to_owned(), per_replica, max_batch, ready, pending })
+        })
+        .collect::<Result<_, _>>()?;
+
+    let sum =
+        |of: fn(&VariantForecast) -> u32| variants.iter().map(|it| f64::from(of(it)) * it.per_replica).sum::<f64>();
+    let (supply, anticipated) = (sum(|it| it.ready), sum(|it| it.ready.saturating_add(it.pending)));
+    let Proactive { headroom, scale_down_boundary, profiles: _, slos: _ } = settings;
+    Ok(Forecast {
+        rate,
+        input: lengths.map(|it| it.0),
+        output: lengths.map(|it| it.1),
+        slo: slo.clone(),
+        supply,
+        anticipated,
+        required: (rate / headroom - anticipated).max(0.0),
+        spare: (supply - rate / scale_down_boundary).max(0.0),
+        variants,
+    })
+}
+
+/// Requests per second that a replica can take within what was promised.
+fn capacity(service: ServiceTime, lengths: Option<(f64, f64)>, max_batch: u32, slo: &Slo) -> Result<f64, Error> {
+    let ServiceTime { alpha, beta, gamma } = service;
+    let makes_sense =
+        alpha > 0.0 && beta >= 0.0 && gamma >= 0.0 && [alpha, beta, gamma].iter().all(|it| it.is_finite());
+    if !makes_sense {
+        return Err(Error::Invalid);
+    }
+    let capacity = match lengths {
+        Some((input, output)) => {
+            let request = RequestSize { input: narrow(input), output: narrow(output) };
+            Replica::new(service, request, max_batch).capacity(slo)?
+        }
+        None => Replica::idle_capacity(service, max_batch),
+    };
+    Some(f64::from(capacity)).filter(|it| it.is_finite() && *it > 0.0).ok_or(Error::Invalid)
+}
+
+/// Requests a server serves together: `--max-num-seqs`, or what vLLM takes when that is not given.
+fn max_batch(server: Option<&ServerArguments>) -> u32 {
+    let given = server.map_or_else(|| ServerArguments::default().max_num_seqs, |server| server.max_num_seqs);
+    u32::try_from(given).unwrap_or(LARGEST_BATCH).clamp(1, LARGEST_BATCH)
+}
