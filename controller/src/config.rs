@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wva_api::{InvalidInstance, Scope};
+use wva_engine::settings::FailMode;
 
 use self::address::BindAddress;
 
@@ -83,6 +84,8 @@ pub struct Live {
     pub interval: Duration,
     /// Readings older than this allow no decision.
     pub stale_after: Duration,
+    /// What holds for variants whose GPUs cannot be counted.
+    pub limiter_fail_mode: FailMode,
     /// How much is logged.
     pub level: tracing::Level,
 }

@@ -25,7 +25,7 @@ use crate::inventory;
 use crate::leader::Leadership;
 use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
 use crate::observe::{self, Census, Standing};
-use crate::prometheus::{Prometheus, QueryError, Readings};
+use crate::prometheus::{Prometheus, QueryError, Readings, Wanted};
 use crate::readiness::Gate;
 use crate::settings::LiveSettings;
 use crate::settings::resolve::{Audience, signed};
@@ -150,10 +150,8 @@ impl Cycle {
                     next = started + self.settings.live().interval;
                     asking = true;
                     let prometheus = self.prometheus.clone();
-                    let settings = self.settings(&self.shared.index());
-                    let retentions = demand::retentions(&settings.zero);
-                    let tokens = settings.counts_tokens();
-                    reading = async move { prometheus.read(&retentions, tokens).await }.boxed().fuse();
+                    let wanted = Wanted::by(&self.settings(&self.shared.index()));
+                    reading = async move { prometheus.read(&wanted).await }.boxed().fuse();
                 }
                 () = self.shared.gateway.waiting.notified() => self.wake(Timestamp::now()),
                 () = self.shared.wake.notified() => {
@@ -226,7 +224,7 @@ impl Cycle {
                 self.teller.tell(key, variant, standing, None, now);
             }
         }
-        self.settings.tell(&Audience::of(index, &self.scope).namespaces);
+        self.settings.tell(&Audience::of(index, &self.scope));
         self.note_adopted(&census);
         self.count(&census, index.unreadable.len());
         census
@@ -248,7 +246,7 @@ impl Cycle {
         let census = self.review(&mut index, now);
         let settings = self.settings(&index);
         let snapshot = self.observe(&index, &census, &settings, readings, now);
-        let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings.zero));
+        let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings));
         *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
         let before = self.memory.clone();
         let plan = decide(&snapshot, &mut self.memory, &settings, now);

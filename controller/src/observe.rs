@@ -153,8 +153,8 @@ pub fn snapshot(
                 .copied()
                 .unwrap_or_default(),
             gpus_per_replica: workload.gpus_per_replica,
+            server: workload.server.cloned(),
             pods: pods.map(|(pod, ready)| Pod { name: pod.name.clone(), ready, sample: sample(pod) }).collect(),
-            ..Observed::default()
         };
         let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
         models.entry(key).or_default().push(observed);

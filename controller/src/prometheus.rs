@@ -1,8 +1,9 @@
 //! Asking Prometheus: a constant number of grouped queries per cycle, whatever the number of models.
 //!
-//! [`queries`], [`completed`] and [`tokens`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
+//! [`queries`], [`completed`], [`tokens`] and [`arrivals`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
 //! [`transport`] carries it.
 
+pub mod arrivals;
 pub mod completed;
 pub mod queries;
 pub mod readings;
@@ -15,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use wva_engine::Settings;
 
+pub use self::arrivals::{ArrivalQueries, Arrivals};
 pub use self::completed::{Completed, Lookbacks};
 pub use self::queries::Queries;
 pub use self::readings::Readings;
@@ -24,6 +27,7 @@ pub use self::transport::{SetupError, Transport};
 use crate::index::ObjectKey;
 use crate::lookout::{Limits, Load};
 use crate::metrics::PrometheusMetrics;
+use crate::zero::demand;
 
 /// Time limit of one query. Below the shortest interval anyone has a use for, above what a busy Prometheus needs.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +40,28 @@ pub struct QueryError {
     pub query: &'static str,
     /// What went wrong.
     pub why: String,
+}
+
+/// What has to be asked for besides saturation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// Retentions of models that may go to zero: whether such a model is idle.
+    pub retentions: Vec<SignedDuration>,
+    /// Sizes of KV caches, and lengths of requests.
+    pub tokens: bool,
+    /// Rates at which requests arrive.
+    pub arrivals: bool,
+}
+
+impl Wanted {
+    /// What these settings need.
+    pub fn by(settings: &Settings) -> Self {
+        Self {
+            retentions: demand::retentions(&settings.zero),
+            tokens: settings.counts_tokens(),
+            arrivals: settings.proactive.is_some(),
+        }
+    }
 }
 
 /// Asks Prometheus.
@@ -58,9 +84,9 @@ impl Prometheus {
     /// # Errors
     /// At the first query that fails.
     ///
-    /// What tells whether a model is idle is asked only when there are `retentions`: of models that may go to zero. Tokens are
-    /// counted only when `tokens` are wanted.
-    pub async fn read(&self, retentions: &[SignedDuration], tokens: bool) -> Result<Readings, QueryError> {
+    /// What some settings do not need is not asked for.
+    pub async fn read(&self, wanted: &Wanted) -> Result<Readings, QueryError> {
+        let Wanted { retentions, tokens, arrivals } = wanted;
         let Queries { kv_usage, queue_length, running, scraped_at, window, scope } = &*self.queries;
         let lookbacks = Lookbacks::new(retentions.iter().copied(), *window);
         let idleness = async {
@@ -68,7 +94,7 @@ impl Prometheus {
             tokio::try_join!(self.ask("requests_running", running), self.ask("requests_completed", &completed))
         };
         let counts = async {
-            if !tokens {
+            if !*tokens {
                 return Ok((Vec::new(), Vec::new(), Vec::new()));
             }
             let TokenQueries { cache, input, output } = TokenQueries::new(scope);
@@ -78,12 +104,20 @@ impl Prometheus {
                 self.ask("output_tokens", &output),
             )
         };
-        let (kv_usage, queue_length, scraped_at, (running, completed), (cache, input, output)) = tokio::try_join!(
+        let rates = async {
+            if !*arrivals {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            let ArrivalQueries { completed, growth } = ArrivalQueries::new(scope, *window);
+            tokio::try_join!(self.ask("completion_rate", &completed), self.ask("request_growth", &growth))
+        };
+        let (kv_usage, queue_length, scraped_at, (running, completed), (cache, input, output), (rate, growth)) = tokio::try_join!(
             self.ask("kv_cache_usage", kv_usage),
             self.ask("queue_length", queue_length),
             self.ask("scraped_at", scraped_at),
             idleness,
             counts,
+            rates,
         )?;
         let answers = readings::Answers {
             kv_usage: &kv_usage,
@@ -93,7 +127,8 @@ impl Prometheus {
         };
         Ok(Readings::assemble(answers, *window)
             .with_completed(Completed::read(&completed), lookbacks)
-            .with_tokens(tokens::read(&cache, &input, &output)))
+            .with_tokens(tokens::read(&cache, &input, &output))
+            .with_arrivals(Arrivals::read(&rate, &growth)))
     }
 
     /// Pods that are at or above one of the limits now.

@@ -138,7 +138,12 @@ fn optimization_condition(target: &Target, state: impl Fn(&str, bool, &str, Stri
     let (ready, reason) = match &target.reason {
         Reason::Held => (false, reasons::METRICS_UNAVAILABLE),
         Reason::Paused => (false, reasons::OPTIMIZATION_PAUSED),
-        Reason::Steady | Reason::AtZero => (true, reasons::OPTIMIZATION_SUCCEEDED),
+        Reason::Steady
+        | Reason::AtZero
+        | Reason::RateShort { .. }
+        | Reason::RateToSpare { .. }
+        | Reason::ForecastVetoed { .. }
+        | Reason::NeededByForecast { .. } => (true, reasons::OPTIMIZATION_SUCCEEDED),
         Reason::Woken { .. } => (true, reasons::SCALE_FROM_ZERO_MODE),
         Reason::LimitedByGpus { .. } => (true, reasons::LIMITED_BY_GPUS),
         Reason::GpusUnknown { .. } => (false, reasons::GPUS_UNKNOWN),

@@ -9,7 +9,7 @@ use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wva_api::config_keys as name;
+use wva_api::{config_keys as name, config_maps};
 
 use crate::config::sources::Sources;
 use crate::config::{Config, Early};
@@ -229,7 +229,7 @@ fn announce(config: &Config) {
         tracing::warn!("The certificate of Prometheus is not verified");
     }
     if config.proactive {
-        tracing::warn!("{} has no effect yet: decisions follow saturation only", name::PROACTIVE_MODEL);
+        tracing::info!(configmap = config_maps::SERVICE_CLASS, "Hybrid mode is on: the rate of requests has its say");
     }
     if config.scope.manage_all {
         if instance.id().is_none() {

@@ -11,6 +11,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersion};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use wva_engine::vllm::ServerArguments;
 
 use crate::api_error;
 use crate::index::selector::{self, Selector};
@@ -163,7 +164,7 @@ fn record(object: &DynamicObject, scale: ApiScale) -> Scale {
     });
     // An empty selector selects everything, but a kind that names none does not mean that.
     let pods = Some(pods).filter(|pods| !pods.is_empty());
-    let (accelerator, gpus_per_replica) = hardware(&object.data);
+    let Template { accelerator, gpus_per_replica, server } = template(&object.data);
     let pod_labels = pod_labels(&object.data);
     Scale {
         uid: object.metadata.uid.clone().unwrap_or_default(),
@@ -174,6 +175,7 @@ fn record(object: &DynamicObject, scale: ApiScale) -> Scale {
         pod_labels,
         accelerator,
         gpus_per_replica,
+        server,
     }
 }
 
@@ -188,20 +190,38 @@ fn pod_labels(object: &Value) -> BTreeMap<String, String> {
     labels.and_then(|labels| serde_json::from_value(labels.clone()).ok()).unwrap_or_default()
 }
 
-/// Accelerator and GPUs of one replica, from the pod templates of the kinds that are known to have some.
-fn hardware(object: &Value) -> (Option<String>, u32) {
+/// What the pod template of a target says of one replica.
+struct Template {
+    accelerator: Option<String>,
+    gpus_per_replica: u32,
+    server: Option<ServerArguments>,
+}
+
+/// Reads the pod templates of the kinds that are known to have some.
+fn template(object: &Value) -> Template {
     let template = |path: &str| {
         let spec = object.pointer(path)?.pointer("/spec")?;
         serde_json::from_value::<PodSpec>(spec.clone()).ok()
     };
     if let Some(template) = template("/spec/template") {
-        return (workload::accelerator(&template), workload::gpus_per_replica(&template));
+        return Template {
+            accelerator: workload::accelerator(&template),
+            gpus_per_replica: workload::gpus_per_replica(&template),
+            server: Some(workload::server(&template)),
+        };
     }
     // A LeaderWorkerSet: one replica is a group of one leader and the workers.
-    let Some(worker) = template("/spec/leaderWorkerTemplate/workerTemplate") else { return (None, 1) };
+    let Some(worker) = template("/spec/leaderWorkerTemplate/workerTemplate") else {
+        return Template { accelerator: None, gpus_per_replica: 1, server: None };
+    };
     let leader = template("/spec/leaderWorkerTemplate/leaderTemplate").unwrap_or_else(|| worker.clone());
     let size = object.pointer("/spec/leaderWorkerTemplate/size").and_then(Value::as_u64).unwrap_or(1).max(1);
     let workers = u32::try_from(size - 1).unwrap_or(0);
     let gpus = workload::gpus_of_pod(&leader).saturating_add(workload::gpus_of_pod(&worker).saturating_mul(workers));
-    (workload::accelerator(&leader).or_else(|| workload::accelerator(&worker)), gpus.max(1))
+    Template {
+        accelerator: workload::accelerator(&leader).or_else(|| workload::accelerator(&worker)),
+        gpus_per_replica: gpus.max(1),
+        // The leader answers requests; the workers compute what it tells them.
+        server: Some(workload::server(&leader)),
+    }
 }

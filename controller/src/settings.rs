@@ -2,7 +2,7 @@
 //!
 //! - The main ConfigMap ([`main_map`]): its live keys apply at once, others are refused or wait for a restart.
 //! - ConfigMaps with settings of models, global ones and those of a workload's namespace. [`entries`] reads each entry
-//!   ([`saturation`], [`scale_to_zero`]) by its [`fields`]; [`seen`] keeps them all; [`resolve`](mod@resolve) says what
+//!   ([`saturation`], [`scale_to_zero`], [`service_class`]) by its [`fields`]; [`seen`] keeps them all; [`resolve`](mod@resolve) says what
 //!   holds for whom; [`news`] finds what is to be said when that changes, and [`say`] says it.
 //! - [`watch`] follows them all by name; [`start`](mod@start) reads the main one before anything else is known.
 //!
@@ -13,15 +13,17 @@ pub mod entries;
 pub mod fields;
 pub mod main_map;
 pub mod news;
+pub mod promise;
 pub mod resolve;
 pub mod saturation;
 pub mod say;
 pub mod scale_to_zero;
 pub mod seen;
+pub mod service_class;
 pub mod start;
 pub mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wva_engine::Settings;
@@ -61,7 +63,7 @@ impl LiveSettings {
         let state = State {
             live: config.live,
             main,
-            seen: Seen::new(&config.pod_namespace, &config.config_maps),
+            seen: Seen::new(&config.pod_namespace, &config.config_maps, config.proactive),
             told: InForce::default(),
         };
         Self { state: Arc::new(Mutex::new(state)), fixed: Fixed::from(config), events }
@@ -79,9 +81,9 @@ impl LiveSettings {
     }
 
     /// Logs what counts now and did not before, and records events about what cannot be used.
-    pub fn tell(&self, namespaces: &BTreeSet<String>) {
+    pub fn tell(&self, audience: &Audience) {
         let mut state = self.state();
-        let now = InForce::of(&state.seen, namespaces);
+        let now = InForce::of(&state.seen, audience);
         let news = now.since(&state.told);
         state.told = now;
         drop(state);

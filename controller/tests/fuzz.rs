@@ -14,11 +14,12 @@ use wva_controller::settings::entries::{Entries, Entry, Place};
 use wva_controller::settings::main_map;
 use wva_controller::settings::saturation::Saturation;
 use wva_controller::settings::scale_to_zero::ScaleToZero;
+use wva_controller::settings::service_class::ServiceClasses;
 
 /// Reads a text: accepted, or refused with a message.
 type Parser = fn(&str) -> Result<(), String>;
 
-const PARSERS: [(&str, Parser); 10] = [
+const PARSERS: [(&str, Parser); 12] = [
     ("duration", |text| value::parse_duration(text).map(drop)),
     ("boolean", |text| value::parse_bool(text).map(drop)),
     ("address", |text| BindAddress::parse(text).map(drop)),
@@ -27,6 +28,8 @@ const PARSERS: [(&str, Parser); 10] = [
     ("main ConfigMap", |text| main_map::flatten(&one("config.yaml", text)).map(drop)),
     ("saturation entry", entry::<Saturation>),
     ("scale-to-zero entry", entry::<ScaleToZero>),
+    ("service classes", |text| service_classes("serviceClasses", text)),
+    ("profiles", |text| service_classes("profiles", text)),
     ("answer of Prometheus", |text| response::parse(text.as_bytes()).map(drop).map_err(|error| error.to_string())),
     ("VariantAutoscaling", variant),
 ];
@@ -46,6 +49,11 @@ fn every_key(text: &str) -> Result<(), String> {
     KEYS.iter().try_for_each(|key| key.kind.check(text))
 }
 
+fn service_classes(key: &str, text: &str) -> Result<(), String> {
+    let read = ServiceClasses::read(&one(key, text), None);
+    read.problems().values().next().map_or(Ok(()), |problem| Err(problem.to_string()))
+}
+
 fn entry<E: Entry>(text: &str) -> Result<(), String> {
     for (key, place) in [("default", Place::Global), ("other", Place::Local("team-a".to_owned()))] {
         let entries = Entries::<E>::read(&one(key, text), &place, None);
@@ -57,7 +65,7 @@ fn entry<E: Entry>(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-const SEEDS: [&str; 8] = [
+const SEEDS: [&str; 10] = [
     "kvCacheThreshold: 0.80\nqueueLengthThreshold: 5\nkvSpareTrigger: 0.10\nqueueSpareTrigger: 3\n",
     "model_id: Qwen/Qwen3-0.6B\nnamespace: team-a\nkvCacheThreshold: 0.70\n",
     "analyzerName: saturation\nscaleUpThreshold: 0.9\nscaleDownBoundary: 0.6\nenableLimiter: true\n",
@@ -66,6 +74,8 @@ const SEEDS: [&str; 8] = [
     "apiVersion: llmd.ai/v1alpha1\nkind: VariantAutoscaling\nmetadata: {name: a}\nspec:\n  scaleTargetRef: {name: a}\n  \
      modelID: m\n  variantCost: \"10.0\"\n",
     r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"pod":"a"},"value":[1.5,"0.7"]}]}}"#,
+    "- name: Premium\n  model: meta/llama-3.1-8b\n  priority: 1\n  slo-itl: 24 # ms\n  slo-ttw: 500\n",
+    "- {model: m, accelerator: A100, alpha: 6.973, beta: 0.027, gamma: 0.0003}\n",
     "a: &x [1, *x]\nb: {<<: *x, c: !!binary aGk=}\n? k\n: |\n  text\n--- \n",
 ];
 

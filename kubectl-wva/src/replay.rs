@@ -7,7 +7,7 @@ use comfy_table::Cell;
 use jiff::Timestamp;
 use serde::Serialize;
 use wva_engine::settings::PerModel;
-use wva_engine::{Plan, Settings, Thresholds, decide};
+use wva_engine::{Plan, Settings, Target, Thresholds, decide};
 
 use crate::cli::Format;
 use crate::console::{Console, counted};
@@ -146,9 +146,9 @@ impl ReplayView {
                     model: target.model_id.clone(),
                     current: target.current,
                     decided: then.map(|then| then.replicas),
-                    reason: then.map(|then| then.reason.to_string()),
+                    reason: then.map(Target::explanation),
                     replayed: target.replicas,
-                    replayed_reason: target.reason.to_string(),
+                    replayed_reason: target.explanation(),
                 }
             })
             .collect();

@@ -77,6 +77,10 @@ pub const ENABLE_HTTP2: &str = "ENABLE_HTTP2";
 pub const SCALE_TO_ZERO: &str = "WVA_SCALE_TO_ZERO";
 /// Keep targets within the GPUs there are.
 pub const LIMITED_MODE: &str = "WVA_LIMITED_MODE";
+/// What holds for variants whose GPUs cannot be counted: one of [`LIMITER_FAIL_MODES`].
+pub const LIMITER_FAIL_MODE: &str = "WVA_LIMITER_FAIL_MODE";
+/// Values of [`LIMITER_FAIL_MODE`]: nothing grows, or nothing is limited.
+pub const LIMITER_FAIL_MODES: [&str; 2] = ["hold", "open"];
 /// Label selector of the nodes whose GPUs count.
 pub const NODE_SELECTOR: &str = "WVA_NODE_SELECTOR";
 /// Models woken from zero at the same time.

@@ -15,6 +15,13 @@ pub const SCALE_TO_ZERO: &str = "wva-model-scale-to-zero-config";
 /// Older names of [`SCALE_TO_ZERO`], the first one that exists counts.
 pub const SCALE_TO_ZERO_OLD: &[&str] = &["wva-scale-to-zero-config", "model-scale-to-zero-config"];
 
+/// Service classes and profiles for the hybrid mode, in the controller's namespace.
+pub const SERVICE_CLASS: &str = "serviceclass";
+/// Key of [`SERVICE_CLASS`]: what was promised, a list in YAML.
+pub const SERVICE_CLASSES: &str = "serviceClasses";
+/// Key of [`SERVICE_CLASS`]: how fast models are, a list in YAML.
+pub const PROFILES: &str = "profiles";
+
 /// Key of a saturation or scale-to-zero ConfigMap whose entry holds for all models.
 pub const DEFAULT_ENTRY: &str = "default";
 /// Key of the main ConfigMap that may hold all other keys as YAML.

@@ -9,5 +9,14 @@ pub const ACCELERATOR: &str = "inference.optimization/acceleratorName";
 /// Label of a Namespace (value `true`) that makes its local ConfigMaps count before it holds a variant.
 pub const CONFIG_ENABLED: &str = "wva.llmd.ai/config-enabled";
 
+/// Annotation of a `VariantAutoscaling`: milliseconds per output token that were promised to the users of its model.
+pub const SLO_TPOT_MS: &str = "wva.llmd.ai/slo-tpot-ms";
+
+/// Annotation of a `VariantAutoscaling`: milliseconds to the first token that were promised to the users of its model.
+pub const SLO_TTFT_MS: &str = "wva.llmd.ai/slo-ttft-ms";
+
+/// Annotation of a `VariantAutoscaling`: name of the service class that counts for its model.
+pub const SERVICE_CLASS: &str = "wva.llmd.ai/service-class";
+
 /// Annotation of a Namespace (value exactly `true`) that takes all its variants out of the controller's hands.
 pub const EXCLUDE: &str = "wva.llmd.ai/exclude";

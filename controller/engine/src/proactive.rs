@@ -9,6 +9,8 @@
 mod arbitrate;
 mod missing;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::arbitrate::{Positions, Verdict, arbitrate};
@@ -88,6 +90,33 @@ pub struct VariantForecast {
     pub ready: u32,
     /// Replicas on their way.
     pub pending: u32,
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, input, output, slo, supply, anticipated, required, spare, variants } = self;
+        write!(f, "{rate:.2} requests arrive per second")?;
+        if let (Some(input), Some(output)) = (input, output) {
+            write!(f, ", with prompts of {input:.0} and answers of {output:.0} tokens")?;
+        }
+        write!(f, "; the replicas can take {anticipated:.2}")?;
+        if anticipated > supply {
+            write!(f, ", {:.2} of them when pending ones are ready,", anticipated - supply)?;
+        }
+        let within = |(promise, what): (Option<f32>, &str)| Some(format!("{:.0} ms {what}", promise?));
+        let promises = [(slo.ttft_ms, "to the first token"), (slo.itl_ms, "between tokens")];
+        let promises: Vec<_> = promises.into_iter().filter_map(within).collect();
+        if !promises.is_empty() {
+            write!(f, " within {}", promises.join(" and "))?;
+        }
+        let each: Vec<_> = variants.iter().map(|it| format!("{} {:.2}", it.variant, it.per_replica)).collect();
+        write!(f, " (each of {})", each.join(", "))?;
+        match (*required > 0.0, *spare > 0.0) {
+            (true, _) => write!(f, ": room for {required:.2} more is needed"),
+            (false, true) => write!(f, ": room for {spare:.2} is not needed"),
+            (false, false) => Ok(()),
+        }
+    }
 }
 
 /// Compares the rate with what the replicas can take.

@@ -93,13 +93,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether any model is analysed by its tokens, which then have to be counted.
+    /// Whether any model is analysed by its tokens, which then have to be counted; a forecast needs the lengths of requests.
     pub fn counts_tokens(&self) -> bool {
         let PerModel { default, namespaces, models } = &self.analyzer;
-        std::iter::once(default)
-            .chain(namespaces.values())
-            .chain(models.values())
-            .any(|analyzer| matches!(analyzer, Analyzer::Saturation(_)))
+        self.proactive.is_some()
+            || std::iter::once(default)
+                .chain(namespaces.values())
+                .chain(models.values())
+                .any(|analyzer| matches!(analyzer, Analyzer::Saturation(_)))
     }
 
     /// The thresholds that hold for a model.

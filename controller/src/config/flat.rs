@@ -13,24 +13,39 @@ const LONGEST: usize = 1 << 20;
 /// # Errors
 /// What is wrong and where, in words for a person, on one line.
 pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
+    read::<Given>(text, "a list of `key: value` lines").map(without_nothing)
+}
+
+/// Reads a list whose items are flat YAML. Keys without a value are left out.
+///
+/// # Errors
+/// What is wrong and where, in words for a person, on one line.
+pub fn parse_list(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
+    let items = read::<Option<Vec<Given>>>(text, "a list of items with `key: value` lines")?;
+    Ok(items.unwrap_or_default().into_iter().map(without_nothing).collect())
+}
+
+type Given = BTreeMap<String, Option<String>>;
+
+fn without_nothing(given: Given) -> BTreeMap<String, String> {
+    given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> Result<T, String> {
     if text.len() > LONGEST {
         return Err(format!("is longer than {LONGEST} bytes"));
     }
     let options = serde_saphyr::options! { with_snippet: false };
-    let read: Result<BTreeMap<String, Option<String>>, _> = serde_saphyr::from_str_with_options(text, options);
-    match read {
-        Ok(values) => Ok(values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()),
-        Err(error) => Err(words(&error)),
-    }
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| words(&error, what))
 }
 
 /// The library's message without its hints for programmers, the place first.
-fn words(error: &serde_saphyr::Error) -> String {
+fn words(error: &serde_saphyr::Error, what: &str) -> String {
     let message = error.to_string();
     let place = error.location().map_or(String::new(), |at| format!("line {} column {}: ", at.line(), at.column()));
     let message = message.lines().next().unwrap_or_default();
     let end = [" at line ", ", set ", "; use "].iter().filter_map(|hint| message.find(hint)).min();
-    format!("is not a list of `key: value` lines: {place}{}", &message[..end.unwrap_or(message.len())])
+    format!("is not {what}: {place}{}", &message[..end.unwrap_or(message.len())])
 }
 
 #[cfg(test)]
@@ -59,6 +74,15 @@ mod tests {
         assert!(error.starts_with("is not a list of `key: value` lines: line "), "{error}");
         assert!(error.contains(expect), "{error}");
         assert!(!error.contains("Policy") && !error.contains("from_str") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn a_list_of_flat_items_is_read_item_by_item() {
+        let read = parse_list("- a: 1\n  b: x # a comment\n\n- a: 2\n").unwrap();
+        assert_eq!(read.iter().map(|item| item["a"].as_str()).collect::<Vec<_>>(), ["1", "2"]);
+        assert!(parse_list("").unwrap().is_empty());
+        let error = parse_list("a: 1").unwrap_err();
+        assert!(error.starts_with("is not a list of items with `key: value` lines: line 1"), "{error}");
     }
 
     #[test]

@@ -191,11 +191,18 @@ pub static KEYS: &[Key] = &[
         .default("false")
         .refused(),
     key(name::LIMITED_MODE, Kind::Bool, "Keep targets within the GPUs there are").default("false").refused(),
+    key(
+        name::LIMITER_FAIL_MODE,
+        Kind::OneOf(&name::LIMITER_FAIL_MODES),
+        "Where GPUs cannot be counted: hold lets nothing grow, open limits nothing",
+    )
+    .default("hold")
+    .live(),
     key(name::NODE_SELECTOR, Kind::Selector, "Label selector of the nodes whose GPUs count"),
     key(name::FROM_ZERO_CONCURRENCY, Kind::Int { min: 1 }, "Models woken from zero at the same time").default("10"),
     key(name::EPP_TOKEN, Kind::Text, "Bearer token for the metrics of endpoint pickers").secret(),
     key(name::POOL_GROUP, Kind::OneOf(&name::POOL_GROUPS), "API group of the InferencePools to watch; both when empty"),
-    key(name::PROACTIVE_MODEL, Kind::Bool, "Hybrid mode; has no effect yet, a warning at the start says so")
+    key(name::PROACTIVE_MODEL, Kind::Bool, "Hybrid mode: scale by the rate of requests too, ahead of saturation")
         .default("false"),
     key(name::VERBOSITY, Kind::Int { min: 0 }, "Log verbosity: 0 to 2 info, 3 and 4 debug, 5 trace").flag("v").live(),
     key(name::LOG_LEVEL, Kind::Level, "Log level by name; a verbosity from the same source wins").live(),

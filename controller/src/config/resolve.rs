@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wva_api::{Instance, Scope, config_keys as name};
+use wva_engine::settings::FailMode;
 
 use super::address::BindAddress;
 use super::sources::{Origin, Sources};
@@ -48,6 +49,10 @@ impl Live {
             enabled: get.bool(name::GLOBAL_OPT_ENABLE)?,
             interval: get.duration(name::GLOBAL_OPT_INTERVAL)?,
             stale_after: get.duration(name::PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD)?,
+            limiter_fail_mode: match get.text(name::LIMITER_FAIL_MODE) {
+                "open" => FailMode::Unlimited,
+                _ => FailMode::Hold,
+            },
             level: level(&get)?,
         })
     }

@@ -1,5 +1,7 @@
 //! From the API's objects to what is kept of them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -35,10 +37,17 @@ pub fn variant(object: VariantAutoscaling) -> Variant {
         uid: object.metadata.uid.unwrap_or_default(),
         version: object.metadata.resource_version.unwrap_or_default(),
         labels: object.metadata.labels.unwrap_or_default(),
+        annotations: promises(object.metadata.annotations.unwrap_or_default()),
         generation: object.metadata.generation,
         target: object.spec.scale_target_ref,
         status: object.status.unwrap_or_default(),
     }
+}
+
+/// The annotations that say what was promised.
+fn promises(mut annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    annotations.retain(|name, _| [labels::SLO_TPOT_MS, labels::SLO_TTFT_MS, labels::SERVICE_CLASS].contains(&&**name));
+    annotations
 }
 
 /// Which controller instances wrote the status of an object with this metadata.
@@ -82,6 +91,7 @@ pub fn deployment(object: ApiDeployment) -> Deployment {
         pod_labels,
         accelerator: workload::accelerator(&template),
         gpus_per_replica: workload::gpus_per_replica(&template),
+        server: Box::new(workload::server(&template)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use wva_api::{ScaleTargetRef, VariantAutoscalingStatus};
 use wva_engine::snapshot::{Bounds, Readiness};
+use wva_engine::vllm::ServerArguments;
 
 use super::{Index, ObjectKey, Record, Table, workload};
 use crate::conflict::StatusWrite;
@@ -18,6 +19,8 @@ pub struct Variant {
     pub version: String,
     /// Labels: who it belongs to.
     pub labels: BTreeMap<String, String>,
+    /// Annotations, of which only what was promised to the users of its model is kept.
+    pub annotations: BTreeMap<String, String>,
     /// `metadata.generation`.
     pub generation: Option<i64>,
     /// The workload to scale.
@@ -37,7 +40,7 @@ pub struct Variant {
 }
 
 /// A Deployment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Deployment {
     /// `metadata.uid`.
     pub uid: String,
@@ -53,6 +56,8 @@ pub struct Deployment {
     pub accelerator: Option<String>,
     /// GPUs one replica requests.
     pub gpus_per_replica: u32,
+    /// How its servers are started.
+    pub server: Box<ServerArguments>,
 }
 
 /// A `ReplicaSet`.
@@ -109,6 +114,7 @@ impl Record for Variant {
             uid,
             version: _,
             labels,
+            annotations,
             generation: _,
             target,
             model,
@@ -120,6 +126,7 @@ impl Record for Variant {
         } = before;
         *uid != after.uid
             || *labels != after.labels
+            || *annotations != after.annotations
             || *target != after.target
             || *model != after.model
             || cost.total_cmp(&after.cost).is_ne()

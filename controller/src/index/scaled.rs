@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wva_api::ScaleTargetRef;
+use wva_engine::vllm::ServerArguments;
 
 use super::selector::Selector;
 use super::{Effect, Index, ObjectKey, workload};
@@ -55,6 +56,8 @@ pub struct Scale {
     pub accelerator: Option<String>,
     /// GPUs one replica requests.
     pub gpus_per_replica: u32,
+    /// How its servers are started; `None` when its kind has no pod template that is known.
+    pub server: Option<ServerArguments>,
 }
 
 impl TargetKey {

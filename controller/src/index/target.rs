@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::core::Expression;
 use wva_api::ScaleTargetRef;
+use wva_engine::vllm::ServerArguments;
 
 use super::{Index, ObjectKey, Scaled, TargetKey};
 
@@ -31,6 +32,8 @@ pub struct Workload<'a> {
     pub accelerator: Option<&'a str>,
     /// GPUs one replica requests.
     pub gpus_per_replica: u32,
+    /// How its servers are started; `None` when its kind has no pod template that is known.
+    pub server: Option<&'a ServerArguments>,
     /// How its pods are found.
     pub pods: PodsOf<'a>,
     /// Labels of its pods, as far as its template says.
@@ -57,6 +60,7 @@ impl Index {
                 status_replicas: found.status_replicas,
                 accelerator: found.accelerator.as_deref(),
                 gpus_per_replica: found.gpus_per_replica,
+                server: Some(&found.server),
                 pods: PodsOf::Owner(&found.uid),
                 pod_labels: &found.pod_labels,
             });
@@ -70,6 +74,7 @@ impl Index {
                     status_replicas: found.status_replicas,
                     accelerator: found.accelerator.as_deref(),
                     gpus_per_replica: found.gpus_per_replica,
+                    server: found.server.as_ref(),
                     pods: PodsOf::Selector(found.pods.as_deref()),
                     pod_labels: &found.pod_labels,
                 })

@@ -36,6 +36,8 @@ fn a_target_that_is_being_deleted_or_was_replaced_calls_for_a_cycle() {
 #[case::target(&variant_on("a", "b"), Effect::Now)]
 #[case::label(&variant("a").replace("A100", "H100"), Effect::Now)]
 #[case::model(&variant("a").replace("llama", "qwen"), Effect::Now)]
+#[case::promise(&variant("a").replace("generation: 1", "annotations: {wva.llmd.ai/slo-tpot-ms: '10'}"), Effect::Now)]
+#[case::other_annotation(&variant("a").replace("generation: 1", "annotations: {team: a}"), Effect::Later)]
 #[case::cost(&variant("a").replace("spec: {", "spec: {variantCost: '80.0', "), Effect::Now)]
 #[case::status(&variant("a").replace("spec: {", "status: {actuation: {applied: true}}, spec: {"), Effect::Later)]
 #[case::new(&variant("b"), Effect::Now)]

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Container, NodeSelectorRequirement, PodSpec};
 use wva_api::ScaleTargetRef;
+use wva_engine::vllm::{self, ServerArguments};
 
 /// Kind of the targets that are watched and not read one by one.
 pub const DEPLOYMENT: &str = "Deployment";
@@ -43,6 +44,23 @@ pub fn gpus_per_replica(template: &PodSpec) -> u32 {
 /// GPUs one pod requests.
 pub fn gpus_of_pod(template: &PodSpec) -> u32 {
     template.containers.iter().map(|container| gpus(container).map_or(0, |(_, count)| count)).sum()
+}
+
+/// How the vLLM servers of the pods are started, by their commands, arguments and literal environment variables.
+pub fn server(template: &PodSpec) -> ServerArguments {
+    let containers: Vec<_> = template
+        .containers
+        .iter()
+        .map(|container| {
+            let env = container.env.iter().flatten().filter_map(|env| Some((env.name.clone(), env.value.clone()?)));
+            (container, env.collect::<Vec<_>>())
+        })
+        .collect();
+    ServerArguments::of_containers(containers.iter().map(|(container, env)| vllm::Container {
+        command: container.command.as_deref().unwrap_or_default(),
+        args: container.args.as_deref().unwrap_or_default(),
+        env,
+    }))
 }
 
 fn by_node_selector(template: &PodSpec) -> Option<String> {
@@ -116,6 +134,16 @@ mod tests {
     #[case::nothing("{nodeSelector: {disk: ssd}, containers: [{name: c}]}", None)]
     fn the_accelerator_is_found_in_the_template(#[case] yaml: &str, #[case] expect: Option<&str>) {
         assert_eq!(accelerator(&template(yaml)).as_deref(), expect);
+    }
+
+    #[test]
+    fn the_arguments_of_the_servers_are_read_from_the_template() {
+        let server = server(&template(
+            "{containers: [{name: proxy, args: [--port=8000]}, {name: vllm, command: [vllm, serve, m], \
+             args: [--max-num-seqs, '64', --num-gpu-blocks-override=1000], env: [{name: VLLM_USE_V1, value: '0'}, \
+             {name: HF_TOKEN, valueFrom: {secretKeyRef: {name: s, key: k}}}]}]}",
+        ));
+        assert_eq!((server.max_num_seqs, server.fixed_kv_capacity(), server.v1_engine), (64, Some(16_000), false));
     }
 
     #[rstest]

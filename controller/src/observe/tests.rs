@@ -81,6 +81,16 @@ fn pods_belong_to_a_variant_by_their_owners_and_not_when_they_leave() {
 }
 
 #[test]
+fn the_arguments_of_a_variants_servers_are_those_of_its_targets_template() {
+    let mut index = Index::default().with_variant(&variant("a")).with_deployment("a", 1);
+    let deployment = "{metadata: {namespace: ns, name: a, uid: uid-a}, spec: {selector: {}, template: {spec: {containers: \
+        [{name: vllm, args: [--max-num-seqs=32]}]}}}}";
+    let _effect = index.apply(key("a"), convert::deployment(yaml(deployment)));
+    let snapshot = observed(&index, &Ok(Readings::default()));
+    assert_eq!(one(&snapshot).server.as_ref().map(|server| server.max_num_seqs), Some(32));
+}
+
+#[test]
 fn pods_of_other_kinds_belong_to_a_variant_by_their_labels() {
     let pod = |name: &str, labels: &str, owner: &str| {
         let text = format!(
@@ -110,6 +120,7 @@ fn pods_of_other_kinds_belong_to_a_variant_by_their_labels() {
         pod_labels: BTreeMap::new(),
         accelerator: None,
         gpus_per_replica: 8,
+        server: None,
     };
     let _effect = index.set_scaled(target.clone(), Scaled::Found(Box::new(scale.clone())));
     let names = |index: &Index| -> Vec<String> {

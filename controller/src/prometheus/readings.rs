@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use wva_engine::snapshot::{Reading, Sample};
 
+use super::arrivals::Arrivals;
 use super::completed::{Completed, Lookbacks};
 use super::response;
 use super::tokens::PodTokens;
@@ -19,6 +20,7 @@ pub struct Readings {
     completed: Completed,
     lookbacks: Lookbacks,
     tokens: PodTokens,
+    arrivals: Arrivals,
 }
 
 /// Answers to the queries about pods.
@@ -79,6 +81,17 @@ impl Readings {
     #[must_use]
     pub fn with_tokens(self, tokens: PodTokens) -> Self {
         Self { tokens, ..self }
+    }
+
+    /// With the rates at which requests arrive.
+    #[must_use]
+    pub fn with_arrivals(self, arrivals: Arrivals) -> Self {
+        Self { arrivals, ..self }
+    }
+
+    /// Requests that arrive for a model per second.
+    pub fn arrivals(&self, namespace: &str, model: &str) -> Option<f64> {
+        self.arrivals.of(namespace, model)
     }
 
     /// Requests for a model that were completed within a retention, or a little longer.

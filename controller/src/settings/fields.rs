@@ -43,8 +43,27 @@ impl Fields {
         self.number(name, |number| number >= 0.0, "0 or more")
     }
 
+    /// A number of at least 0, by its name or another spelling.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn amount_of(&mut self, names: &[&'static str]) -> Result<Option<f64>, String> {
+        self.number_of(names, |number| number >= 0.0, "0 or more")
+    }
+
     fn number(&mut self, name: &'static str, fits: impl Fn(f64) -> bool, range: &str) -> Result<Option<f64>, String> {
-        let Some(text) = self.text(&[name]) else { return Ok(None) };
+        self.number_of(&[name], fits, range)
+    }
+
+    fn number_of(
+        &mut self,
+        names: &[&'static str],
+        fits: impl Fn(f64) -> bool,
+        range: &str,
+    ) -> Result<Option<f64>, String> {
+        let name =
+            names.iter().find(|name| self.values.contains_key(**name)).or(names.first()).copied().unwrap_or_default();
+        let Some(text) = self.text(names) else { return Ok(None) };
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() && fits(number) => Ok(Some(number)),
             Ok(_) => Err(format!("`{name}: {text}` is out of range; it must be {range}")),

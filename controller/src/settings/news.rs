@@ -1,19 +1,27 @@
 //! What is to be said about ConfigMaps with settings of models: the difference between what counted before and what
 //! counts now. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wva_engine::Thresholds;
 
 use super::entries::{Entries, Entry, Subject};
-use super::resolve::thresholds_of_namespaces;
+use super::promise;
+use super::resolve::{Audience, thresholds_of_namespaces};
 use super::saturation::Saturation;
 use super::seen::{Held, Seen};
 use crate::index::ObjectKey;
 
+/// Kind of the entries in the ConfigMap with service classes.
+const SERVICE_CLASS: &str = "service class";
+
 /// What counts, by kind and namespace.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct InForce(BTreeMap<(&'static str, String), Source>);
+pub struct InForce {
+    sources: BTreeMap<(&'static str, String), Source>,
+    /// What is wrong with annotations of variants, by variant.
+    problems: BTreeMap<ObjectKey, String>,
+}
 
 /// The ConfigMap that counts for one kind in one namespace.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +77,13 @@ pub enum News {
         /// `metadata.uid` of the ConfigMap.
         uid: String,
     },
+    /// Annotations of a variant cannot be used, or not all of them.
+    Annotation {
+        /// The variant.
+        variant: ObjectKey,
+        /// What is wrong, and what counts instead.
+        why: String,
+    },
     /// It has an old name.
     OldName {
         /// The ConfigMap.
@@ -87,8 +102,13 @@ pub enum News {
 
 impl InForce {
     /// What counts in the controller's namespace and in `namespaces`.
-    pub fn of(seen: &Seen, namespaces: &BTreeSet<String>) -> Self {
+    pub fn of(seen: &Seen, audience: &Audience) -> Self {
+        let Audience { namespaces, models: _, promises } = audience;
         let mut in_force = Self::default();
+        if seen.service_class.is_some() {
+            in_force.problems = promise::problems(seen, promises);
+            in_force.add_classes(seen);
+        }
         let thresholds = thresholds_of_namespaces(seen, namespaces);
         let global = thresholds.default;
         let of_namespace = |namespace: &str| thresholds.namespaces.get(namespace).copied().unwrap_or(global);
@@ -125,17 +145,35 @@ impl InForce {
             problems: contradictions(&map.entries).into_iter().chain(problems).collect(),
             key,
         };
-        self.0.insert((E::KIND, namespace.to_owned()), source);
+        self.sources.insert((E::KIND, namespace.to_owned()), source);
+    }
+
+    fn add_classes(&mut self, seen: &Seen) {
+        let Some((key, uid, classes)) = seen.service_classes() else { return };
+        let source = Source {
+            uid: uid.to_owned(),
+            global: true,
+            usual_name: None,
+            beside: Vec::new(),
+            entries: classes.len(),
+            content: format!("{classes:?}"),
+            problems: classes.problems().iter().map(|(key, problem)| (key.clone(), problem.to_string())).collect(),
+            key,
+        };
+        self.sources.insert((SERVICE_CLASS, seen.pod_namespace.clone()), source);
     }
 
     /// What is to be said when `self` counts after `before` did.
     pub fn since(&self, before: &Self) -> Vec<News> {
         let mut news = Vec::new();
-        for (id @ (kind, _), source) in &self.0 {
-            source.news(kind, before.0.get(id), &mut news);
+        for (id @ (kind, _), source) in &self.sources {
+            source.news(kind, before.sources.get(id), &mut news);
         }
-        for ((kind, _), source) in before.0.iter().filter(|(id, _)| !self.0.contains_key(id)) {
+        for ((kind, _), source) in before.sources.iter().filter(|(id, _)| !self.sources.contains_key(id)) {
             news.push(News::Removed { kind, config_map: source.key.clone(), global: source.global });
+        }
+        for (variant, why) in self.problems.iter().filter(|(variant, why)| before.problems.get(variant) != Some(why)) {
+            news.push(News::Annotation { variant: variant.clone(), why: why.clone() });
         }
         news
     }

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use wva_api::{Claim, Scope, labels};
-use wva_engine::settings::{FailMode, Limiter, PerModel, ZeroPolicy};
+use wva_engine::settings::{Limiter, PerModel, ZeroPolicy};
 use wva_engine::{ModelKey, Settings, Thresholds};
 
 use super::entries::{Entries, Entry};
+use super::promise::{self, Promise};
 use super::saturation::{ForAll, Saturation};
 use super::scale_to_zero::ScaleToZero;
 use super::seen::{Held, Seen};
@@ -24,33 +25,41 @@ pub struct Fixed {
     pub scale_to_zero: bool,
     /// Whether targets are kept within the GPUs there are.
     pub limited_mode: bool,
+    /// Whether the rate of requests has its say.
+    pub proactive: bool,
 }
 
 impl From<&Config> for Fixed {
     fn from(config: &Config) -> Self {
-        Self { scale_to_zero: config.scale_to_zero, limited_mode: config.limited_mode }
+        Self { scale_to_zero: config.scale_to_zero, limited_mode: config.limited_mode, proactive: config.proactive }
     }
 }
 
 /// What settings are needed for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Audience {
     /// Namespaces whose ConfigMaps count.
     pub namespaces: BTreeSet<String>,
     /// Models to decide for.
     pub models: BTreeSet<ModelKey>,
+    /// What annotations of variants promise to the users of their models.
+    pub promises: BTreeMap<ModelKey, Promise>,
 }
 
 impl Audience {
     /// The namespaces that hold a variant of mine or have opted in and are not excluded, and the models of my variants.
     /// Namespaces given by name are the only ones, whatever they hold or carry.
     pub fn of(index: &Index, scope: &Scope) -> Self {
-        let mut audience = Self { namespaces: scope.namespaces.clone(), models: BTreeSet::new() };
+        let mut audience = Self { namespaces: scope.namespaces.clone(), ..Self::default() };
         for (key, variant) in &index.variants {
             if index.claim(scope, key, variant) == Claim::Mine {
                 audience.namespaces.insert(key.namespace.clone());
-                let model = variant.model.clone();
-                audience.models.extend(model.map(|model_id| ModelKey { namespace: key.namespace.clone(), model_id }));
+                let Some(model_id) = variant.model.clone() else { continue };
+                let model = ModelKey { namespace: key.namespace.clone(), model_id };
+                if !variant.annotations.is_empty() {
+                    audience.promises.entry(model.clone()).or_default().add(&key.name, &variant.annotations);
+                }
+                audience.models.insert(model);
             }
         }
         if scope.namespaces.is_empty() {
@@ -77,14 +86,15 @@ pub fn resolve(seen: &Seen, audience: &Audience, live: &Live, fixed: Fixed) -> S
         thresholds: per_model(seen, &seen.saturation, audience, Thresholds::DEFAULT, thresholds),
         zero: per_model(seen, &seen.scale_to_zero, audience, zero_by_default(fixed), zero),
         analyzer: PerModel::all(analyzer),
-        limiter: if limited { Limiter::On { on_unknown: FailMode::Hold } } else { Limiter::Off },
+        proactive: fixed.proactive.then(|| promise::proactive(seen, &audience.promises)),
+        limiter: if limited { Limiter::On { on_unknown: live.limiter_fail_mode } } else { Limiter::Off },
         ..Settings::default()
     }
 }
 
 /// The thresholds of models without an entry of their own.
 pub fn thresholds_of_namespaces(seen: &Seen, namespaces: &BTreeSet<String>) -> PerModel<Thresholds> {
-    let audience = Audience { namespaces: namespaces.clone(), models: BTreeSet::new() };
+    let audience = Audience { namespaces: namespaces.clone(), ..Audience::default() };
     per_model(seen, &seen.saturation, &audience, Thresholds::DEFAULT, thresholds)
 }
 

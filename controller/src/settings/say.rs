@@ -105,6 +105,12 @@ pub fn models(news: Vec<News>, events: &EventSender) {
                 let on = reference(&config_map, &uid);
                 events.send(Event { on, warning: true, reason: INVALID_CONFIG, message });
             }
+            News::Annotation { variant, why } => tracing::warn!(
+                variant = variant.name,
+                namespace = variant.namespace,
+                error = why,
+                "Annotations of a variant cannot be used"
+            ),
             News::OldName { config_map, name } => tracing::warn!(
                 configmap = %config_map, name,
                 "ConfigMap has an outdated name, which still works; rename it"

@@ -20,6 +20,7 @@ use super::*;
 use crate::config::{ConfigMapNames, Live};
 
 mod order;
+mod proactive;
 
 const GLOBAL: &str = "wva-system";
 const SATURATION: &str = "wva-saturation-scaling-config";
@@ -38,22 +39,27 @@ fn live() -> Live {
         enabled: true,
         interval: Duration::from_mins(1),
         stale_after: Duration::from_mins(2),
+        limiter_fail_mode: FailMode::Hold,
         level: tracing::Level::INFO,
     }
 }
 
 fn fixed(scale_to_zero: bool) -> Fixed {
-    Fixed { scale_to_zero, limited_mode: false }
+    Fixed { scale_to_zero, limited_mode: false, proactive: false }
 }
 
 fn model(namespace: &str, model_id: &str) -> ModelKey {
     ModelKey { namespace: namespace.into(), model_id: model_id.into() }
 }
 
+fn in_team_a() -> Audience {
+    Audience { namespaces: ["team-a".to_owned()].into(), ..Audience::default() }
+}
+
 /// What was seen, told as sentences.
 impl Seen {
     fn nothing() -> Self {
-        Self::new(GLOBAL, &names())
+        Self::new(GLOBAL, &names(), true)
     }
 
     fn with(mut self, namespace: &str, name: &str, entries: &[(&str, &str)]) -> Self {
@@ -71,6 +77,7 @@ impl Seen {
         let audience = Audience {
             namespaces: namespaces.map(str::to_owned).into(),
             models: namespaces.iter().flat_map(|ns| [model(ns, "m"), model(ns, "n")]).collect(),
+            ..Audience::default()
         };
         resolve(self, &audience, &live(), fixed(scale_to_zero))
     }
@@ -272,6 +279,10 @@ fn analyzer_and_limiter_come_from_the_global_default_only() {
     let global = Seen::nothing().with(GLOBAL, SATURATION, &[("default", text)]).settings(false);
     assert_eq!(global.analyzer.of(&model("team-a", "m")), &tokens(0.85, 0.7));
     assert_eq!(global.limiter, Limiter::On { on_unknown: FailMode::Hold });
+    let seen = Seen::nothing().with(GLOBAL, SATURATION, &[("default", text)]);
+    let open = Live { limiter_fail_mode: FailMode::Unlimited, ..live() };
+    let limiter = resolve(&seen, &Audience::default(), &open, fixed(false)).limiter;
+    assert_eq!(limiter, Limiter::On { on_unknown: FailMode::Unlimited });
 }
 
 #[test]
@@ -306,7 +317,7 @@ fn an_entry_that_contradicts_what_it_inherits_is_left_out_and_told() {
         &[("default", "kvCacheThreshold: 0.2")],
     );
     assert_eq!(seen.thresholds("team-a", "m"), [0.8, 5.0, 0.3, 3.0]);
-    let news = InForce::of(&seen, &["team-a".to_owned()].into()).since(&InForce::default());
+    let news = InForce::of(&seen, &in_team_a()).since(&InForce::default());
     let told = |news: &&News| matches!(news, News::Problem { config_map, why, .. } if config_map.namespace == "team-a" && why.contains("contradicts what it inherits"));
     assert_eq!(news.iter().filter(told).count(), 1, "{news:?}");
 }
@@ -324,7 +335,7 @@ fn of_several_names_the_first_counts_and_the_others_are_told() {
         seen.put("team-a", name, &[("default", &text)]);
         let expect = text.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
         assert_eq!(seen.thresholds("team-a", "m")[0], expect, "{name} comes before those so far");
-        let news = InForce::of(&seen, &["team-a".to_owned()].into()).since(&InForce::default());
+        let news = InForce::of(&seen, &in_team_a()).since(&InForce::default());
         let old_name = news.iter().any(|news| matches!(news, News::OldName { .. }));
         assert_eq!(old_name, name != SATURATION, "{name}");
     }
@@ -334,7 +345,7 @@ fn of_several_names_the_first_counts_and_the_others_are_told() {
 
 #[test]
 fn the_news_of_a_change_count_entries_before_and_after_and_come_once() {
-    let namespaces: BTreeSet<String> = ["team-a".to_owned()].into();
+    let namespaces = in_team_a();
     let two = [("default", "kvCacheThreshold: 0.7"), ("m", "model_id: m\nnamespace: team-a")];
     let mut seen = Seen::nothing().with(GLOBAL, SATURATION, &two);
     let before = InForce::of(&seen, &namespaces);

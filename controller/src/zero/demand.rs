@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use wva_engine::settings::ZeroPolicies;
 use wva_engine::snapshot::{Demand, Model, Readiness, Reading, Variant};
-use wva_engine::{ModelKey, Snapshot};
+use wva_engine::{ModelKey, Settings, Snapshot};
 
 use super::{gateway, pool_of};
 use crate::index::{Index, ObjectKey};
@@ -40,6 +40,9 @@ pub fn fill(snapshot: &mut Snapshot, view: View<'_>, readings: Option<&Readings>
         let fronts: BTreeSet<_> =
             variants.iter().filter_map(|it| Some(pool_of(index, pools, &variant(it))?.pool)).collect();
         demand.gateway = gateway(key, &fronts, pools, queues, now);
+        // Rates look back by themselves; without recent scrapes there is none.
+        let rate = readings.and_then(|readings| readings.arrivals(&key.namespace, &key.model_id));
+        demand.arrival_rate = rate.map(|value| Reading { value, age: SignedDuration::ZERO });
         let policy = policies.of(key);
         if let (Some(readings), true) = (readings, policy.enabled) {
             let Demand { completed, running, waiting, gateway: _, arrival_rate: _ } = demand;
@@ -55,9 +58,10 @@ pub fn fill(snapshot: &mut Snapshot, view: View<'_>, readings: Option<&Readings>
     }
 }
 
-/// Pools in front of models that may go to zero: their queues must be known for that.
-pub fn wanted(snapshot: &Snapshot, view: View<'_>, policies: &ZeroPolicies) -> BTreeSet<PoolKey> {
-    let models = snapshot.models.iter().filter(|model| policies.of(&model.key).enabled);
+/// Pools in front of models that may go to zero: their queues must be known for that. A forecast counts what waits in all.
+pub fn wanted(snapshot: &Snapshot, view: View<'_>, settings: &Settings) -> BTreeSet<PoolKey> {
+    let matters = |model: &&Model| settings.proactive.is_some() || settings.zero.of(&model.key).enabled;
+    let models = snapshot.models.iter().filter(matters);
     let variants = models
         .flat_map(|model| model.variants.iter().map(|variant| ObjectKey::new(&*model.key.namespace, &*variant.name)));
     variants.filter_map(|variant| Some(pool_of(view.index, view.pools, &variant)?.pool)).collect()

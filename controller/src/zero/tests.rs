@@ -14,7 +14,7 @@ use crate::pools::scrape::Answer;
 use crate::pools::{Group, Pool, Served};
 use crate::prometheus::readings::Answers;
 use crate::prometheus::response::Sample;
-use crate::prometheus::{Completed, Lookbacks, Readings as Metrics};
+use crate::prometheus::{Arrivals, Completed, Lookbacks, Readings as Metrics};
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 const RETENTION: SignedDuration = SignedDuration::from_mins(10);
@@ -110,6 +110,17 @@ fn a_ready_pod_without_a_reading_makes_the_sum_unknown_and_a_missing_counter_is_
     let index = index(2).with_pod("a", "a-1").with_pod("a", "a-2");
     let demand = demanded(&index, &pools(), &Readings::default(), &metrics(&[("a-1", 0.0, 0.0)], None), true);
     assert_eq!((demand.completed, demand.running, demand.waiting), (None, None, None));
+}
+
+#[test]
+fn the_rate_at_which_requests_arrive_is_that_of_the_model() {
+    let index = index(1).with_pod("a", "a-1");
+    let labels = |model| [("namespace", "ns"), ("model_name", model)];
+    let rates = Arrivals::read(&[sample(&labels("llama"), 4.0), sample(&labels("qwen"), 9.0)], &[]);
+    let with_rates = metrics(&[("a-1", 2.0, 0.0)], None).with_arrivals(rates);
+    let rate = |metrics: &Metrics| value(demanded(&index, &pools(), &Readings::default(), metrics, false).arrival_rate);
+    assert_eq!(rate(&with_rates), Some(4.0));
+    assert_eq!(rate(&metrics(&[("a-1", 2.0, 0.0)], None)), None, "not known is not zero");
 }
 
 #[test]

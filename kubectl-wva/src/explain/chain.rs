@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 use serde::Serialize;
 use wva_api::conditions;
 use wva_engine::plan::Evidence;
+use wva_engine::proactive::Forecast;
 use wva_engine::snapshot::{Readiness, Variant};
 use wva_engine::{ModelKey, Target, Thresholds, VariantKey};
 
@@ -103,6 +104,9 @@ pub struct ExplainView {
     /// Thresholds it was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Thresholds>,
+    /// The rate of requests that it was compared with, in hybrid mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// What would change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub what_if: Option<WhatIf>,
@@ -149,6 +153,7 @@ impl ExplainView {
             chain,
             pods: decided.as_ref().map(Decided::pods).unwrap_or_default(),
             thresholds: decided.as_ref().map(|decided| decided.thresholds),
+            forecast: decided.as_ref().and_then(Decided::forecast),
             what_if: decided.as_ref().map(|decided| what_if(decided.cycle, decided.model, &key)),
             unread,
             namespace,
@@ -184,6 +189,10 @@ impl<'a> Decided<'a> {
         let variant = model.variants.iter().find(|variant| variant.name == key.name)?;
         let thresholds = *cycle.settings.thresholds_of(&model.key);
         Some(Self { at: cycle.at, cycle, model: &model.key, variant, target, thresholds })
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        self.cycle.plan.models.iter().find(|outcome| outcome.key == *self.model)?.forecast.clone()
     }
 
     fn pods(&self) -> Vec<PodView> {
@@ -259,7 +268,7 @@ fn prometheus(found: &Found, decided: Option<&Decided<'_>>) -> LinkView {
 fn decision(found: &Found, decided: Option<&Decided<'_>>, now: Timestamp) -> LinkView {
     if let Some(decided) = decided {
         let age = duration::age(decided.at, now);
-        let says = format!("{}: {} ({age} ago)", replicas_of(decided.target.replicas), decided.target.reason);
+        let says = format!("{}: {} ({age} ago)", replicas_of(decided.target.replicas), decided.target.explanation());
         let overdue =
             now.duration_since(decided.at) > decided.cycle.settings.interval * 3 + SignedDuration::from_secs(10);
         let state = if overdue { State::Broken } else { State::Fine };

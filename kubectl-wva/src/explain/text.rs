@@ -42,6 +42,9 @@ pub fn print(view: &ExplainView, console: &mut Console<'_>) -> Result<(), Error>
             ),
         ])?;
     }
+    if let Some(forecast) = &view.forecast {
+        console.lines([String::new(), forecast.to_string()])?;
+    }
     let changes = view.what_if.as_ref().map(changes).unwrap_or_default();
     console.lines(changes)
 }

@@ -100,7 +100,7 @@ pub(super) fn choose<'a>(
                 let reason = match verdict {
                     Verdict::Forecast => why(forecast, candidate, wanted),
                     Verdict::Vetoed => Reason::ForecastVetoed { wanted, saturated: replicas > current },
-                    Verdict::Needed => Reason::NeededByForecast { analyzer: replicas, rate: forecast.rate },
+                    Verdict::Needed => Reason::NeededByForecast { analyzer: replicas },
                     Verdict::Analyzer if reason == Reason::Steady => otherwise.clone(),
                     Verdict::Analyzer => reason,
                 };

@@ -84,8 +84,6 @@ pub enum Reason {
     NeededByForecast {
         /// Replicas that saturation asks for.
         analyzer: u32,
-        /// Requests that arrive per second.
-        rate: f64,
     },
     /// The model needs capacity; another variant gets it.
     OtherVariantScalesUp {
@@ -276,8 +274,9 @@ impl fmt::Display for Reason {
                     "{wanted} replicas would do for the requests that arrive, but the load on them is too high for fewer"
                 )
             }
-            Self::NeededByForecast { analyzer, rate } => {
-                write!(f, "the load would fit on {analyzer} replicas, but {rate:.2} requests per second need them all")
+            // Without the rate, which would make each cycle write a new status.
+            Self::NeededByForecast { analyzer } => {
+                write!(f, "the load would fit on {analyzer} replicas, but the requests that arrive need them all")
             }
             Self::OtherVariantScalesUp { variant } => {
                 write!(f, "the model needs capacity and {variant} is the cheapest to give it")
@@ -400,8 +399,8 @@ mod tests {
         "2 replicas would do for the requests that arrive, but the model is short of capacity"
     )]
     #[case::needed(
-        Reason::NeededByForecast { analyzer: 2, rate: 9.0 },
-        "the load would fit on 2 replicas, but 9.00 requests per second need them all"
+        Reason::NeededByForecast { analyzer: 2 },
+        "the load would fit on 2 replicas, but the requests that arrive need them all"
     )]
     #[case::to_zero(
         Reason::ScaledToZero { retention: SignedDuration::from_mins(10) },

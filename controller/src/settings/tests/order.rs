@@ -63,8 +63,10 @@ fn happening() -> impl Strategy<Value = Happening> {
         vec![("default", "kvSpareTrigger: 0.75"), ("x", "model_id: m\nnamespace: team-a\nkvCacheThreshold: 0.9")],
         vec![("default", "enable_scale_to_zero: true"), ("m", "model_id: m\nretention_period: 5m")],
         vec![("default", "analyzerName: saturation\nenableLimiter: true")],
+        vec![("serviceClasses", "- {name: a, model: m, slo-itl: 10}"), ("profiles", "- {model: m}")],
     ];
-    let names: &'static [&str] = &[SATURATION, ZERO, "wva-saturation-config", "model-scale-to-zero-config"];
+    let names: &'static [&str] =
+        &[SATURATION, ZERO, "wva-saturation-config", "model-scale-to-zero-config", "serviceclass"];
     let config_map = (
         prop::sample::select(namespaces),
         prop::sample::select(names),
@@ -84,7 +86,11 @@ fn outcome(happenings: &[Happening]) -> (Settings, Audience, InForce) {
         happening.happens(&mut index, &mut seen);
     }
     let audience = Audience::of(&index, &Scope::default());
-    (resolve(&seen, &audience, &live(), fixed(false)), audience.clone(), InForce::of(&seen, &audience.namespaces))
+    (
+        resolve(&seen, &audience, &live(), Fixed { proactive: true, ..fixed(false) }),
+        audience.clone(),
+        InForce::of(&seen, &audience),
+    )
 }
 
 /// Another order, in which what happens to one object keeps its own.
