@@ -23,13 +23,21 @@ pub struct ArrivalQueries {
 impl ArrivalQueries {
     /// Queries over a look-back of `window`. A counter must have been scraped twice in it.
     pub fn new(scope: &str, window: Duration) -> Self {
-        let sum = |function: &str, name: &str| {
-            format!("sum by (namespace, model_name) ({function}({name}{scope}[{}s]))", window.as_secs())
-        };
-        let growth = |name| sum("deriv", name);
+        let seconds = window.as_secs();
+        let sum = |series: String| format!("sum by (namespace, model_name) ({series})");
+        let now = |name| sum(format!("{name}{scope}"));
+        let before = |name| sum(format!("{name}{scope} offset {seconds}s"));
+        let (running, waiting) = (VLLM_REQUESTS_RUNNING, VLLM_REQUESTS_WAITING);
         Self {
-            completed: sum("rate", VLLM_REQUEST_SUCCESS_TOTAL),
-            growth: format!("{} + {}", growth(VLLM_REQUESTS_RUNNING), growth(VLLM_REQUESTS_WAITING)),
+            completed: sum(format!("rate({VLLM_REQUEST_SUCCESS_TOTAL}{scope}[{seconds}s])")),
+            // What a pod had before it was there is nothing, so the sums are compared and not the pods.
+            growth: format!(
+                "({} + {} - {} - {}) / {seconds}",
+                now(running),
+                now(waiting),
+                before(running),
+                before(waiting)
+            ),
         }
     }
 }
@@ -69,11 +77,13 @@ mod tests {
     #[test]
     fn the_texts_of_the_queries() {
         let ArrivalQueries { completed, growth } = ArrivalQueries::new("{namespace=~\"a\"}", Duration::from_mins(1));
-        insta::assert_snapshot!([completed, growth].join("\n\n").replace(" + ", "\n  + "), @r#"
+        insta::assert_snapshot!([completed, growth].join("\n\n").replace(" sum", "\n  sum"), @r#"
         sum by (namespace, model_name) (rate(vllm:request_success_total{namespace=~"a"}[60s]))
 
-        sum by (namespace, model_name) (deriv(vllm:num_requests_running{namespace=~"a"}[60s]))
-          + sum by (namespace, model_name) (deriv(vllm:num_requests_waiting{namespace=~"a"}[60s]))
+        (sum by (namespace, model_name) (vllm:num_requests_running{namespace=~"a"}) +
+          sum by (namespace, model_name) (vllm:num_requests_waiting{namespace=~"a"}) -
+          sum by (namespace, model_name) (vllm:num_requests_running{namespace=~"a"} offset 60s) -
+          sum by (namespace, model_name) (vllm:num_requests_waiting{namespace=~"a"} offset 60s)) / 60
         "#);
     }
 
