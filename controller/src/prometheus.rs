@@ -1,10 +1,11 @@
 //! Asking Prometheus: a constant number of grouped queries per cycle, whatever the number of models.
 //!
-//! [`queries`], [`completed`], [`tokens`] and [`arrivals`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
+//! [`queries`], [`completed`], [`tokens`], [`arrivals`] and [`paces`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
 //! [`transport`] carries it.
 
 pub mod arrivals;
 pub mod completed;
+pub mod paces;
 pub mod queries;
 pub mod readings;
 pub mod response;
@@ -20,6 +21,7 @@ use wva_engine::Settings;
 
 pub use self::arrivals::{ArrivalQueries, Arrivals};
 pub use self::completed::{Completed, Lookbacks};
+pub use self::paces::{PaceQueries, Paces};
 pub use self::queries::Queries;
 pub use self::readings::Readings;
 pub use self::tokens::TokenQueries;
@@ -106,12 +108,20 @@ impl Prometheus {
         };
         let rates = async {
             if !*arrivals {
-                return Ok((Vec::new(), Vec::new()));
+                return Ok((Arrivals::default(), Paces::default()));
             }
             let ArrivalQueries { completed, growth } = ArrivalQueries::new(scope, *window);
-            tokio::try_join!(self.ask("completion_rate", &completed), self.ask("request_growth", &growth))
+            let PaceQueries { rate, ttft, itl } = PaceQueries::new(scope, *window);
+            let (completed, growth, rate, ttft, itl) = tokio::try_join!(
+                self.ask("completion_rate", &completed),
+                self.ask("request_growth", &growth),
+                self.ask("completion_rate_of_pods", &rate),
+                self.ask("time_to_first_token", &ttft),
+                self.ask("inter_token_latency", &itl),
+            )?;
+            Ok((Arrivals::read(&completed, &growth), paces::read(&rate, &ttft, &itl)))
         };
-        let (kv_usage, queue_length, scraped_at, (running, completed), (cache, input, output), (rate, growth)) = tokio::try_join!(
+        let (kv_usage, queue_length, scraped_at, (running, completed), (cache, input, output), (arrivals, paces)) = tokio::try_join!(
             self.ask("kv_cache_usage", kv_usage),
             self.ask("queue_length", queue_length),
             self.ask("scraped_at", scraped_at),
@@ -128,7 +138,8 @@ impl Prometheus {
         Ok(Readings::assemble(answers, *window)
             .with_completed(Completed::read(&completed), lookbacks)
             .with_tokens(tokens::read(&cache, &input, &output))
-            .with_arrivals(Arrivals::read(&rate, &growth)))
+            .with_arrivals(arrivals)
+            .with_paces(paces))
     }
 
     /// Pods that are at or above one of the limits now.

@@ -40,3 +40,9 @@ pub const VLLM_REQUEST_PROMPT_TOKENS: &str = "vllm:request_prompt_tokens";
 pub const VLLM_REQUEST_GENERATION_TOKENS: &str = "vllm:request_generation_tokens";
 /// vLLM counter: requests completed.
 pub const VLLM_REQUEST_SUCCESS_TOTAL: &str = "vllm:request_success_total";
+/// Histogram of seconds to the first token.
+pub const VLLM_TIME_TO_FIRST_TOKEN: &str = "vllm:time_to_first_token_seconds";
+/// Histogram of seconds between two tokens.
+pub const VLLM_INTER_TOKEN_LATENCY: &str = "vllm:inter_token_latency_seconds";
+/// The same under the name that older servers give it.
+pub const VLLM_TIME_PER_OUTPUT_TOKEN: &str = "vllm:time_per_output_token_seconds";

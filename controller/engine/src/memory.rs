@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Target;
+use crate::proactive::Learnt;
 use crate::saturation::Capacities;
 use crate::serde_pairs;
 use crate::snapshot::{ModelKey, VariantKey};
@@ -23,6 +24,9 @@ pub struct Memory {
     /// What the `saturation` analyzer learnt, of models of the last snapshot.
     #[serde(with = "serde_pairs", default)]
     capacities: BTreeMap<ModelKey, Capacities>,
+    /// What the proactive mode learnt of how fast models of the last snapshot are.
+    #[serde(with = "serde_pairs", default)]
+    learnt: BTreeMap<ModelKey, Learnt>,
 }
 
 /// What is remembered of one variant.
@@ -82,6 +86,11 @@ impl Memory {
         self.capacities.entry(model.clone()).or_default()
     }
 
+    /// What was learnt of how fast a model is.
+    pub(crate) fn learnt(&mut self, model: &ModelKey) -> &mut Learnt {
+        self.learnt.entry(model.clone()).or_default()
+    }
+
     /// Starts the variant's clock again.
     pub(crate) fn forget(&mut self, variant: &VariantKey) {
         self.variants.remove(variant);
@@ -105,6 +114,7 @@ impl Memory {
         self.variants = variants;
         let models: BTreeSet<_> = models.collect();
         self.models.retain(|model, _| models.contains(model));
+        self.learnt.retain(|model, learnt| models.contains(model) && !learnt.is_empty());
         let Self { variants, capacities, .. } = self;
         capacities.retain(|model, learnt| {
             let key = |name: &str| VariantKey { namespace: model.namespace.clone(), name: name.to_owned() };

@@ -7,6 +7,7 @@
 //! Rates are requests per second of the model as a whole.
 
 mod arbitrate;
+mod learnt;
 mod missing;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::arbitrate::{Positions, Verdict, arbitrate};
+pub use self::learnt::Learnt;
 pub use self::missing::Missing;
 use crate::queueing::queue::narrow;
 use crate::queueing::{Error, Replica, RequestSize, ServiceTime};
@@ -84,6 +86,10 @@ pub struct VariantForecast {
     pub variant: String,
     /// Requests per second that one replica can take within what was promised.
     pub per_replica: f64,
+    /// How long one replica computes.
+    pub service: ServiceTime,
+    /// Whether that was learnt, because no profile says it.
+    pub learnt: bool,
     /// Requests that one replica serves together.
     pub max_batch: u32,
     /// Replicas that are ready.
@@ -109,7 +115,9 @@ impl fmt::Display for Forecast {
         if !promises.is_empty() {
             write!(f, " within {}", promises.join(" and "))?;
         }
-        let each: Vec<_> = variants.iter().map(|it| format!("{} {:.2}", it.variant, it.per_replica)).collect();
+        let how = |learnt| if learnt { ", as learnt" } else { "" };
+        let each: Vec<_> =
+            variants.iter().map(|it| format!("{} {:.2}{}", it.variant, it.per_replica, how(it.learnt))).collect();
         write!(f, " (each of {})", each.join(", "))?;
         match (*required > 0.0, *spare > 0.0) {
             (true, _) => write!(f, ": room for {required:.2} more is needed"),
@@ -126,7 +134,7 @@ impl fmt::Display for Forecast {
 /// # Errors
 ///
 /// What is not known, or cannot be kept, so that there is no answer.
-pub fn forecast(model: &ModelKey, load: &Load<'_>, settings: &Proactive) -> Result<Forecast, Missing> {
+pub fn forecast(model: &ModelKey, load: &Load<'_>, learnt: &Learnt, settings: &Proactive) -> Result<Forecast, Missing> {
     let Load { rate, input, output, variants } = load;
     let slo = settings.slo_of(model).ok_or(Missing::Promise)?;
     let rate = rate.ok_or(Missing::Rate)?;
@@ -146,14 +154,16 @@ pub fn forecast(model: &ModelKey, load: &Load<'_>, settings: &Proactive) -> Resu
             let max_batch = max_batch(it.server);
             let accelerator = || it.accelerator.to_owned();
             let profile = settings.profile_of(&model.model_id, it.accelerator);
-            let profile = profile.ok_or_else(|| Missing::Profile { accelerator: accelerator() })?;
-            let service = ServiceTime { alpha: profile.alpha, beta: profile.beta, gamma: profile.gamma };
+            let given = profile.map(|it| ServiceTime { alpha: it.alpha, beta: it.beta, gamma: it.gamma });
+            let service = given.or_else(|| learnt.of(it.accelerator));
+            let service = service.ok_or_else(|| Missing::Profile { accelerator: accelerator() })?;
             let per_replica = capacity(service, lengths, max_batch, slo).map_err(|error| match error {
                 Error::NotFeasible => Missing::Feasible { accelerator: accelerator() },
                 Error::Invalid | Error::NoRoom | Error::RateOutOfRange => Missing::Sense { accelerator: accelerator() },
             })?;
             let Serving { variant, ready, pending, .. } = *it;
-            Ok(VariantForecast { variant: variant.to_owned(), per_replica, max_batch, ready, pending })
+            let (variant, learnt) = (variant.to_owned(), given.is_none());
+            Ok(VariantForecast { variant, per_replica, service, learnt, max_batch, ready, pending })
         })
         .collect::<Result<_, _>>()?;
 
@@ -193,7 +203,7 @@ fn capacity(service: ServiceTime, lengths: Option<(f64, f64)>, max_batch: u32, s
 }
 
 /// Requests a server serves together: `--max-num-seqs`, or what vLLM takes when that is not given.
-fn max_batch(server: Option<&ServerArguments>) -> u32 {
+pub(crate) fn max_batch(server: Option<&ServerArguments>) -> u32 {
     let given = server.map_or_else(|| ServerArguments::default().max_num_seqs, |server| server.max_num_seqs);
     u32::try_from(given).unwrap_or(LARGEST_BATCH).clamp(1, LARGEST_BATCH)
 }

@@ -11,12 +11,14 @@ pub mod queue;
 mod search;
 mod service;
 mod transition;
+mod tuner;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::search::{Position, search};
 pub use self::service::{RequestSize, ServiceTime};
 pub use self::transition::Allocation;
+pub use self::tuner::{Observation, Tuner};
 use crate::settings::Slo;
 
 /// Share of the range of rates that is left out at its ends, where the model says nothing.

@@ -147,6 +147,21 @@ pub struct Sample {
     /// What the `saturation` analyzer and the proactive mode need besides.
     #[serde(default)]
     pub tokens: Tokens,
+    /// What the proactive mode learns from.
+    #[serde(default)]
+    pub pace: Pace,
+}
+
+/// What the requests of one pod see, on average over the last minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Pace {
+    /// Requests it completes per second.
+    pub rate: Option<Reading>,
+    /// Milliseconds to the first token, with the time a request waits.
+    pub ttft_ms: Option<Reading>,
+    /// Milliseconds between two tokens.
+    pub itl_ms: Option<Reading>,
 }
 
 /// Token counts of one pod. All are optional: without them its capacity is not measured, which is not a capacity of 0.

@@ -7,6 +7,7 @@ use rstest::rstest;
 use wva_engine::fixtures::{MODEL, ModelBuilder, START, Script, VariantBuilder, model, reading, variant};
 use wva_engine::plan::{Evidence, Note, Reason};
 use wva_engine::proactive::{Missing, Positions, Verdict, arbitrate};
+use wva_engine::queueing::{Replica, RequestSize, ServiceTime};
 use wva_engine::settings::{
     Analyzer, FailMode, Limiter, PerModel, Proactive, Profile, Slo, TokenThresholds, ZeroPolicy,
 };
@@ -129,6 +130,57 @@ fn a_sleeping_variant_is_woken_for_the_rate_when_the_others_can_grow_no_more() {
 
     assert_eq!((plan["a"], plan["b"]), (1, 1));
     assert!(matches!(plan.target("b").reason, Reason::RateShort { .. }), "{:?}", plan.target("b"));
+}
+
+// === Without a profile ===
+
+/// A server that nobody has a profile of.
+fn unknown_server() -> Replica {
+    let service = ServiceTime { alpha: 11.45, beta: 0.0856, gamma: 0.00049 };
+    Replica::new(service, RequestSize { input: 100.0, output: 200.0 }, 16)
+}
+
+/// What its requests see at so many per second.
+fn paced(name: &str, rate: f32) -> VariantBuilder {
+    let seen = unknown_server().analyze(rate).expect("a rate within its range");
+    serving(name, 1, BALANCED).paced(rate.into(), (seen.wait + seen.prefill).into(), seen.itl.into())
+}
+
+#[test]
+fn a_profile_that_nobody_gives_is_learnt_from_what_requests_see() {
+    let mut script = hybrid();
+    script.settings.proactive.as_mut().expect("set above").profiles.clear();
+    let capacity = unknown_server().capacity(&proactive().slos[0]).expect("feasible");
+
+    let unknown = Note::NoForecast { missing: Missing::Profile { accelerator: "A100".into() } };
+    let first = script.cycle(only(paced("a", 0.2 * capacity), 0.1));
+    assert_eq!((first["a"], &first.target("a").notes), (1, &vec![unknown]));
+    for load in [0.3, 0.5, 0.7, 0.6, 0.4, 0.3, 0.5, 0.7] {
+        script.pass(script.settings.interval);
+        assert_eq!(script.cycle(only(paced("a", load * capacity), 0.1))["a"], 1);
+    }
+
+    let plan = script.pass(script.settings.interval).cycle(only(paced("a", 0.7 * capacity), 1.3 * f64::from(capacity)));
+
+    assert_eq!((plan["a"], plan.target("a").notes.len()), (2, 0));
+    let forecast = plan.0.models[0].forecast.as_ref().expect("everything is known");
+    let of_variant = &forecast.variants[0];
+    let share = of_variant.per_replica / f64::from(capacity);
+    assert!(of_variant.learnt && (0.9..1.1).contains(&share), "{share} of what it can take: {of_variant:?}");
+    assert!(forecast.to_string().contains(", as learnt)"), "{forecast}");
+}
+
+#[test]
+fn nothing_is_learnt_from_a_model_that_has_not_settled() {
+    let mut script = hybrid();
+    script.settings.proactive.as_mut().expect("set above").profiles.clear();
+    for _ in 0..10 {
+        let plan = script.cycle(only(paced("a", 0.5).pending_since(1, START), 0.5));
+        assert_eq!(plan.target("a").notes.len(), 1, "{:?}", plan.target("a").notes);
+    }
+
+    let unsettled = serde_json::to_value(script.memory()).expect("memory is data");
+    assert_eq!(unsettled["learnt"], serde_json::json!([]));
 }
 
 // === Together with saturation ===

@@ -8,6 +8,7 @@ use wva_engine::snapshot::{Reading, Sample};
 
 use super::arrivals::Arrivals;
 use super::completed::{Completed, Lookbacks};
+use super::paces::Paces;
 use super::response;
 use super::tokens::PodTokens;
 use crate::index::ObjectKey;
@@ -21,6 +22,7 @@ pub struct Readings {
     lookbacks: Lookbacks,
     tokens: PodTokens,
     arrivals: Arrivals,
+    paces: Paces,
 }
 
 /// Answers to the queries about pods.
@@ -89,6 +91,12 @@ impl Readings {
         Self { arrivals, ..self }
     }
 
+    /// With what requests see of the pods.
+    #[must_use]
+    pub fn with_paces(self, paces: Paces) -> Self {
+        Self { paces, ..self }
+    }
+
     /// Requests that arrive for a model per second.
     pub fn arrivals(&self, namespace: &str, model: &str) -> Option<f64> {
         self.arrivals.of(namespace, model)
@@ -110,7 +118,8 @@ impl Readings {
         let (model_id, numbers) = models.get_key_value(model).or_else(|| models.first_key_value())?;
         let Numbers { kv_usage, queue_length, running: _ } = *numbers;
         let tokens = self.tokens.get(pod).copied().unwrap_or_default();
-        Some(Sample { model_id: model_id.clone(), kv_usage, queue_length, tokens })
+        let pace = self.paces.get(pod).copied().unwrap_or_default();
+        Some(Sample { model_id: model_id.clone(), kv_usage, queue_length, tokens, pace })
     }
 
     fn entry(

@@ -51,7 +51,9 @@ pub(super) fn decide<'a>(
     let uncounted = by_tokens.is_some() && tokens.is_none();
     let (forecast, missing) = match (&settings.proactive, found) {
         (Some(proactive), Some(_)) if settings.enabled && !blind => {
-            rates::look(key, &active, demand, proactive, settings)
+            let learnt = memory.learnt(key);
+            rates::learn(key, &active, proactive, learnt, settings);
+            rates::look(key, &active, demand, proactive, learnt, settings)
                 .map_or_else(|why| (None, Some(why)), |it| (Some(it), None))
         }
         _ => (None, None),

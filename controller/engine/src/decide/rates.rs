@@ -13,11 +13,50 @@ use super::tokens::{candidate, mean};
 use super::view::{Choices, View};
 use crate::number::{float, whole};
 use crate::plan::Reason;
-use crate::proactive::{Forecast, Load, Missing, Positions, Serving, Verdict, arbitrate, forecast};
+use crate::proactive::{self, Forecast, Learnt, Load, Missing, Positions, Serving, Verdict, arbitrate, forecast};
+use crate::queueing::Observation;
 use crate::saturation::{self, Candidate, optimize};
 use crate::settings::{Proactive, Settings};
-use crate::snapshot::{Demand, Gateway, ModelKey, Reading, Tokens};
+use crate::snapshot::{Demand, Gateway, ModelKey, Pace, Reading, Tokens};
 use crate::threshold::Choice;
+
+/// Learns from what requests see how fast the model is, where no profile says it. Only of a model that is settled: while
+/// replicas come and go, none has the same load for long.
+pub(super) fn learn(
+    model: &ModelKey,
+    active: &[&View<'_>],
+    proactive: &Proactive,
+    learnt: &mut Learnt,
+    settings: &Settings,
+) {
+    if active.iter().any(|view| view.unsettled().is_some()) {
+        return;
+    }
+    for view in active.iter().filter(|view| proactive.profile_of(&model.model_id, &view.variant.accelerator).is_none())
+    {
+        if let Some(observation) = observation(view, settings) {
+            learnt.observe(&view.variant.accelerator, &observation);
+        }
+    }
+}
+
+/// What the requests of a variant's replicas see on average; `None` unless everything is known of each of them.
+fn observation(view: &View<'_>, settings: &Settings) -> Option<Observation> {
+    let average = |readings: Vec<Option<Reading>>| {
+        let values: Option<Vec<_>> = readings.into_iter().map(|it| Some(fresh(it, settings)?.value)).collect();
+        values.filter(|values| !values.is_empty()).map(mean)
+    };
+    let of_paces = |of: fn(&Pace) -> Option<Reading>| average(view.readings.paces.iter().map(of).collect());
+    let of_tokens = |of: fn(&Tokens) -> Option<Reading>| average(view.readings.tokens.iter().map(of).collect());
+    Some(Observation {
+        rate: of_paces(|it| it.rate)?,
+        input: of_tokens(|it| it.avg_input)?,
+        output: of_tokens(|it| it.avg_output)?,
+        max_batch: proactive::max_batch(view.variant.server.as_ref()),
+        ttft_ms: of_paces(|it| it.ttft_ms)?,
+        itl_ms: of_paces(|it| it.itl_ms)?,
+    })
+}
 
 /// Compares what arrives for a model with what its replicas can take.
 pub(super) fn look(
@@ -25,6 +64,7 @@ pub(super) fn look(
     active: &[&View<'_>],
     demand: &Demand,
     proactive: &Proactive,
+    learnt: &Learnt,
     settings: &Settings,
 ) -> Result<Forecast, Missing> {
     let average = |of: fn(&Tokens) -> Option<Reading>| {
@@ -37,7 +77,7 @@ pub(super) fn look(
         output: average(|it| it.avg_output),
         variants: active.iter().map(|view| serving(view)).collect(),
     };
-    forecast(model, &load, proactive)
+    forecast(model, &load, learnt, proactive)
 }
 
 fn serving<'a>(view: &View<'a>) -> Serving<'a> {

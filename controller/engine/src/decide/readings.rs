@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Settings;
 use crate::plan::Evidence;
-use crate::snapshot::{Pod, Readiness, Reading, Sample, Tokens, Variant};
+use crate::snapshot::{Pace, Pod, Readiness, Reading, Sample, Tokens, Variant};
 use crate::threshold::Replica;
 
 /// Pods of one variant, or of all variants of a model, sorted by what they say.
@@ -16,6 +16,8 @@ pub(super) struct Readings<'a> {
     pub(super) replicas: Vec<Replica<'a>>,
     /// Token counts of the same pods, in the same order.
     pub(super) tokens: Vec<Tokens>,
+    /// What requests of the same pods see, in the same order.
+    pub(super) paces: Vec<Pace>,
     /// Pods that are ready.
     pub(super) ready: u32,
     /// Pods that are not ready and still waited for.
@@ -72,6 +74,7 @@ impl<'a> Readings<'a> {
                 queue_length: queue.value.trunc(),
             });
             self.tokens.push(own.map(|sample| sample.tokens).unwrap_or_default());
+            self.paces.push(own.map(|sample| sample.pace).unwrap_or_default());
             return;
         }
         match *ready {
@@ -93,9 +96,10 @@ impl<'a> Readings<'a> {
 
     /// Both together: what a model's variants say.
     pub(super) fn merge(mut self, other: &Self) -> Self {
-        let Self { replicas, tokens, ready, pending, stuck, settling, silent, stale, foreign, partly } = other;
+        let Self { replicas, tokens, paces, ready, pending, stuck, settling, silent, stale, foreign, partly } = other;
         self.replicas.extend(replicas);
         self.tokens.extend(tokens);
+        self.paces.extend(paces);
         self.ready += ready;
         self.pending += pending;
         self.stuck += stuck;
@@ -133,7 +137,7 @@ fn is_valid(reading: &Reading) -> bool {
 }
 
 fn oldest_stale(sample: &Sample, settings: &Settings) -> Option<SignedDuration> {
-    let Sample { model_id: _, kv_usage, queue_length, tokens: _ } = sample;
+    let Sample { model_id: _, kv_usage, queue_length, tokens: _, pace: _ } = sample;
     let readings = kv_usage.iter().chain(queue_length).filter(|it| is_valid(it));
     readings.map(|it| it.age).filter(|age| *age > settings.stale_after).max()
 }

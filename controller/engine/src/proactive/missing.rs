@@ -37,7 +37,9 @@ impl fmt::Display for Missing {
             Self::Rate => f.write_str("the rate at which requests arrive is not known"),
             Self::Lengths => f.write_str("the lengths of prompts and answers are not known"),
             Self::Promise => f.write_str("no service class promises anything for the model"),
-            Self::Profile { accelerator } => write!(f, "no profile says how fast the model is on {accelerator}"),
+            Self::Profile { accelerator } => {
+                write!(f, "no profile says how fast the model is on {accelerator}, and it is not learnt yet")
+            }
             Self::Feasible { accelerator } => {
                 write!(f, "what was promised is tighter than what an idle replica on {accelerator} gives")
             }

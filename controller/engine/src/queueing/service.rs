@@ -1,7 +1,9 @@
 //! How long a server computes.
 
+use serde::{Deserialize, Serialize};
+
 /// Milliseconds an iteration of a server takes, as three parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceTime {
     /// Of every iteration, α.
     pub alpha: f32,
