@@ -17,7 +17,7 @@
 //! - [`version`]: of this program, of its chart, of the controllers;
 //! - [`watch`]: answers printed again and again;
 //! - [`forward`]: the way to a pod's own port;
-//! - [`controllers`], [`variants`], [`definition`], [`pods`], [`workload`], [`external`], [`lists`]: what several commands read from the
+//! - [`controllers`], [`variants`], [`definition`], [`pods`], [`workload`], [`external`], [`hpas`], [`lists`]: what several commands read from the
 //!   cluster;
 //! - [`console`] and [`table`]: the way out;
 //! - [`error`]: one sentence and one hint for everything that stops a command.
@@ -36,6 +36,7 @@ pub mod error;
 pub mod explain;
 pub mod external;
 pub mod forward;
+pub mod hpas;
 pub mod install;
 pub mod instances;
 pub mod list_models;

@@ -114,7 +114,7 @@ async fn look(session: &Session, namespace: Option<&str>, console: &mut Console<
         Format::Yaml => console.yaml(&models)?,
         Format::Name => console.lines(models.iter().map(|model| model.model.clone()))?,
         Format::Table | Format::Wide if models.is_empty() => {
-            let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
+            let place = namespace.map_or("the cluster".to_owned(), |name| format!("namespace {name}; -A shows all"));
             console.note(&format!("no models in {place}"))?;
         }
         Format::Table | Format::Wide => {

@@ -18,15 +18,15 @@ pub struct RenderArgs {
     /// Name of the release.
     #[arg(value_name = "NAME", value_parser = release_name)]
     pub name: String,
-    /// Values over the chart's defaults.
-    #[command(flatten)]
-    pub given: GivenValues,
     /// Print the custom resource definition too.
     #[arg(long)]
     pub include_crds: bool,
     /// Only what these templates render to, e.g. templates/model/hpa.yaml (repeatable).
     #[arg(long, value_name = "TEMPLATE")]
     pub show_only: Vec<String>,
+    /// Values over the chart's defaults.
+    #[command(flatten)]
+    pub given: GivenValues,
 }
 
 /// Flags of `values`.

@@ -94,8 +94,9 @@ pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'
         Format::Table | Format::Wide => {
             console.lines(verdicts(view))?;
             if view.variants.is_empty() {
-                let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
-                return console.note(&format!("no variants in {place}"));
+                let place =
+                    namespace.map_or("the cluster".to_owned(), |name| format!("namespace {name}; -A shows all"));
+                return console.note(&format!("no variants to show in {place}"));
             }
             let wide = console.format == Format::Wide;
             let text = table(view, namespace.is_none(), wide, console.headers, console.width);

@@ -45,7 +45,7 @@ pub struct AddModelArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Read values of the chart from a file, as helm does (repeatable).
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'f', long, value_name = "FILE")]
     pub values: Vec<PathBuf>,
     /// Add the model before its Deployment exists.
     #[arg(long)]

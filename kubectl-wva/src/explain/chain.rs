@@ -14,7 +14,7 @@ use super::{Found, WhatIf, what_if};
 use crate::Verdict;
 use crate::console::counted;
 use crate::debug_state::{self, LastCycle};
-use crate::duration;
+use crate::{duration, hpas};
 
 /// The links, in the order in which load becomes replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -322,8 +322,9 @@ fn hpa(found: &Found, desired: Option<u32>) -> LinkView {
     let status = hpa.status.clone().unwrap_or_default();
     let (min, max) = (spec.min_replicas.unwrap_or(1), spec.max_replicas);
     let name = hpa.name_any();
-    if let Some(why) = condition(hpa, "ScalingActive", "False").filter(|why| !why.starts_with("ScalingDisabled")) {
-        return link(Link::Hpa, State::Broken, format!("{name} ({min}-{max}) is inactive: {why}"));
+    if let Some(scaling) = hpas::inactive(hpa) {
+        let says = format!("{name} ({min}-{max}) is inactive: {}", hpas::message(scaling));
+        return link(Link::Hpa, State::Broken, says);
     }
     let mut says = format!(
         "{name} ({min}-{max}) has {} and wants {}",

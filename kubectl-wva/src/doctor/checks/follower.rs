@@ -12,6 +12,7 @@ use super::monitors::{Scraping, scraping};
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{External, Facts, Labels, mend};
+use crate::hpas;
 
 /// Checks what follows each variant's number.
 pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Managed<'_>]) {
@@ -193,13 +194,11 @@ fn add_metric(hpa: &HorizontalPodAutoscaler, one: &Managed<'_>) -> String {
     mend::merge("hpa", namespace, &hpa.name_any(), &json!({"spec": {"metrics": [metric]}}))
 }
 
-/// Why an HPA does not scale. `ScalingDisabled` only says that the target stands at zero.
+/// Why an HPA does not scale.
 pub(super) fn inactive(hpa: &HorizontalPodAutoscaler) -> Option<String> {
-    let conditions = hpa.status.as_ref()?.conditions.as_ref()?;
-    let scaling =
-        conditions.iter().find(|condition| condition.type_ == "ScalingActive" && condition.status == "False")?;
-    let reason = scaling.reason.as_deref().filter(|reason| *reason != "ScalingDisabled")?;
-    Some(format!("ScalingActive is False, {reason}: {}", scaling.message.as_deref().unwrap_or_default()))
+    let scaling = hpas::inactive(hpa)?;
+    let reason = scaling.reason.as_deref().unwrap_or("?");
+    Some(format!("ScalingActive is False, {reason}: {}", hpas::message(scaling)))
 }
 
 /// The HPA asks for the right series; whether it gets exactly one.

@@ -10,6 +10,7 @@ use wva_api::{Claim, Instance, VariantAutoscaling, conditions};
 
 use super::{ConditionView, Filter, HpaView, ReplicasView, StatusView, TargetView, Unread, VariantView, verdict};
 use crate::controllers::Controller;
+use crate::hpas;
 use crate::lists::Part;
 use crate::status::Gathered;
 use crate::status::problem::{self, Problem, ProblemKind};
@@ -162,11 +163,6 @@ fn replicas(deployment: &Deployment) -> ReplicasView {
 fn hpa_view(hpa: &HorizontalPodAutoscaler) -> Option<HpaView> {
     let spec = hpa.spec.as_ref()?;
     let status = hpa.status.as_ref();
-    let scaling = status.and_then(|status| status.conditions.as_ref()?.iter().find(|c| c.type_ == "ScalingActive"));
-    // ScalingDisabled only says that the target stands at zero.
-    let inactive = scaling
-        .filter(|scaling| scaling.status == "False" && scaling.reason.as_deref() != Some("ScalingDisabled"))
-        .map(|scaling| scaling.message.clone().or(scaling.reason.clone()).unwrap_or_default());
     Some(HpaView {
         name: hpa.metadata.name.clone()?,
         current: status.map(|status| status.current_replicas.unwrap_or(0)),
@@ -174,7 +170,7 @@ fn hpa_view(hpa: &HorizontalPodAutoscaler) -> Option<HpaView> {
         min: spec.min_replicas.unwrap_or(1),
         max: spec.max_replicas,
         scaled_object: hpa.metadata.labels.as_ref().and_then(|labels| labels.get(KEDA)).cloned(),
-        inactive,
+        inactive: hpas::inactive(hpa).map(hpas::message),
     })
 }
 
