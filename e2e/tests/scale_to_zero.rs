@@ -221,3 +221,56 @@ async fn an_idle_model_goes_to_zero_after_its_retention_and_not_while_it_answers
     })
     .await;
 }
+
+/// A counter that falls back to zero, as when the process in a pod is started again, hides no request that it has counted:
+/// the model is not put to sleep before the retention has passed since the last answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_that_falls_back_to_zero_hides_no_request() {
+    with_controller(async |environment: &Environment| {
+        let kubectl = environment.kubectl();
+        let policies = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "wva-model-scale-to-zero-config", "namespace": CONTROLLER_NAMESPACE},
+            "data": {"default": format!("enable_scale_to_zero: true\nretention_period: {RETENTION}s\n")},
+        });
+        kubectl.apply(&policies.to_string()).await.unwrap();
+        let scene = Scene::new(environment, 1).await;
+        kubectl.apply(&gateway::monitored(NAMESPACE).unwrap()).await.unwrap();
+        let server = scene.server().await;
+        let counted = async |wanted: f64| {
+            let query = format!("sum(vllm:request_success_total{{namespace=\"{NAMESPACE}\"}})");
+            wait::until(&format!("a count of {wanted}"), PATIENCE, || async {
+                match environment.prometheus().query(&query).await.unwrap().first() {
+                    Some(series) if (series.value - wanted).abs() < 0.5 => Look::Done(()),
+                    seen => Look::NotYet(format!("{seen:?}")),
+                }
+            })
+            .await
+            .unwrap();
+        };
+        counted(0.0).await;
+        for _ in 0..3 {
+            let answer = completion(&client(), &server, 4).send().await.unwrap();
+            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        }
+        let answered = Instant::now();
+        counted(3.0).await;
+
+        let pins = json!({"counters": {"vllm:request_success_total": 0}});
+        let pinned = client().post(format!("{server}/admin/config")).json(&pins).send().await.unwrap();
+        assert!(pinned.status().is_success(), "{}", pinned.text().await.unwrap());
+        counted(0.0).await;
+        let fell_after = answered.elapsed();
+        assert!(fell_after < Duration::from_secs(RETENTION), "a fall after {fell_after:?} proves nothing");
+
+        scene.until_replicas(CHEAP, 0, PATIENCE).await;
+        let idle = answered.elapsed();
+        anstream::println!(
+            "the counter fell after {:.1} s, asleep after {:.1} s",
+            fell_after.as_secs_f64(),
+            idle.as_secs_f64()
+        );
+        assert!(idle >= Duration::from_secs(RETENTION), "asleep {idle:?} after the last answer");
+    })
+    .await;
+}
