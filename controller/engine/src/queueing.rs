@@ -102,13 +102,20 @@ impl Replica {
     ///
     /// When the rate is out of its range.
     pub fn analyze(&self, rate: f32) -> Result<Performance, Error> {
+        self.analyze_at(rate, &self.rates())
+    }
+
+    /// Requests per millisecond that leave, by how many are served.
+    fn rates(&self) -> Vec<f32> {
+        (1..=self.max_batch).map(|batch| self.service.rate(service::real(batch), self.request)).collect()
+    }
+
+    fn analyze_at(&self, rate: f32, rates: &[f32]) -> Result<Performance, Error> {
         let (_, most) = self.range()?;
         if rate.is_nan() || rate <= 0.0 || rate > most {
             return Err(Error::RateOutOfRange);
         }
-        let rates: Vec<_> =
-            (1..=self.max_batch).map(|batch| self.service.rate(service::real(batch), self.request)).collect();
-        let state = queue::solve(rate / 1000.0, &rates, self.max_queue)?;
+        let state = queue::solve(rate / 1000.0, rates, self.max_queue)?;
         let prefill = self.service.prefill(state.in_service, self.request);
         let itl = (state.service - prefill) / self.request.output;
         Ok(Performance {
@@ -130,14 +137,17 @@ impl Replica {
     /// When a promise is negative, or tighter than what the replica gives without load.
     pub fn size(&self, slo: &Slo) -> Result<f32, Error> {
         let (least, most) = self.range()?;
+        let rates = self.rates();
         let highest = |promise: Option<f32>, of: fn(&Performance) -> f32| match promise {
             None | Some(0.0) => Ok(most),
             Some(promise) if promise < 0.0 => Err(Error::Invalid),
-            Some(promise) => match search(|rate| self.analyze(rate).map(|it| of(&it)), (least, most), promise)? {
-                (_, Position::Below) => Err(Error::NotFeasible),
-                (rate, Position::Inside) => Ok(rate),
-                (_, Position::Above) => Ok(most),
-            },
+            Some(promise) => {
+                match search(|rate| self.analyze_at(rate, &rates).map(|it| of(&it)), (least, most), promise)? {
+                    (_, Position::Below) => Err(Error::NotFeasible),
+                    (rate, Position::Inside) => Ok(rate),
+                    (_, Position::Above) => Ok(most),
+                }
+            }
         };
         let ttft = highest(slo.ttft_ms, |it| it.ttft)?;
         let itl = highest(slo.itl_ms, |it| it.itl)?;

@@ -37,37 +37,69 @@ pub fn solve(arrival: f32, rates: &[f32], max_queue: u32) -> Result<State, Error
     if room < 2 {
         return Err(Error::NoRoom);
     }
-    let mut weights = Vec::with_capacity(1 + room as usize);
-    let mut weight = 1.0_f64;
-    weights.push(weight);
-    for served in 0..room as usize {
-        let next = weight * f64::from(arrival) / f64::from(*rates.get(served).unwrap_or(last));
-        if next.is_finite() {
-            weight = next;
-        } else {
-            let scale = f64::MAX / f64::from(room);
-            for it in &mut weights {
-                *it /= scale;
-            }
-            weight = weight / scale * f64::from(arrival) / f64::from(*rates.get(served).unwrap_or(last));
+    // Then the weights only fall from where they begin to.
+    let rising = rates.is_sorted();
+    let mut sums = Sums { weight: 1.0, empty: 1.0, total: 1.0, in_system: 0.0, served: 0.0, up_to_most: 1.0 };
+    for state in 1..=room {
+        let rate = rates.get(state as usize - 1).unwrap_or(last);
+        let ratio = f64::from(arrival) / f64::from(*rate);
+        if !(sums.in_system + f64::from(state) * sums.weight * ratio).is_finite() {
+            sums.scale();
         }
-        weights.push(weight);
+        sums.weight *= ratio;
+        sums.total += sums.weight;
+        let requests = f64::from(state) * sums.weight;
+        sums.in_system += requests;
+        if state <= most {
+            sums.served += requests;
+            sums.up_to_most += sums.weight;
+        }
+        let falls = ratio < 1.0 && (rising || state > most);
+        if falls && sums.weight * f64::from(room) < sums.total * NEGLIGIBLE {
+            // What is left changes no sum any more, and nobody finds the queue full.
+            sums.weight = 0.0;
+            break;
+        }
     }
-    let total: f64 = weights.iter().sum();
-    let states = || (0_u32..).zip(weights.iter().map(|weight| weight / total));
-
-    let in_system: f64 = states().map(|(requests, p)| f64::from(requests) * p).sum();
-    let (served, up_to_most) = states()
-        .take_while(|(requests, _)| *requests <= most)
-        .fold((0.0, 0.0), |(served, all), (requests, p)| (served + f64::from(requests) * p, all + p));
-    let in_service = served + f64::from(most) * (1.0 - up_to_most);
-    let full = weights.last().map_or(0.0, |weight| weight / total);
+    let Sums { weight, empty, total, in_system, served, up_to_most } = sums;
+    let in_system = in_system / total;
+    let in_service = served / total + f64::from(most) * (1.0 - up_to_most / total);
+    let full = weight / total;
 
     let (in_system, in_service) = (narrow(in_system), narrow(in_service));
     let throughput = arrival * (1.0 - narrow(full));
     let (response, service) = (in_system / throughput, in_service / throughput);
-    let empty = weights.first().map_or(0.0, |weight| weight / total);
+    let empty = empty / total;
     Ok(State { empty, in_system, in_service, throughput, response, service, wait: (response - service).max(0.0) })
+}
+
+/// Share of a sum below which a term is lost in rounding.
+const NEGLIGIBLE: f64 = 1e-20;
+/// What all sums are multiplied by when one of them grows too large.
+const SCALE: f64 = 1e-200;
+
+/// Sums over the states, by weights that add up to `total` instead of 1.
+struct Sums {
+    /// Of the last state.
+    weight: f64,
+    /// Of the state in which nobody is there.
+    empty: f64,
+    total: f64,
+    /// Requests that are there.
+    in_system: f64,
+    /// Requests that are there in states in which nobody waits.
+    served: f64,
+    /// Weight of these states.
+    up_to_most: f64,
+}
+
+impl Sums {
+    fn scale(&mut self) {
+        let Self { weight, empty, total, in_system, served, up_to_most } = self;
+        for sum in [weight, empty, total, in_system, served, up_to_most] {
+            *sum *= SCALE;
+        }
+    }
 }
 
 /// The nearest `f32`.
