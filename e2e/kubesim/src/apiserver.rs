@@ -41,6 +41,7 @@ mod listener;
 mod negotiation;
 mod network;
 mod openapi;
+mod page;
 mod patch;
 mod pods;
 mod port_forward;

@@ -60,6 +60,7 @@ const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 #[case::elsewhere(Method::POST, MAPS, json!({"metadata": {"name": "a", "namespace": "b"}}), 400, "BadRequest")]
 #[case::future(Method::GET, "/api/v1/namespaces?resourceVersion=99999999", json!({}), 504, "Timeout")]
 #[case::version(Method::GET, "/api/v1/namespaces?resourceVersion=x", json!({}), 400, "BadRequest")]
+#[case::limit(Method::GET, "/api/v1/namespaces?limit=few", json!({}), 400, "BadRequest")]
 #[case::foreign_continue(Method::GET, "/api/v1/namespaces?limit=1&continue=x", json!({}), 400, "BadRequest")]
 #[tokio::test]
 async fn a_refusal_is_a_status(
@@ -87,11 +88,39 @@ async fn a_generated_name_extends_its_prefix() {
 }
 
 #[tokio::test]
-async fn a_limited_list_is_complete_and_says_so() {
+async fn a_list_in_pages_is_the_list_as_a_whole_and_belongs_to_one_version() {
     let wire = Wire::open().await;
-    let (_, list) = wire.get("/api/v1/namespaces?limit=1").await;
-    assert_eq!(list["items"].as_array().map(Vec::len), Some(4));
-    assert!(list["metadata"].get("continue").is_none(), "{list}");
+    let names = |list: &Value| -> Vec<String> {
+        let items = list["items"].as_array().into_iter().flatten();
+        items.filter_map(|item| item["metadata"]["name"].as_str()).map(str::to_owned).collect()
+    };
+    let (_, whole) = wire.get("/api/v1/namespaces").await;
+    let version = &whole["metadata"]["resourceVersion"];
+    let (mut seen, mut rest, mut remaining) = (Vec::new(), String::new(), Vec::new());
+    loop {
+        let (_, page) = wire.get(&format!("/api/v1/namespaces?limit=3&continue={rest}")).await;
+        assert_eq!(&page["metadata"]["resourceVersion"], version, "{page}");
+        seen.extend(names(&page));
+        remaining.extend(page["metadata"]["remainingItemCount"].as_u64());
+        // What comes in between is for the watch that follows.
+        wire.json(Method::POST, "/api/v1/namespaces", &json!({"metadata": {"name": "a-new-one"}})).await;
+        match page["metadata"]["continue"].as_str() {
+            Some(token) => token.clone_into(&mut rest),
+            None => break,
+        }
+    }
+    assert_eq!((seen, remaining), (names(&whole), vec![1]));
+    wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_list_cannot_be_continued_past_a_compaction() {
+    let wire = Wire::open().await;
+    let (_, page) = wire.get("/api/v1/namespaces?limit=1").await;
+    let token = page["metadata"]["continue"].as_str().expect("more pages");
+    wire.server.control().compact();
+    let (code, answer) = wire.get(&format!("/api/v1/namespaces?limit=1&continue={token}")).await;
+    assert_eq!((code, &answer["reason"]), (410, &json!("Expired")));
     wire.server.shutdown().await;
 }
 

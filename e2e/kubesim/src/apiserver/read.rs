@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::convert;
 use super::failure::Failure;
 use super::negotiation::{Form, partial};
+use super::page::Page;
 use super::selector::Selector;
 use super::state::{Call, State};
 use super::table;
@@ -42,7 +43,7 @@ impl Call {
         match form {
             Form::Full => object,
             Form::Metadata => partial(&object),
-            Form::Table => table::of(&self.resource, &[object], "", self.query.get("includeObject")),
+            Form::Table => table::of(&self.resource, &[object], self.query.get("includeObject")),
         }
     }
 }
@@ -58,28 +59,31 @@ impl State {
     pub(super) fn list(&self, call: &Call, form: Form) -> Result<Value, Failure> {
         let selector = call.selector()?;
         self.check_revision(call)?;
-        if call.query.get("continue").is_some() {
-            return Err(Failure::bad_request("continue key is not valid: lists of this server have one page"));
-        }
-        let objects: Vec<Value> = self
+        let page = Page::asked(call, &self.store)?;
+        let mut found: Vec<_> = self
             .store
             .list(call.stored_as(), call.namespace())
-            .filter(|(_, object)| call.selects(&selector, object))
-            .map(|(_, object)| convert::to_served(&call.resource, object))
+            .filter(|(key, object)| page.is_ahead(key) && call.selects(&selector, object))
             .collect();
-        let revision = self.store.revision().to_string();
+        let metadata = page.cut(&mut found);
+        let objects: Vec<Value> =
+            found.into_iter().map(|(_, object)| convert::to_served(&call.resource, object)).collect();
         Ok(match form {
-            Form::Table => table::of(&call.resource, &objects, &revision, call.query.get("includeObject")),
+            Form::Table => {
+                let mut table = table::of(&call.resource, &objects, call.query.get("includeObject"));
+                table["metadata"] = metadata;
+                table
+            }
             Form::Metadata => json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
-                "metadata": {"resourceVersion": revision},
+                "metadata": metadata,
                 "items": objects.iter().map(partial).collect::<Vec<_>>(),
             }),
             Form::Full => json!({
                 "kind": call.resource.list_kind,
                 "apiVersion": call.resource.api_version(),
-                "metadata": {"resourceVersion": revision},
+                "metadata": metadata,
                 "items": objects,
             }),
         })

@@ -28,7 +28,7 @@ struct Layout {
 }
 
 /// A table of objects as served. `include` says how much of each object comes along with its row.
-pub(super) fn of(resource: &Resource, objects: &[Value], revision: &str, include: Option<&str>) -> Value {
+pub(super) fn of(resource: &Resource, objects: &[Value], include: Option<&str>) -> Value {
     let now = Timestamp::now();
     let scale =
         objects.first().is_some_and(|object| object["apiVersion"] == "autoscaling/v1" && object["kind"] == "Scale");
@@ -71,7 +71,7 @@ pub(super) fn of(resource: &Resource, objects: &[Value], revision: &str, include
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": revision},
+        "metadata": {"resourceVersion": ""},
         "columnDefinitions": columns,
         "rows": rows,
     })

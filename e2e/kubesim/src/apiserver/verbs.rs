@@ -64,7 +64,7 @@ pub(super) async fn serve(
             let paths = call.resource.scale.as_ref().ok_or_else(Failure::no_such_resource)?;
             let scale = scale::of(&object, paths);
             let answer = match form {
-                Form::Table => table::of(&call.resource, &[scale], "", call.query.get("includeObject")),
+                Form::Table => table::of(&call.resource, &[scale], call.query.get("includeObject")),
                 Form::Full | Form::Metadata => scale,
             };
             Ok(json_response(StatusCode::OK, &answer))

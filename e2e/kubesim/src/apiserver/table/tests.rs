@@ -5,7 +5,7 @@ use crate::apiserver::catalog::Catalog;
 
 fn row(group: &str, version: &str, plural: &str, object: Value) -> Vec<String> {
     let resource = Catalog::new().find(group, version, plural).cloned().expect("served");
-    let table = of(&resource, &[object], "1", None);
+    let table = of(&resource, &[object], None);
     let cells = table["rows"][0]["cells"].as_array().expect("cells");
     let columns = table["columnDefinitions"].as_array().expect("columns");
     assert_eq!(cells.len(), columns.len(), "every column has a cell");
