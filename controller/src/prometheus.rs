@@ -170,3 +170,23 @@ impl Prometheus {
         answer.map_err(|why| QueryError { query: name, why })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wva_engine::settings::{Proactive, ZeroPolicies, ZeroPolicy};
+
+    use super::*;
+
+    #[test]
+    fn what_no_setting_needs_is_not_asked_for() {
+        let by = |settings: Settings| {
+            let Wanted { retentions, tokens, arrivals } = Wanted::by(&settings);
+            (retentions.len(), tokens, arrivals)
+        };
+        let zero = ZeroPolicies::all(ZeroPolicy { enabled: true, ..ZeroPolicy::default() });
+        assert_eq!(by(Settings::default()), (0, false, false));
+        assert_eq!(by(Settings { zero, ..Settings::default() }), (1, false, false));
+        let proactive = Some(Proactive::default());
+        assert_eq!(by(Settings { proactive, ..Settings::default() }), (0, true, true));
+    }
+}
