@@ -13,10 +13,10 @@ rustup target list --installed | grep -qx "$target" || {
   echo "image: the Rust target $target is missing: rustup target add $target" >&2
   exit 1
 }
-cargo build --release --target "$target" -p wva-controller
+cargo build --profile dist --target "$target" -p wva-controller
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-cp "target/$target/release/wva-controller" "$context/"
+cp "target/$target/dist/wva-controller" "$context/"
 cat > "$context/Dockerfile" <<'DOCKERFILE'
 FROM scratch
 COPY wva-controller /wva-controller

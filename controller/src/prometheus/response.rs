@@ -44,25 +44,39 @@ pub enum Error {
     NotANumber(String),
 }
 
+/// An answer without its result, which says whether there is one worth reading. A result is read in a second pass straight
+/// into its series: those of ten thousand pods are not kept in any other form in between.
 #[derive(Deserialize)]
-#[serde(tag = "status", rename_all = "lowercase")]
-enum Answer {
-    Success {
-        data: Data,
-    },
-    Error {
-        #[serde(rename = "errorType", default)]
-        kind: String,
-        #[serde(default)]
-        error: String,
-    },
+struct Head {
+    status: Status,
+    #[serde(rename = "errorType", default)]
+    kind: String,
+    #[serde(default)]
+    error: String,
+    data: Option<DataHead>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Success,
+    Error,
+}
+
+#[derive(Deserialize)]
+struct DataHead {
+    #[serde(rename = "resultType")]
+    result_type: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
 }
 
 #[derive(Deserialize)]
 struct Data {
-    #[serde(rename = "resultType")]
-    result_type: String,
-    result: Vec<serde_json::Value>,
+    result: Vec<Series>,
 }
 
 #[derive(Deserialize)]
@@ -81,14 +95,16 @@ pub fn parse(body: &[u8]) -> Result<Vec<Sample>, Error> {
         let excerpt = String::from_utf8_lossy(body).chars().take(80).collect();
         Error::Malformed { source, excerpt }
     };
-    let data = match serde_json::from_slice(body).map_err(malformed)? {
-        Answer::Success { data } => data,
-        Answer::Error { kind, error } => return Err(Error::Refused { kind, message: error }),
-    };
-    if data.result_type != "vector" {
-        return Err(Error::NotAVector(data.result_type));
+    let Head { status, kind, error, data } = serde_json::from_slice(body).map_err(malformed)?;
+    match (status, data) {
+        (Status::Error, _) => return Err(Error::Refused { kind, message: error }),
+        (Status::Success, Some(data)) if data.result_type != "vector" => {
+            return Err(Error::NotAVector(data.result_type));
+        }
+        (Status::Success, _) => {}
     }
-    data.result.into_iter().map(|series| sample(serde_json::from_value(series).map_err(malformed)?)).collect()
+    let Answer { data } = serde_json::from_slice(body).map_err(malformed)?;
+    data.result.into_iter().map(sample).collect()
 }
 
 fn sample(series: Series) -> Result<Sample, Error> {

@@ -160,8 +160,7 @@ impl Stage {
         let reported = Fleet { variants: fleet.variants + CREATIONS, ..fleet };
         let exporter = Exporter::start(own(8000), reported).await.map_err(|e| prepare("serving metrics", e.into()))?;
         let prometheus =
-            Prometheus::start(&programs::prometheus()?, &dir.join("prometheus"), own(9090), Duration::from_secs(1))
-                .await?;
+            Prometheus::start(&programs::prometheus()?, &dir.join("prometheus"), own(9090), scrape_interval(fleet)).await?;
         prometheus.set_jobs(&[job(exporter.address())]).await?;
         let all = fleet.variants * fleet.pods;
         let stage =
@@ -350,6 +349,11 @@ struct Quiet {
     cycle_cpu: Duration,
     queries: f64,
     writes: f64,
+}
+
+/// A second, but longer for more pods than two cores can report, scrape and decide on within one.
+fn scrape_interval(fleet: Fleet) -> Duration {
+    if fleet.variants * fleet.pods > 2000 { Duration::from_secs(5) } else { Duration::from_secs(1) }
 }
 
 fn cycles(metrics: &Metrics) -> f64 {
