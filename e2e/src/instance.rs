@@ -1,6 +1,7 @@
 //! What a user installs: one isolated controller by the chart, models by the plugin.
 
-use chart_render::{Chart, Options, Release, Values};
+use chart_render::check::{Installed, Report, check};
+use chart_render::{Chart, Options, Release, Rendered, Values};
 
 use crate::kubectl::{self, Kubectl};
 use crate::workload::Vllm;
@@ -16,6 +17,9 @@ pub enum Error {
         /// Why.
         source: Box<chart_render::Error>,
     },
+    /// Controllers that are to be installed together would get into each other's way.
+    #[error("the releases must not be installed side by side:\n{0}")]
+    Collision(Report),
     /// The cluster did not take it.
     #[error(transparent)]
     Kubectl(#[from] kubectl::Error),
@@ -63,6 +67,13 @@ impl Controller {
     /// # Errors
     /// When the chart refuses the values.
     pub fn manifests(&self) -> Result<String, Error> {
+        let rendered = self.rendered()?;
+        let documents = rendered.crds.iter().map(|crd| crd.text.as_str());
+        let documents = documents.chain(rendered.manifests.iter().map(|manifest| manifest.text.as_str()));
+        Ok(documents.collect::<Vec<_>>().join("\n---\n"))
+    }
+
+    fn rendered(&self) -> Result<Rendered, Error> {
         let failed =
             |source: chart_render::Error| Error::Render { release: self.release.clone(), source: Box::new(source) };
         let mut values = Values::new();
@@ -79,10 +90,7 @@ impl Controller {
         }
         let chart = Chart::embedded().map_err(|error| failed(error.into()))?;
         let release = Release::new(&self.release, &self.namespace);
-        let rendered = chart_render::render(&chart, values, &release, &Options::default()).map_err(failed)?;
-        let documents = rendered.crds.iter().map(|crd| crd.text.as_str());
-        let documents = documents.chain(rendered.manifests.iter().map(|manifest| manifest.text.as_str()));
-        Ok(documents.collect::<Vec<_>>().join("\n---\n"))
+        chart_render::render(&chart, values, &release, &Options::default()).map_err(failed)
     }
 
     /// Makes the namespace and applies the manifests; does not wait for the controller.
@@ -94,6 +102,25 @@ impl Controller {
         kubectl.apply(&self.manifests()?).await?;
         Ok(())
     }
+}
+
+/// Installs several controllers, once `chart-render check` has found nothing that they would do to one another.
+///
+/// # Errors
+/// When they collide, when the chart refuses values or the cluster manifests.
+pub async fn install_all(controllers: &[Controller], kubectl: &Kubectl) -> Result<(), Error> {
+    let installed = |controller: &Controller| {
+        let release = Release::new(&controller.release, &controller.namespace);
+        Ok(Installed::rendered(&release, &controller.rendered()?))
+    };
+    let report = check(&controllers.iter().map(installed).collect::<Result<Vec<_>, Error>>()?);
+    if !report.is_clean() {
+        return Err(Error::Collision(report));
+    }
+    for controller in controllers {
+        controller.install(kubectl).await?;
+    }
+    Ok(())
 }
 
 /// Makes a namespace, or finds it.

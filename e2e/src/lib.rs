@@ -8,6 +8,7 @@
 //! - [`environment`]: cluster + Prometheus + adapter, started and stopped as one;
 //! - [`prometheus`], [`scrape`]: the Prometheus process, and its targets from the objects in the cluster;
 //! - [`adapter`]: `external.metrics.k8s.io` answered from Prometheus;
+//! - [`inventory`]: what is in a cluster, by name;
 //! - [`instance`], [`workload`]: what is installed: controllers by the chart, models by the plugin, vLLM Deployments;
 //! - [`demo`]: the guided tour that `make demo` runs;
 //! - [`bench`](mod@bench): figures of what a controller costs;
@@ -15,6 +16,7 @@
 //! - [`session`]: `up` and `down`, an environment that outlives the command;
 //! - [`rights`]: what a service account may do, compared with what it did;
 //! - [`harness`]: tests as closures over an environment of their own;
+//! - [`neighbours`]: releases with names that would meet if names could;
 //! - [`endpoints`]: which servers are ready, as a gateway would follow them;
 //! - [`gateway`], [`picker`]: an `InferencePool` with an emulated endpoint picker, which runs as a pod;
 //! - [`kubectl`], [`helm`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting
@@ -30,8 +32,10 @@ pub mod gateway;
 pub mod harness;
 pub mod helm;
 pub mod instance;
+pub mod inventory;
 pub mod kubectl;
 pub mod manifest;
+pub mod neighbours;
 pub mod picker;
 pub mod programs;
 pub mod prometheus;

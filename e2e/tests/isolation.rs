@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wva_e2e::environment::Environment;
 use wva_e2e::harness::with_environment;
-use wva_e2e::instance::{Controller, Model};
+use wva_e2e::instance::{Controller, Model, install_all, make_namespace};
 use wva_e2e::kubectl::Kubectl;
 use wva_e2e::wait::{self, Look};
 use wva_e2e::workload::{A100, Vllm};
@@ -18,14 +18,22 @@ fn instance() -> String {
     std::env::var("CONTROLLER_INSTANCE").ok().filter(|id| !id.is_empty()).unwrap_or_else(|| "test-a".to_owned())
 }
 
-/// Installs a controller and one model of it, both in namespaces that carry the instance's name.
-async fn install(environment: &Environment, instance: &str) {
+/// Installs a controller for each instance and one model of it, both in namespaces that carry the instance's name.
+async fn install(environment: &Environment, instances: &[&str]) {
+    let prometheus = environment.prometheus();
+    let controller = |id: &&str| Controller::quick("wva", &format!("wva-{id}"), id, prometheus.url());
+    let controllers: Vec<Controller> = instances.iter().map(controller).collect();
+    install_all(&controllers, environment.kubectl()).await.expect("the controllers install");
+    for instance in instances {
+        add_model(environment, instance).await;
+    }
+}
+
+async fn add_model(environment: &Environment, instance: &str) {
     let kubectl = environment.kubectl();
-    let (system, namespace) = (format!("wva-{instance}"), format!("llm-{instance}"));
-    let url = environment.prometheus().url().to_owned();
-    Controller::quick("wva", &system, instance, &url).install(kubectl).await.expect("the controller installs");
+    let namespace = format!("llm-{instance}");
     let server = Vllm::new(&namespace, "llama-a100", MODEL_ID, A100);
-    wva_e2e::instance::make_namespace(kubectl, &namespace).await.expect("the namespace is made");
+    make_namespace(kubectl, &namespace).await.expect("the namespace is made");
     kubectl.apply(&server.manifest().expect("a manifest")).await.expect("the server is applied");
     let model = Model { release: "llama-a100", server: &server, accelerator: "A100", cost: "40", max: 3, instance };
     model.add(kubectl).await.expect("the model is added");
@@ -59,7 +67,7 @@ async fn names(kubectl: &Kubectl, kind: &str, selector: &str) -> String {
 async fn everything_of_a_suite_carries_its_instance_and_the_guides_queries_find_it() {
     with_environment(async |environment: &Environment| {
         let (kubectl, id) = (environment.kubectl(), instance());
-        install(environment, &id).await;
+        install(environment, &[&id]).await;
         for metric in ["wva_desired_replicas", "wva_current_replicas", "wva_desired_ratio"] {
             let query = format!("{metric}{{controller_instance=\"{id}\"}}");
             assert_eq!(instances(environment, &query, 1).await, id);
@@ -100,8 +108,7 @@ async fn a_relabelled_variant_changes_hands_without_a_restart_and_never_has_two_
     with_environment(async |environment: &Environment| {
         let (kubectl, old) = (environment.kubectl(), instance());
         let new = format!("{old}-b");
-        install(environment, &old).await;
-        install(environment, &new).await;
+        install(environment, &[&old, &new]).await;
         let of_old = format!("wva_desired_replicas{{exported_namespace=\"llm-{old}\"}}");
         assert_eq!(instances(environment, &of_old, 1).await, old);
         assert_eq!(instances(environment, "wva_desired_replicas", 2).await, format!("{old} {new}"));

@@ -9,58 +9,16 @@ use wva_e2e::environment::Environment;
 use wva_e2e::harness::with_environment;
 use wva_e2e::helm::Helm;
 use wva_e2e::instance::make_namespace;
-
-/// A release: its name and its namespace. Odd ones are models, even ones controllers, all with the same values but for
-/// the namespace of the model.
-type Place = (&'static str, &'static str);
-
-const DEFAULTS: [Place; 5] = [
-    ("workload-variant-autoscaler", "team-a"),
-    ("workload-variant-autoscaler", "team-b"),
-    ("wva", "team-a"),
-    ("wva-test", "team-a"),
-    ("wva", "team-b"),
-];
-
-/// Names that end alike or begin alike, meet when joined with their namespace, or hold what a Service may not.
-const HOSTILE: [Place; 5] = [
-    ("a.b.c-1", "n"),
-    ("a-b-c-1", "n"),
-    ("workload-variant-autoscaler-n", "team"),
-    ("workload-variant-autoscaler", "n-team"),
-    ("9-a-release-with-a-name-that-is-as-long-as-they-get.1", "n"),
-];
+use wva_e2e::neighbours::{self, DEFAULTS, HOSTILE, Neighbour, Place};
 
 const KINDS: &str = "deployments,services,configmaps,serviceaccounts,roles,rolebindings,clusterroles,\
                      clusterrolebindings,servicemonitors,variantautoscalings,horizontalpodautoscalers";
 
-/// Both releases of a place: a controller that runs no pod, and a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Release {
-    place: Place,
-    model: bool,
-}
-
-impl Release {
-    fn name(self) -> String {
-        // A model beside a controller of the same name and namespace is another release.
-        let (name, _) = self.place;
-        if self.model { format!("m{}", &name[1..]) } else { name.to_owned() }
-    }
-
-    fn arguments(self, verb: &[&str]) -> Vec<String> {
-        let (_, namespace) = self.place;
-        let parts = if self.model {
-            "controller.enabled=false"
-        } else {
-            "wva.replicaCount=0,va.enabled=false,hpa.enabled=false,vllmService.enabled=false"
-        };
-        let set = format!("{parts},llmd.namespace={namespace},wva.metrics.interval=5s");
-        let line = verb.iter().map(|word| (*word).to_owned());
-        line.chain([self.name(), Helm::chart().to_owned()])
-            .chain(["-n", namespace, "--set", &set, "--skip-crds"].map(str::to_owned))
-            .collect()
-    }
+fn arguments(release: Neighbour, verb: &[&str]) -> Vec<String> {
+    let line = verb.iter().map(|word| (*word).to_owned());
+    line.chain([release.name(), Helm::chart().to_owned()])
+        .chain(["-n", release.namespace(), "--set", &release.settings(), "--skip-crds"].map(str::to_owned))
+        .collect()
 }
 
 /// `kind namespace/name` of each object.
@@ -73,8 +31,8 @@ fn identity(object: &Json) -> String {
 }
 
 /// What a release consists of, as helm renders it.
-async fn objects(helm: &Helm, release: Release) -> BTreeSet<String> {
-    let text = helm.run(&release.arguments(&["template", "--no-hooks"])).await.expect("it renders");
+async fn objects(helm: &Helm, release: Neighbour) -> BTreeSet<String> {
+    let text = helm.run(&arguments(release, &["template", "--no-hooks"])).await.expect("it renders");
     let documents = text.split("\n---\n").filter(|document| document.contains("kind: "));
     documents
         .map(|document| identity(&serde_saphyr::from_str(document.trim_start_matches("---\n")).expect("YAML")))
@@ -89,7 +47,7 @@ async fn present(environment: &Environment) -> BTreeSet<String> {
 }
 
 /// A shuffle that is the same on each run.
-fn shuffled(mut releases: Vec<Release>, seed: usize) -> Vec<Release> {
+fn shuffled(mut releases: Vec<Neighbour>, seed: usize) -> Vec<Neighbour> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     for index in (1..releases.len()).rev() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -107,10 +65,9 @@ async fn five_controllers_and_five_models_come_and_go_in_any_order(#[case] place
         let helm = environment.helm().expect("helm is there");
         let crds = format!("{}/crds/", Helm::chart());
         environment.kubectl().run(&["apply", "--server-side", "-f", &crds]).await.expect("the definitions apply");
-        let mut releases = Vec::new();
-        for place in places {
-            make_namespace(environment.kubectl(), place.1).await.expect("the namespace is made");
-            releases.extend([false, true].map(|model| Release { place, model }));
+        let releases = neighbours::of(places);
+        for (_, namespace) in places {
+            make_namespace(environment.kubectl(), namespace).await.expect("the namespace is made");
         }
         let mut all = BTreeSet::new();
         let mut parts = Vec::new();
@@ -121,17 +78,19 @@ async fn five_controllers_and_five_models_come_and_go_in_any_order(#[case] place
             all.extend(objects.iter().cloned());
             parts.push((*release, objects));
         }
-        let of = |release: &Release| &parts.iter().find(|(other, _)| other == release).expect("rendered before").1;
+        let of = |release: &Neighbour| &parts.iter().find(|(other, _)| other == release).expect("rendered before").1;
 
         for round in 0..2 {
             let mut expected = BTreeSet::new();
             for release in shuffled(releases.clone(), round) {
-                helm.run(&release.arguments(&["install"])).await.unwrap_or_else(|error| panic!("{release:?}: {error}"));
+                helm.run(&arguments(release, &["install"]))
+                    .await
+                    .unwrap_or_else(|error| panic!("{release:?}: {error}"));
                 expected.extend(of(&release).iter().cloned());
             }
             assert_eq!(present(environment).await, expected, "after all installs of round {round}");
             for release in shuffled(releases.clone(), round + 7) {
-                let line = ["uninstall", &release.name(), "-n", release.place.1];
+                let line = ["uninstall", &release.name(), "-n", release.namespace()];
                 helm.run(&line).await.unwrap_or_else(|error| panic!("{release:?}: {error}"));
                 for gone in of(&release) {
                     expected.remove(gone);

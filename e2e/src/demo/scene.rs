@@ -82,10 +82,13 @@ impl Scene {
     pub async fn install(environment: &Environment, mut progress: impl FnMut(&str)) -> Result<Self, Error> {
         let kubectl = environment.kubectl();
         let teams = team_names().map(Team::new);
+        let prometheus = environment.prometheus();
+        let controller = |Team { namespace: name, .. }: &Team| {
+            Controller::quick("wva", &format!("wva-{name}"), name, prometheus.url())
+        };
+        instance::install_all(&teams.each_ref().map(controller), kubectl).await?;
         for team in &teams {
             let name = &team.namespace;
-            let prometheus = environment.prometheus();
-            Controller::quick("wva", &format!("wva-{name}"), name, prometheus.url()).install(kubectl).await?;
             progress(&format!("Controller of {name}: release wva in namespace wva-{name}"));
             instance::make_namespace(kubectl, name).await?;
             for server in &team.servers {

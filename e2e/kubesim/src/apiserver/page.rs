@@ -62,7 +62,7 @@ impl Page {
         };
         let remaining = ahead.len() - limit;
         ahead.truncate(limit);
-        let last = ahead.last().map(|(key, _)| (*key).clone()).unwrap_or_else(|| Key::new("", ""));
+        let last = ahead.last().map_or_else(|| Key::new("", ""), |(key, _)| (*key).clone());
         let token = Token { revision: self.revision, namespace: last.namespace, name: last.name };
         let token = URL_SAFE_NO_PAD.encode(json!(token).to_string());
         json!({"resourceVersion": revision, "continue": token, "remainingItemCount": remaining})
