@@ -19,8 +19,13 @@ pub(crate) struct Answer {
 
 /// Runs the plugin with nothing in its environment but a kubeconfig.
 pub(crate) fn wva(args: &[&str], kubeconfig: Option<&Path>) -> Answer {
+    wva_with(args, kubeconfig, &[])
+}
+
+/// The same, with this in its environment too.
+pub(crate) fn wva_with(args: &[&str], kubeconfig: Option<&Path>, environment: &[(&str, &str)]) -> Answer {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("kubectl-wva"));
-    command.args(args).env_clear().env("HOME", "/nonexistent");
+    command.args(args).env_clear().env("HOME", "/nonexistent").envs(environment.iter().copied());
     if let Some(path) = kubeconfig {
         command.env("KUBECONFIG", path);
     }

@@ -1,5 +1,7 @@
 //! The connection flags, as the API server gets to see them.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::cli::{Answer, cluster, wva};
+use crate::cli::{Answer, cluster, wva, wva_with};
 use crate::fake_api::{FakeApi, kubeconfig_for};
 
 /// Name in the API server's certificate.
@@ -128,4 +130,27 @@ fn the_address_on_the_command_line_is_the_one_asked() {
     assert_eq!(answer.code, 0, "{}", answer.err);
     let bare = api.server.strip_prefix("http://").unwrap();
     assert_eq!(wva(&["status", "-n", "models", "--server", bare], None).code, 0);
+}
+
+#[test]
+fn a_proxy_is_asked_for_the_way_unless_the_address_is_excepted() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let mut line = String::new();
+        BufReader::new(listener.accept().unwrap().0).read_line(&mut line).unwrap();
+        line
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let far = directory.path().join("kubeconfig");
+    std::fs::write(&far, kubeconfig_for("https://cluster.example:6443")).unwrap();
+    let args = ["status", "--request-timeout", "5s"];
+    let answer = wva_with(&args, Some(&far), &[("HTTPS_PROXY", &proxy)]);
+    assert_eq!(asked.join().unwrap(), "CONNECT cluster.example:6443 HTTP/1.1\r\n");
+    assert_eq!(answer.code, 2, "the proxy hung up: {}", answer.err);
+
+    let api = FakeApi::start(cluster);
+    let nobody = ("HTTPS_PROXY", "http://127.0.0.1:1");
+    let excepted = wva_with(&["status"], Some(&api.kubeconfig), &[nobody, ("NO_PROXY", "127.0.0.1")]);
+    assert_eq!(excepted.code, 0, "{}", excepted.err);
 }
