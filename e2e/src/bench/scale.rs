@@ -160,7 +160,8 @@ impl Stage {
         let reported = Fleet { variants: fleet.variants + CREATIONS, ..fleet };
         let exporter = Exporter::start(own(8000), reported).await.map_err(|e| prepare("serving metrics", e.into()))?;
         let prometheus =
-            Prometheus::start(&programs::prometheus()?, &dir.join("prometheus"), own(9090), scrape_interval(fleet)).await?;
+            Prometheus::start(&programs::prometheus()?, &dir.join("prometheus"), own(9090), scrape_interval(fleet))
+                .await?;
         prometheus.set_jobs(&[job(exporter.address())]).await?;
         let all = fleet.variants * fleet.pods;
         let stage =
