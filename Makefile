@@ -32,7 +32,7 @@ release: ## Build every binary, optimised
 
 .PHONY: install-plugin
 install-plugin: ## Install `kubectl wva` and its shell completion into BINDIR (~/.local/bin)
-	$(CARGO) build --release -p kubectl-wva
+	$(CARGO) build --release --workspace --bin kubectl-wva
 	install -d $(BINDIR)
 	install -m 0755 target/release/kubectl-wva $(BINDIR)/kubectl-wva
 	ln -sf kubectl-wva $(BINDIR)/kubectl_complete-wva

@@ -185,23 +185,29 @@ async fn a_request_that_waits_wakes_the_cheapest_variant_and_no_other() {
     .await;
 }
 
-/// Retention of the test, in seconds.
+/// Retention of the tests below, in seconds.
 const RETENTION: u64 = 15;
+
+/// One replica of a model that goes to zero when it has been idle for the retention.
+async fn with_retention(environment: &Environment) -> Scene<'_> {
+    let kubectl = environment.kubectl();
+    let policies = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "wva-model-scale-to-zero-config", "namespace": CONTROLLER_NAMESPACE},
+        "data": {"default": format!("enable_scale_to_zero: true\nretention_period: {RETENTION}s\n")},
+    });
+    kubectl.apply(&policies.to_string()).await.unwrap();
+    let scene = Scene::new(environment, 1).await;
+    kubectl.apply(&gateway::monitored(NAMESPACE).unwrap()).await.unwrap();
+    scene
+}
 
 /// Nothing completes for longer than the retention while a long answer is computed, and the model stays; then it goes, not
 /// before the retention has passed since the answer, and the HPA follows.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_model_goes_to_zero_after_its_retention_and_not_while_it_answers() {
     with_controller(async |environment: &Environment| {
-        let kubectl = environment.kubectl();
-        let policies = json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "wva-model-scale-to-zero-config", "namespace": CONTROLLER_NAMESPACE},
-            "data": {"default": format!("enable_scale_to_zero: true\nretention_period: {RETENTION}s\n")},
-        });
-        kubectl.apply(&policies.to_string()).await.unwrap();
-        let scene = Scene::new(environment, 1).await;
-        kubectl.apply(&gateway::monitored(NAMESPACE).unwrap()).await.unwrap();
+        let scene = with_retention(environment).await;
         let server = scene.server().await;
         // 1,700 tokens at 11.5 ms each take about 20 s.
         let sent = Instant::now();
@@ -227,15 +233,7 @@ async fn an_idle_model_goes_to_zero_after_its_retention_and_not_while_it_answers
 #[tokio::test(flavor = "multi_thread")]
 async fn a_counter_that_falls_back_to_zero_hides_no_request() {
     with_controller(async |environment: &Environment| {
-        let kubectl = environment.kubectl();
-        let policies = json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "wva-model-scale-to-zero-config", "namespace": CONTROLLER_NAMESPACE},
-            "data": {"default": format!("enable_scale_to_zero: true\nretention_period: {RETENTION}s\n")},
-        });
-        kubectl.apply(&policies.to_string()).await.unwrap();
-        let scene = Scene::new(environment, 1).await;
-        kubectl.apply(&gateway::monitored(NAMESPACE).unwrap()).await.unwrap();
+        let scene = with_retention(environment).await;
         let server = scene.server().await;
         let counted = async |wanted: f64| {
             let query = format!("sum(vllm:request_success_total{{namespace=\"{NAMESPACE}\"}})");

@@ -61,7 +61,7 @@ pub struct ProfileFlags {
     /// Id that the model's servers report.
     #[arg(long, value_name = "ID", default_value = "unsloth/Meta-Llama-3.1-8B", requires = "profile")]
     pub model_id: String,
-    /// Deployment of the model; <model-name>-decode when left out.
+    /// Deployment of the model; its name with `-decode` behind it when left out.
     #[arg(long, value_name = "NAME", default_value = "", requires = "profile")]
     pub deployment: String,
     /// What a replica runs on.
