@@ -205,11 +205,12 @@ impl Cycle {
     fn sweep(&mut self, now: Timestamp) {
         let shared = Arc::clone(&self.shared);
         let mut index = shared.index();
-        self.review(&mut index, now);
+        let _reviewed = self.review(&mut index, now);
     }
 
-    /// The sweep, of an index that stays as it is until everything that follows from it is done.
-    fn review(&mut self, index: &mut Index, now: Timestamp) -> Census {
+    /// The sweep, of an index that stays as it is until everything that follows from it is done. Returns who is there, and
+    /// what settings are needed for.
+    fn review(&mut self, index: &mut Index, now: Timestamp) -> (Census, Audience) {
         self.conflicts.review(index, &self.scope, now);
         let census = Census::take(index, &self.scope);
         for variant in self.metrics.published.keep_only(|key| census.standings.get(key) == Some(&Standing::Ready)) {
@@ -224,10 +225,11 @@ impl Cycle {
                 self.teller.tell(key, variant, standing, None, now);
             }
         }
-        self.settings.tell(&Audience::of(index, &self.scope));
+        let audience = Audience::of(index, &self.scope);
+        self.settings.tell(&audience);
         self.note_adopted(&census);
         self.count(&census, index.unreadable.len());
-        census
+        (census, audience)
     }
 
     /// Logs variants of other instances once: taking them is allowed by configuration, and a common mistake.
@@ -243,8 +245,8 @@ impl Cycle {
         self.note_answer(readings.as_ref().err());
         let shared = Arc::clone(&self.shared);
         let mut index = shared.index();
-        let census = self.review(&mut index, now);
-        let settings = self.settings(&index);
+        let (census, audience) = self.review(&mut index, now);
+        let settings = self.settings.resolve(&audience);
         let snapshot = self.observe(&index, &census, &settings, readings, now);
         let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings));
         *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));

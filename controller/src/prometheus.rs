@@ -1,7 +1,7 @@
 //! Asking Prometheus: a constant number of grouped queries per cycle, whatever the number of models.
 //!
-//! [`queries`], [`completed`], [`tokens`], [`arrivals`] and [`paces`] are the texts, [`response`] reads what comes back, [`readings`] puts it together per pod, and
-//! [`transport`] carries it.
+//! [`queries`], [`completed`], [`tokens`], [`arrivals`] and [`paces`] are the texts, [`response`] reads what comes back,
+//! [`readings`] puts it together per pod, and [`transport`] carries it.
 
 pub mod arrivals;
 pub mod completed;
@@ -148,7 +148,7 @@ impl Prometheus {
     /// When the query fails.
     pub async fn near_limits(&self, limits: &Limits) -> Result<BTreeMap<(ObjectKey, Load), f64>, QueryError> {
         let samples = self.ask("lookout", &self.queries.near_limits(limits)).await?;
-        let load = |sample: &response::Sample| Load::named(sample.labels.get(queries::LOAD)?);
+        let load = |sample: &response::Sample| Load::named(sample.label(queries::LOAD)?);
         Ok(samples.iter().filter_map(|it| Some(((readings::pod(it)?, load(it)?), it.value))).collect())
     }
 

@@ -66,7 +66,7 @@ impl Arrivals {
 
 /// Namespace and model of a sample, with its value; `None` when it is not a number.
 fn of_model(sample: &Sample) -> Option<((String, String), f64)> {
-    let label = |name: &str| sample.labels.get(name).filter(|value| !value.is_empty()).cloned();
+    let label = |name| sample.label(name).map(str::to_owned);
     Some(((label("namespace")?, label("model_name")?), sample.value)).filter(|(_, value)| value.is_finite())
 }
 

@@ -66,8 +66,8 @@ impl Completed {
     /// Reads the answer. What is not a number stays missing.
     pub fn read(samples: &[Sample]) -> Self {
         let entry = |sample: &Sample| {
-            let label = |name: &str| sample.labels.get(name).filter(|value| !value.is_empty());
-            let key = (label("namespace")?.clone(), label("model_name")?.clone(), label(LABEL)?.parse().ok()?);
+            let label = |name| sample.label(name);
+            let key = (label("namespace")?.to_owned(), label("model_name")?.to_owned(), label(LABEL)?.parse().ok()?);
             (sample.value.is_finite() && sample.value >= 0.0).then_some((key, sample.value))
         };
         Self(samples.iter().filter_map(entry).collect())

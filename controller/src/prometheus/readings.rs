@@ -143,17 +143,13 @@ impl Readings {
 
 /// Pod and model of a series; `None` when it names no pod.
 fn series(sample: &response::Sample) -> Option<(ObjectKey, String)> {
-    Some((pod(sample)?, label(sample, "model_name").unwrap_or_default().to_owned()))
+    Some((pod(sample)?, sample.label("model_name").unwrap_or_default().to_owned()))
 }
 
 /// Pod of a series; `None` when it names none.
 pub(super) fn pod(sample: &response::Sample) -> Option<ObjectKey> {
-    let name = label(sample, "pod").or_else(|| label(sample, "pod_name"))?;
-    Some(ObjectKey::new(label(sample, "namespace")?, name))
-}
-
-fn label<'a>(sample: &'a response::Sample, name: &str) -> Option<&'a str> {
-    sample.labels.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    let name = sample.label("pod").or_else(|| sample.label("pod_name"))?;
+    Some(ObjectKey::new(sample.label("namespace")?, name))
 }
 
 #[cfg(test)]

@@ -15,6 +15,13 @@ pub struct Sample {
     pub value: f64,
 }
 
+impl Sample {
+    /// The value of a label; an empty one says as much as none.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
 /// The answer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
