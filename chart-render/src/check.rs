@@ -16,6 +16,7 @@
 //! # Ok::<(), check::Unreadable>(())
 //! ```
 
+mod belonging;
 mod identity;
 mod input;
 mod instances;

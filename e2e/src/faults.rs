@@ -11,7 +11,7 @@ mod report;
 mod scene;
 mod watchdog;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,22 @@ use crate::{instance, kubectl, manifest, wait};
 /// The suite could not be carried out; what the controller does wrong is in the [`Report`] instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A name that no fault has.
+    #[error("no fault has {only:?} in its name; there are: {names}")]
+    NoSuchFault {
+        /// What was asked for.
+        only: String,
+        /// All names.
+        names: String,
+    },
+    /// A log could not be written.
+    #[error("keeping a log in {}: {source}", path.display())]
+    Log {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The environment.
     #[error(transparent)]
     Environment(#[from] environment::Error),
@@ -69,11 +85,18 @@ pub enum Error {
 /// Time between two decisions.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Carries out all faults, with files in `dir`. `progress` hears of each that is done.
+/// Carries out the faults whose name contains `only`, with files in `dir`. `progress` hears of each that is done. For a fault
+/// that was not borne, `dir` has the logs of the controllers afterwards.
 ///
 /// # Errors
-/// When the environment cannot be started or a fault cannot be carried out; the environment is stopped in any case.
-pub async fn run(dir: &Path, mut progress: impl FnMut(&str)) -> Result<Report, Error> {
+/// When no fault has such a name, the environment cannot be started or a fault cannot be carried out; the environment is
+/// stopped in any case.
+pub async fn run(dir: &Path, only: &str, mut progress: impl FnMut(&str)) -> Result<Report, Error> {
+    let cases: Vec<Case> = Case::ALL.into_iter().filter(|case| case.name().contains(only)).collect();
+    if cases.is_empty() {
+        let names = Case::ALL.map(Case::name).join("; ");
+        return Err(Error::NoSuchFault { only: only.to_owned(), names });
+    }
     let settings = Settings {
         gpus_per_node: 40,
         authorization: Authorization::AlwaysAllow,
@@ -81,20 +104,32 @@ pub async fn run(dir: &Path, mut progress: impl FnMut(&str)) -> Result<Report, E
         ..Settings::quick(dir)
     };
     let environment = Environment::start(&settings, |_| {}).await?;
-    let report = all(&environment, &mut progress).await;
+    let report = all(&environment, &cases, dir, &mut progress).await;
     environment.stop().await;
     report
 }
 
-async fn all(environment: &Environment, progress: &mut impl FnMut(&str)) -> Result<Report, Error> {
-    let scene = Arc::new(Scene::install(environment, Case::ALL.len()).await?);
+async fn all(
+    environment: &Environment,
+    cases: &[Case],
+    dir: &Path,
+    progress: &mut impl FnMut(&str),
+) -> Result<Report, Error> {
+    // However few of the faults, what they meet is the same.
+    let variants = Case::ALL.len();
+    let scene = Arc::new(Scene::install(environment, variants).await?);
     let watchdog = Watchdog::start(environment, &scene);
-    watchdog.settled(Case::ALL.len()).await?;
-    progress(&format!("{} variants with two replicas each, a leader and a standby", Case::ALL.len()));
+    watchdog.settled(variants).await?;
+    progress(&format!("{variants} variants with two replicas each, a leader and a standby"));
     let mut outcomes = Vec::new();
-    for (index, case) in Case::ALL.into_iter().enumerate() {
+    for (index, case) in cases.iter().enumerate() {
         let outcome = case.carry_out(environment, &scene, &watchdog, index).await?;
         progress(&outcome.to_string());
+        if !outcome.passed() {
+            for path in scene.keep_logs(dir, index).await? {
+                progress(&format!("       see {}", path.display()));
+            }
+        }
         outcomes.push(outcome);
     }
     Ok(Report::new(outcomes))

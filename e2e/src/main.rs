@@ -79,11 +79,15 @@ enum Command {
         #[arg(long, default_value = ".wva-e2e/bench-plugin")]
         dir: PathBuf,
     },
-    /// Carry out eleven faults on real processes and count what came of them; exit 0 only if all are borne.
+    /// Carry out eleven faults on real processes and count what came of them; exit 0 only if all are borne. The logs of
+    /// the controllers are kept for each that was not.
     Faults {
-        /// Folder for the environment's files.
+        /// Folder for the environment's files, and for logs.
         #[arg(long, default_value = ".wva-e2e/faults")]
         dir: PathBuf,
+        /// Only the faults whose name contains this text.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
     },
     /// The background half of `up`.
     #[command(hide = true)]
@@ -150,12 +154,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             anstream::println!("{figures}");
             Ok(ExitCode::SUCCESS)
         }
-        Command::Faults { dir } => {
+        Command::Faults { dir, only } => {
             // Errors are what it is about; the report tells which of them matter.
             log_to_stderr("off");
             let dir = absolute(&dir)?;
             let _ = std::fs::remove_dir_all(&dir);
-            let report = faults::run(&dir, |step| anstream::println!("{step}")).await?;
+            let report = faults::run(&dir, &only, |step| anstream::println!("{step}")).await?;
             anstream::println!("\n{report}");
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

@@ -7,7 +7,7 @@ async fn every_fault_is_borne() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().expect("a temporary folder");
     let report =
-        faults::run(dir.path(), |step| anstream::eprintln!("{step}")).await.expect("the faults are carried out");
+        faults::run(dir.path(), "", |step| anstream::eprintln!("{step}")).await.expect("the faults are carried out");
     anstream::println!("{report}");
-    assert!(report.passed(), "{report}");
+    assert!(report.passed(), "{report}\nlogs are in {}", dir.keep().display());
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod facts;
+mod neighbours;
 mod plan;
 mod refusal;
 mod report;
@@ -13,6 +14,7 @@ mod wait;
 pub(crate) use args::release_name;
 pub use args::{AddModelArgs, DryRun};
 pub use facts::{Controllers, Facts};
+pub use neighbours::compare;
 pub use plan::{Plan, check_rendered, plan};
 pub use refusal::Refusal;
 
@@ -41,6 +43,9 @@ pub async fn run(flags: &Connection, args: &AddModelArgs, console: &mut Console<
     let rendered = install::render(&plan.release, &plan.namespace, plan.values.clone())?;
     let objects: Vec<&Value> = rendered.manifests.iter().map(|manifest| &manifest.object).collect();
     let variant = check_rendered(&plan, &objects, &facts)?;
+    for note in compare(&plan, &rendered, neighbours::gather(&session).await?, args.force_conflicts)? {
+        console.note(&format!("note: {note}"))?;
+    }
     if args.diff {
         let changes = apply::Run::prepare(&session, &objects, args.force_conflicts).await?.diff().await?;
         console.data(&changes)?;

@@ -4,13 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::Installed;
 use super::objects::is_cluster_wide;
+use super::{Installed, belonging};
 use crate::{Release, Rendered, manifest, yaml};
-
-/// Where helm writes down to which release an object belongs.
-const RELEASE_NAME: &str = "meta.helm.sh/release-name";
-const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// Text that holds no objects.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -30,35 +26,29 @@ impl Installed {
     /// When the text is no YAML, or holds something that is no object.
     pub fn read(origin: &str, text: &str) -> Result<Vec<Self>, Unreadable> {
         let unreadable = |message: String| Unreadable { origin: origin.to_owned(), message };
-        let mut releases: BTreeMap<String, Vec<Json>> = BTreeMap::new();
+        let (mut rendered, mut live) = (Vec::new(), Vec::new());
         for document in manifest::split(text) {
             let object = match yaml::parse(&document).map_err(unreadable)? {
                 Json::Null => continue,
                 object @ Json::Object(_) => object,
                 other => return Err(unreadable(format!("{other} is no object"))),
             };
-            match object["items"]
-                .as_array()
-                .filter(|_| object["kind"].as_str().is_some_and(|kind| kind.ends_with("List")))
-            {
-                None => releases.entry(origin.to_owned()).or_default().push(object),
-                Some(items) => {
-                    for item in items {
-                        releases.entry(release_of(item, origin)).or_default().push(item.clone());
-                    }
-                }
+            let is_list = object["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+            match object["items"].as_array().filter(|_| is_list) {
+                None => rendered.push(object),
+                Some(items) => live.extend(items.iter().cloned()),
             }
+        }
+        let mut releases = belonging::sort(origin, live);
+        if !rendered.is_empty() {
+            releases.entry(origin.to_owned()).or_default().extend(rendered);
         }
         Ok(named(releases))
     }
 
     /// Objects of a cluster, each with its kind, taken apart into releases. What is of no release is called `origin`.
     pub fn live(origin: &str, objects: impl IntoIterator<Item = Json>) -> Vec<Self> {
-        let mut releases: BTreeMap<String, Vec<Json>> = BTreeMap::new();
-        for object in objects {
-            releases.entry(release_of(&object, origin)).or_default().push(object);
-        }
-        named(releases)
+        named(belonging::sort(origin, objects))
     }
 
     /// A release that was just rendered. Its namespace is filled in where an object that needs one names none.
@@ -77,20 +67,4 @@ impl Installed {
 
 fn named(releases: BTreeMap<String, Vec<Json>>) -> Vec<Installed> {
     releases.into_iter().map(|(name, objects)| Installed { name, objects }).collect()
-}
-
-/// `namespace/name`, from what helm writes down, or else from the label that the chart gives. An object with neither is
-/// of no release, and so compared with all.
-fn release_of(object: &Json, origin: &str) -> String {
-    let annotations = &object["metadata"]["annotations"];
-    match (annotations[RELEASE_NAMESPACE].as_str(), annotations[RELEASE_NAME].as_str()) {
-        (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
-        _ => match object["metadata"]["labels"]["app.kubernetes.io/instance"].as_str() {
-            Some(instance) => match object["metadata"]["namespace"].as_str() {
-                Some(namespace) => format!("{namespace}/{instance}"),
-                None => format!("{origin}: {instance}"),
-            },
-            None => origin.to_owned(),
-        },
-    }
 }

@@ -178,6 +178,35 @@ fn a_list_of_kubectl_is_taken_apart_by_release_and_owned_pods_do_not_count() {
 }
 
 #[test]
+fn releases_applied_without_helm_are_told_apart_though_they_share_a_name() {
+    let controller = |team| format!("wva@wva-{team} {CONTROLLER},wva.controllerInstance={team}");
+    let applied = ["a", "b"].map(|team| release(&controller(team)));
+    let live = Installed::live("cluster", applied.iter().flat_map(|release| release.objects.clone()));
+    let names: Vec<&str> = live.iter().map(|release| release.name.as_str()).collect();
+    assert_eq!(names, ["wva-a/wva", "wva-b/wva"]);
+    assert!(check(&live).is_clean(), "{}", check(&live));
+}
+
+#[test]
+fn in_whatever_order_releases_come_the_findings_are_the_same() {
+    let lines = ["x@a controller.enabled=false", "y@a controller.enabled=false", "wva@a", "wva@b"];
+    let releases = lines.map(release);
+    let findings = |order: [usize; 4]| {
+        let mut report = check(&order.map(|index| releases[index].clone()));
+        report.findings.iter_mut().for_each(|finding| finding.objects.sort());
+        report.findings.sort();
+        report.findings
+    };
+    let first = findings([0, 1, 2, 3]);
+    assert!(!first.is_empty());
+    let orders = (0..256).map(|code| [code % 4, code / 4 % 4, code / 16 % 4, code / 64]);
+    let is_permutation = |order: &[usize; 4]| (0..4).all(|index| order.contains(&index));
+    for order in orders.filter(is_permutation) {
+        assert_eq!(findings(order), first, "{order:?}");
+    }
+}
+
+#[test]
 fn the_program_reads_files_and_directories_and_answers_with_its_exit_code() {
     let dir = TempDir::new().expect("temporary directory");
     let path = |name: &str| dir.path().join(name).display().to_string();

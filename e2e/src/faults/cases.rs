@@ -60,7 +60,7 @@ impl Case {
         Self::LeaderPaused,
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::ApiServerRestarted => "API server restarted",
             Self::ApiServerAwayPastLease => "API server away past the lease",

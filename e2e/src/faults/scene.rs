@@ -1,11 +1,12 @@
 //! What the faults are done to: a controller with a standby, and variants with a load that is pinned.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
@@ -57,6 +58,7 @@ impl Scene {
             [
                 "wva.replicaCount=2",
                 "wva.reconcileInterval=1s",
+                "wva.logging.level=debug",
                 // Read by the test without a token.
                 "wva.metrics.secure=false",
                 "wva.leaderElection.leaseDuration=3s",
@@ -118,6 +120,20 @@ impl Scene {
             pod.metadata.deletion_timestamp.is_none().then(|| ControllerPod { name: pod.name_any(), ip })
         };
         Ok(list.items.iter().filter_map(place).collect())
+    }
+
+    /// Writes what the controllers have logged to files in `dir`, and says which.
+    pub(super) async fn keep_logs(&self, dir: &Path, number: usize) -> Result<Vec<PathBuf>, Error> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), CONTROLLER_NAMESPACE);
+        let mut kept = Vec::new();
+        for pod in self.controller_pods().await.map_err(|source| Error::Kube { what: "listing controllers", source })? {
+            let log = pods.logs(&pod.name, &LogParams::default()).await;
+            let log = log.map_err(|source| Error::Kube { what: "reading the log of a controller", source })?;
+            let path = dir.join(format!("fault-{number}-{}.log", pod.name));
+            std::fs::write(&path, log).map_err(|source| Error::Log { path: path.clone(), source })?;
+            kept.push(path);
+        }
+        Ok(kept)
     }
 
     /// Prefix of the user names of the controller.

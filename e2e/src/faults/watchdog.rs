@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::task::JoinSet;
-use wva_api::{VariantAutoscaling, metrics};
+use wva_api::{VariantAutoscaling, conditions, metrics};
 
 use super::Error;
 use super::scene::{ControllerPod, NAMESPACE, NEEDED, Scene};
@@ -48,6 +48,8 @@ struct Seen {
     readings: BTreeMap<String, Reading>,
     /// Cycles of the leader when it was first seen leading.
     led_since: BTreeMap<String, u64>,
+    /// Variants whose status says that every replica reports its load.
+    measured: BTreeSet<String>,
     /// Deployment of each variant.
     variants: BTreeMap<String, String>,
     /// Replicas each Deployment asks for.
@@ -75,10 +77,14 @@ impl Watchdog {
         lock(&self.seen)
     }
 
-    /// Waits until a leader has published all variants and a standby is there.
+    /// Waits until a leader has published all variants, knowing the load of every replica, and a standby is there. A fault
+    /// that struck before Prometheus has found the replicas would be one more than is meant.
     pub(super) async fn settled(&self, count: usize) -> Result<(), Error> {
-        wait::until("a leader that has published every variant, and a standby", PATIENCE, || async {
+        wait::until("a leader that has published and measured every variant, and a standby", PATIENCE, || async {
             let seen = self.lock();
+            if seen.measured.len() != count {
+                return Look::NotYet(format!("measured: {:?}", seen.measured));
+            }
             let leader = seen.readings.values().find(|reading| reading.leads);
             let published = leader.map_or(0, |reading| reading.desired.len());
             let steady =
@@ -151,6 +157,13 @@ impl Seen {
         }
         if let Some(desired) = desired {
             self.recorded.insert(target.clone(), desired);
+        }
+        let status = variant.status.as_ref();
+        let measured = status.and_then(|status| conditions::find(&status.conditions, conditions::METRICS_AVAILABLE));
+        if measured.is_some_and(|condition| condition.status == "True") {
+            self.measured.insert(name.clone());
+        } else {
+            self.measured.remove(&name);
         }
         self.variants.insert(name, target);
     }

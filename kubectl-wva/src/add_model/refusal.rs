@@ -82,6 +82,9 @@ pub enum Refusal {
         /// Instance in its label.
         owner: Instance,
     },
+    /// What would be applied is or scales what others have.
+    #[error("the model collides with what is there: {}", .0.join("; "))]
+    Collides(Vec<String>),
     /// The chart rendered no variant.
     #[error("the chart renders no VariantAutoscaling with these values")]
     NothingToScale,
@@ -131,6 +134,9 @@ impl Refusal {
                     id(owner)
                 )
             }
+            Self::Collides(_) => "remove what is in the way, or choose another NAME or --deployment; --set hpa.enabled=false \
+                                  keeps an autoscaler that is there; --force-conflicts takes over objects, but no target"
+                .to_owned(),
             Self::NothingToScale => "leave va.enabled as it is".to_owned(),
         }
     }

@@ -1,7 +1,7 @@
 //! What `add-model` makes of flags and of the cluster it finds.
 
 use kubectl_wva::Error;
-use kubectl_wva::add_model::{AddModelArgs, Controllers, Facts, Plan, Refusal, check_rendered, plan};
+use kubectl_wva::add_model::{AddModelArgs, Controllers, Facts, Plan, Refusal, check_rendered, compare, plan};
 use kubectl_wva::install;
 use rstest::rstest;
 use serde_json::{Map, Value, json};
@@ -254,4 +254,46 @@ fn refusals_about_targets_and_names() {
     let mut own = variant("models", "llama", "llama-decode", "team-a");
     own["metadata"]["name"] = name.clone();
     assert_eq!(check(own).ok(), name.as_str().map(str::to_owned));
+}
+
+/// What is rendered for the usual flags, compared with live objects.
+fn compared(live: Vec<Value>, force: bool) -> Result<Vec<String>, Refusal> {
+    let plan = planned(&args(), &facts()).unwrap();
+    let rendered = install::render(&plan.release, &plan.namespace, plan.values.clone()).unwrap();
+    compare(&plan, &rendered, live, force)
+}
+
+#[test]
+fn the_model_itself_from_before_is_in_nobodys_way() {
+    let before = objects(&planned(&args(), &facts()).unwrap());
+    assert_eq!(compared(before, false), Ok(vec![]));
+    assert_eq!(compared(Vec::new(), false), Ok(vec![]));
+}
+
+#[test]
+fn an_autoscaler_that_scales_the_target_already_stops_the_model() {
+    let mut scaler = of_kind(&objects(&planned(&args(), &facts()).unwrap()), "HorizontalPodAutoscaler");
+    scaler["metadata"] = json!({"name": "by-hand", "namespace": "models"});
+    for force in [false, true] {
+        let Err(Refusal::Collides(problems)) = compared(vec![scaler.clone()], force) else { panic!("a refusal") };
+        assert!(problems.iter().any(|problem| problem.starts_with("HorizontalPodAutoscaler by-hand")), "{problems:?}");
+    }
+}
+
+#[test]
+fn an_object_of_another_release_is_taken_over_only_by_force() {
+    let mut service = of_kind(&objects(&planned(&args(), &facts()).unwrap()), "Service");
+    service["metadata"]["labels"]["app.kubernetes.io/instance"] = json!("other");
+    let refusal = compared(vec![service.clone()], false).unwrap_err();
+    assert!(refusal.to_string().contains("(models/other)"), "{refusal}");
+    assert!(refusal.hint().contains("--force-conflicts"));
+    assert!(compared(vec![service], true).is_ok());
+}
+
+#[test]
+fn a_service_that_picks_the_same_pods_is_worth_a_note() {
+    let mut service = of_kind(&objects(&planned(&args(), &facts()).unwrap()), "Service");
+    service["metadata"] = json!({"name": "by-hand", "namespace": "models"});
+    let notes = compared(vec![service], false).unwrap();
+    assert!(notes.len() == 1 && notes[0].starts_with("Service by-hand"), "{notes:?}");
 }

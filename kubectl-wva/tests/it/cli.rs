@@ -232,7 +232,7 @@ fn a_profile_is_a_values_file_and_whatever_else_is_given_goes_over_it() {
     assert!(refused.code == 2 && refused.err.contains("--profile"), "{}", refused.err);
 }
 
-/// The same cluster without the variant, and with the kinds of a model without Service and roles.
+/// The same cluster without the variant and its autoscaler, and with the kinds of a model without Service and roles.
 fn cluster_without_model(method: &str, path: &str) -> (u16, Value) {
     let group = |name: &str, version: &str| {
         let version = json!({"groupVersion": format!("{name}/{version}"), "version": version});
@@ -252,7 +252,8 @@ fn cluster_without_model(method: &str, path: &str) -> (u16, Value) {
         "/api/v1" => kind("Service", "services"),
         "/apis/autoscaling/v2" => kind("HorizontalPodAutoscaler", "horizontalpodautoscalers"),
         "/apis/llmd.ai/v1alpha1" => kind("VariantAutoscaling", "variantautoscalings"),
-        "/apis/llmd.ai/v1alpha1/namespaces/models/variantautoscalings" => list(&[]),
+        "/apis/llmd.ai/v1alpha1/namespaces/models/variantautoscalings"
+        | "/apis/autoscaling/v2/namespaces/models/horizontalpodautoscalers" => list(&[]),
         _ if method == "PATCH" && path.ends_with("-va") => (200, variant("models", "llama", "llama-decode", "team-a")),
         _ if method == "PATCH" => (200, hpa("models", "llama-decode", 1)),
         _ => cluster(method, path),
