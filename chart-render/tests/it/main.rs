@@ -3,6 +3,7 @@
 mod chart_contract;
 mod chart_names;
 mod chart_readme;
+mod chart_schemas;
 mod chart_values;
 mod check;
 mod cli;
