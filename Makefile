@@ -11,7 +11,7 @@ REFERENCE := docs/kubectl-wva-reference.md
 # Where install-plugin puts the plugin; must be on PATH.
 BINDIR ?= $(HOME)/.local/bin
 KEYS_DOC := docs/configuration.md
-# kubectl, helm and prometheus as found or fetched by hack/tools.sh.
+# kubectl, helm, prometheus and the schemas of Kubernetes as found or fetched by hack/tools.sh.
 TOOLS := eval "$$(hack/tools.sh env)"
 
 .PHONY: help
@@ -19,7 +19,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: tools
-tools: ## Find or fetch kubectl, helm, prometheus and cargo-nextest
+tools: ## Find or fetch kubectl, helm, prometheus, cargo-nextest and the schemas of Kubernetes
 	@hack/tools.sh
 
 .PHONY: build
@@ -54,7 +54,7 @@ test: ## All tests
 	@$(TOOLS); $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc --quiet
 
 .PHONY: chart
-chart: build ## The chart: values, schema, README, names, helm lint, every object judged by an API server
+chart: build ## The chart: values, schema, README, names, helm lint, every object judged by Kubernetes' schemas and an API server
 	@$(TOOLS); for values in $(CHART)/ci/*.yaml $(CHART)/values-dev.yaml; do \
 	  "$$HELM" lint --strict --quiet $(CHART) -f "$$values"; done
 	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^chart_\w+::/)'
