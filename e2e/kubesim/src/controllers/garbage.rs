@@ -49,6 +49,9 @@ struct Collector {
     /// Kinds are only ever added: an index stays valid. A kind whose definition went keeps its place, without a watch.
     kinds: Vec<Listed>,
     watches: HashMap<KindIndex, tokio::task::AbortHandle>,
+    /// Watched kinds that were not listed yet. Nothing is done meanwhile: an object whose dependants are not known looks as if it
+    /// had none, and would go before them.
+    unlisted: HashSet<KindIndex>,
     tasks: JoinSet<()>,
     news: mpsc::UnboundedSender<News>,
     graph: Graph,
@@ -68,6 +71,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
         ctx,
         kinds: Vec::new(),
         watches: HashMap::new(),
+        unlisted: HashSet::new(),
         tasks: JoinSet::new(),
         news,
         graph: Graph::default(),
@@ -75,7 +79,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
     };
     let mut discover_at = Some(Instant::now());
     loop {
-        let next_due = collector.due.values().min().copied();
+        let next_due = collector.due.values().min().copied().filter(|_| collector.unlisted.is_empty());
         let wake = [next_due, discover_at].into_iter().flatten().min();
         tokio::select! {
             Some(news) = incoming.recv() => collector.hear(news),
@@ -117,6 +121,7 @@ impl Collector {
                 let watch =
                     self.tasks.spawn(watch(self.ctx.client.clone(), listed.resource.clone(), index, self.news.clone()));
                 self.watches.insert(index, watch);
+                self.unlisted.insert(index);
             }
         }
         let gone: Vec<KindIndex> =
@@ -135,6 +140,7 @@ impl Collector {
             News::Present(kind, uid, meta) => self.graph.put(uid, Node::new(kind, &meta)),
             News::Gone(uid) => self.graph.remove(&uid),
             News::Listed(kind, objects) => {
+                self.unlisted.remove(&kind);
                 let present: HashSet<&Uid> = objects.iter().map(|(uid, _)| uid).collect();
                 let gone: Vec<Uid> =
                     self.graph.of_kind(kind).into_iter().filter(|uid| !present.contains(uid)).collect();
@@ -152,6 +158,9 @@ impl Collector {
     }
 
     async fn work(&mut self) {
+        if !self.unlisted.is_empty() {
+            return;
+        }
         let now = Instant::now();
         let due: Vec<Uid> = self.due.iter().filter(|(_, at)| **at <= now).map(|(uid, _)| uid.clone()).collect();
         for uid in due {
