@@ -93,6 +93,13 @@ impl<'a> Scene<'a> {
         self.environment.prometheus().query(promql).await.unwrap()[0].value
     }
 
+    /// What `kubectl wva explain` says of the variant.
+    async fn explained(&self) -> serde_json::Value {
+        let line = ["explain", VARIANT, "-n", NAMESPACE, "-o", "json"];
+        let explained = self.environment.kubectl().answer(&line).await.unwrap();
+        serde_json::from_str(&explained.out).unwrap()
+    }
+
     /// Messages of the events on the variant.
     async fn told(&self) -> String {
         let path = "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}";
@@ -143,12 +150,48 @@ async fn a_model_grows_with_the_rate_of_requests_before_its_servers_are_saturate
         anstream::println!("grown at a KV cache of at most {kv:.3} and a queue of at most {queue}");
         assert!(kv < 0.5 && queue < 2.0, "saturation alone would have grown too: KV cache {kv}, queue {queue}");
 
-        let explained =
-            environment.kubectl().answer(&["explain", VARIANT, "-n", NAMESPACE, "-o", "json"]).await.unwrap();
-        let explained: serde_json::Value = serde_json::from_str(&explained.out).unwrap();
+        let explained = scene.explained().await;
         let per_replica = explained["forecast"]["variants"][0]["perReplica"].as_f64().unwrap();
         assert!((6.0..7.0).contains(&per_replica), "{explained:#}");
 
+        let report = load.stop(Duration::from_secs(10)).await;
+        assert_eq!(report.sent, report.ok, "{report:?}");
+        scene.until_replicas(|replicas| replicas == "1/1").await;
+    })
+    .await;
+}
+
+/// The same servers and requests, but nobody says how fast they are: the controller finds it out from what the requests see, and
+/// then grows ahead as with a profile. What it learns from light load may be a quarter off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_without_a_profile_grows_with_the_rate_once_its_speed_is_learnt() {
+    with_environment(async |environment: &Environment| {
+        let classes = [(
+            "serviceClasses",
+            "- {name: Premium, model: meta-llama/Llama-3.1-8B, priority: 1, slo-itl: 13, slo-ttw: 500}",
+        )];
+        let server =
+            Vllm { slots: "16".to_owned(), blocks: "4096".to_owned(), ..Vllm::new(NAMESPACE, VARIANT, MODEL, A100) };
+        let scene =
+            Scene::new(environment, "wva.proactiveModel=true", config_map("serviceclass", &classes), server).await;
+
+        let load = scene.load(4.0, (64, 64));
+        let learnt = wait::until("the speed to be learnt", PATIENCE, || async {
+            let explained = scene.explained().await;
+            let variant = &explained["forecast"]["variants"][0];
+            match variant["perReplica"].as_f64() {
+                Some(per_replica) if variant["learnt"] == true => Look::Done(per_replica),
+                _ => Look::NotYet(explained["forecast"].to_string()),
+            }
+        });
+        let learnt = learnt.await.unwrap();
+        anstream::println!("learnt: {learnt:.2} requests per second and replica");
+        assert!((6.5 * 0.7..6.5 * 1.3).contains(&learnt), "{learnt}");
+
+        load.reshape(Shape::Rate { per_second: 10.0 });
+        scene.until_replicas(|replicas| replicas == "2/2" || replicas == "3/3").await;
+        let told = scene.told().await;
+        assert!(told.contains("requests arrive per second and the replicas can take"), "{told}");
         let report = load.stop(Duration::from_secs(10)).await;
         assert_eq!(report.sent, report.ok, "{report:?}");
         scene.until_replicas(|replicas| replicas == "1/1").await;
