@@ -40,10 +40,15 @@ fn fleet(environment: &Environment) -> String {
     format!("prometheus: {}{FLEET}", environment.prometheus().url())
 }
 
-/// The chart's definition and the namespaces, which outlive every release.
-async fn prepare(kubectl: &Kubectl) {
+/// The chart's definition, which outlives every release.
+async fn define(kubectl: &Kubectl) {
     let crds = format!("{}/crds/", Helm::chart());
     kubectl.run(&["apply", "--server-side", "-f", &crds]).await.expect("the definitions apply");
+}
+
+/// The definition and the namespaces.
+async fn prepare(kubectl: &Kubectl) {
+    define(kubectl).await;
     for namespace in ["wva-a", "wva-b", "team-a", "team-b"] {
         make_namespace(kubectl, namespace).await.expect("the namespace is made");
     }
@@ -154,11 +159,25 @@ fn assert_helmfile(directory: &Path, rows: &[Row]) {
     assert_eq!(known.len(), rows.len());
 }
 
+/// What the helmfile runs before releases: the shell scripts that make the namespaces.
+fn hooks(out: &Path) -> Vec<String> {
+    let helmfile: Json =
+        serde_saphyr::from_str(&fs::read_to_string(out.join("helmfile.yaml")).expect("a helmfile")).expect("YAML");
+    let releases = helmfile["releases"].as_array().expect("releases");
+    let hooks = releases.iter().filter_map(|release| release["hooks"].as_array()).flatten();
+    let scripts: Vec<String> = hooks.map(|hook| hook["args"][1].as_str().expect("bash -c SCRIPT").to_owned()).collect();
+    // One for each controller, and it names where that one watches.
+    assert_eq!(scripts.len(), 2, "{scripts:?}");
+    assert!(scripts[0].contains(" team-a;") && scripts[1].contains(" team-b;"), "{scripts:?}");
+    scripts
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_of_a_plan_installs_what_the_table_says_and_the_helmfile_names_the_same() {
     with_environment(async |environment: &Environment| {
         let (kubectl, helm) = (environment.kubectl(), environment.helm().expect("helm is there"));
-        prepare(kubectl).await;
+        // The namespaces are the script's business: a controller comes before the models it has roles beside.
+        define(kubectl).await;
         let before = inventory::take(kubectl).await.expect("an inventory");
         let dir = tempfile::tempdir().expect("a temporary folder");
         fs::write(dir.path().join("fleet.yaml"), fleet(environment)).expect("the fleet file is written");
@@ -171,6 +190,11 @@ async fn the_script_of_a_plan_installs_what_the_table_says_and_the_helmfile_name
         // The second run upgrades what the first one installed.
         for _ in 0..2 {
             helm.shell("out/install.sh", dir.path()).await.expect("the script installs the fleet");
+        }
+        for hook in hooks(&dir.path().join("out")) {
+            helm.shell(&hook, dir.path())
+                .await
+                .expect("a hook of the helmfile runs, also where the namespaces are there");
         }
         for row in &rows {
             let manifest =

@@ -1,5 +1,6 @@
 //! Writes a plan: values files, manifests, charts without templates, a helmfile and a script.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -52,7 +53,8 @@ impl Plan {
             }
         }
         let installs: Vec<Json> = self.installs.iter().map(|install| describe(install, charts)).collect();
-        let data = json!({ "installs": installs });
+        let namespaces: BTreeSet<&str> = self.installs.iter().flat_map(Install::namespaces).collect();
+        let data = json!({ "installs": installs, "namespaces": namespaces });
         let rendered = |name, template| profile::render(name, template, &data).map_err(io::Error::other);
         put("helmfile.yaml", &rendered("helmfile.yaml", HELMFILE)?)?;
         put("install.sh", &rendered("install.sh", SCRIPT)?)?;
@@ -94,6 +96,13 @@ impl Install {
     pub fn file_name(&self) -> String {
         format!("{}.{}", self.release.namespace, self.release.name)
     }
+
+    /// The namespaces that have to be there: its own, and those it has objects in, as a controller has roles where it watches.
+    fn namespaces(&self) -> BTreeSet<&str> {
+        let objects = self.rendered.manifests.iter().chain(&self.rendered.hooks).map(|manifest| &manifest.object);
+        let of_objects = objects.filter_map(|object| object["metadata"]["namespace"].as_str());
+        of_objects.chain([self.release.namespace.as_str()]).collect()
+    }
 }
 
 fn escape(text: &str) -> String {
@@ -121,7 +130,10 @@ fn describe(install: &Install, charts: &Charts) -> Json {
         Charts::At(path) => (path.clone(), json!(format!("values/{name}.yaml"))),
         Charts::Plain => (format!("./charts/{name}"), Json::Null),
     };
+    let own = install.release.namespace.as_str();
+    let others: BTreeSet<&str> = install.namespaces().into_iter().filter(|namespace| *namespace != own).collect();
     json!({
+        "others": others,
         "name": install.release.name,
         "namespace": install.release.namespace,
         "values": values,
