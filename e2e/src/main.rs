@@ -66,6 +66,9 @@ enum Command {
         /// Fleets, each as `VARIANTSxPODS`.
         #[arg(long, value_delimiter = ',', default_value = "1x1,100x1,1000x1,1000x10")]
         fleets: Vec<Fleet>,
+        /// Turn the hybrid mode on, with a promise and a profile for each model.
+        #[arg(long)]
+        hybrid: bool,
         /// Folder for files.
         #[arg(long, default_value = ".wva-e2e/bench-scale")]
         dir: PathBuf,
@@ -137,12 +140,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             picker::run(args, interrupted()).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::BenchScale { controller, fleets, dir } => {
+        Command::BenchScale { controller, fleets, hybrid, dir } => {
             log_to_stderr("error");
             let controller = controller.canonicalize().with_context(|| format!("finding {}", controller.display()))?;
             let dir = absolute(&dir)?;
             for fleet in fleets {
-                let figures = bench::scale::measure(&dir.join(fleet.to_string()), &controller, fleet).await?;
+                let figures = bench::scale::measure(&dir.join(fleet.to_string()), &controller, fleet, hybrid).await?;
                 anstream::println!("{figures}");
             }
             Ok(ExitCode::SUCCESS)

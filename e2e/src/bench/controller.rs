@@ -42,6 +42,8 @@ pub struct Settings<'a> {
     pub metrics: SocketAddr,
     /// Pause between two cycles; the built-in one when `None`.
     pub interval: Option<&'a str>,
+    /// The namespace it counts as its own, with the ConfigMap `serviceclass`; turns the hybrid mode on.
+    pub hybrid_in: Option<String>,
     /// Its log.
     pub log: PathBuf,
 }
@@ -60,7 +62,7 @@ impl Controller {
     /// # Errors
     /// When the binary cannot be run.
     pub fn start(settings: Settings<'_>) -> Result<Self, Error> {
-        let Settings { program, kubeconfig, prometheus, metrics, interval, log } = settings;
+        let Settings { program, kubeconfig, prometheus, metrics, interval, hybrid_in, log } = settings;
         let failed = |source| Error::Start { program: program.to_owned(), log: log.clone(), source };
         let output = File::create(&log).map_err(failed)?;
         let mut command = Command::new(program);
@@ -74,6 +76,9 @@ impl Controller {
             .env("METRICS_WINDOW", "10s");
         if let Some(interval) = interval {
             command.env("GLOBAL_OPT_INTERVAL", interval);
+        }
+        if let Some(namespace) = hybrid_in {
+            command.env("EXPERIMENTAL_PROACTIVE_MODEL", "true").env("POD_NAMESPACE", namespace);
         }
         let child = command
             .stdin(Stdio::null())

@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, Resource};
 use serde::Serialize;
@@ -76,6 +76,24 @@ impl Fleet {
     /// Name of a variant's pod.
     pub fn pod(&self, variant: usize, pod: usize) -> String {
         format!("v{variant}-{pod}")
+    }
+
+    /// Makes the ConfigMap `serviceclass` in the namespace of the first variant: a promise and a profile for each model, by
+    /// which one replica takes six and a half requests of 64 and 64 tokens per second, or more.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn promise(&self, client: &Client) -> Result<(), Error> {
+        let lines = |line: fn(&str) -> String| (0..self.variants).map(|it| line(&self.model(it))).collect::<String>();
+        let classes =
+            lines(|model| format!("- {{name: Premium, model: {model}, priority: 1, slo-itl: 13, slo-ttw: 500}}\n"));
+        let profiles = lines(|model| {
+            format!("- {{model: {model}, accelerator: A100, alpha: 11.45, beta: 0.0856, gamma: 0.00049}}\n")
+        });
+        let data = json!({ "serviceClasses": classes, "profiles": profiles });
+        let maps = namespaced::<ConfigMap>(client, &self.namespace(0));
+        create(&maps, "ConfigMap", json!({ "metadata": { "name": "serviceclass" }, "data": data })).await?;
+        Ok(())
     }
 
     /// Makes everything.

@@ -120,15 +120,16 @@ struct Stage {
     prometheus: Prometheus,
     exporter: Exporter,
     program: PathBuf,
+    hybrid: bool,
     dir: PathBuf,
 }
 
-/// Measures `program` with `fleet`, with files in `dir`.
+/// Measures `program` with `fleet`, with files in `dir`; in hybrid mode too, if asked for.
 ///
 /// # Errors
 /// When something cannot be started or does not happen in time; nothing is left running.
-pub async fn measure(dir: &Path, program: &Path, fleet: Fleet) -> Result<Figures, Error> {
-    let stage = Stage::set(dir, program, fleet).await?;
+pub async fn measure(dir: &Path, program: &Path, fleet: Fleet, hybrid: bool) -> Result<Figures, Error> {
+    let stage = Stage::set(dir, program, fleet, hybrid).await?;
     let figures = stage.figures().await;
     let Stage { server, prometheus, .. } = stage;
     prometheus.stop().await;
@@ -137,7 +138,7 @@ pub async fn measure(dir: &Path, program: &Path, fleet: Fleet) -> Result<Figures
 }
 
 impl Stage {
-    async fn set(dir: &Path, program: &Path, fleet: Fleet) -> Result<Self, Error> {
+    async fn set(dir: &Path, program: &Path, fleet: Fleet, hybrid: bool) -> Result<Self, Error> {
         let prepare = |what: &str, source: Box<dyn std::error::Error + Send + Sync>| Error::Prepare {
             what: what.to_owned(),
             source,
@@ -158,14 +159,26 @@ impl Stage {
         let own = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 2)), port);
         // Variants that get their target later have load from the start: that is not what is measured.
         let reported = Fleet { variants: fleet.variants + CREATIONS, ..fleet };
-        let exporter = Exporter::start(own(8000), reported).await.map_err(|e| prepare("serving metrics", e.into()))?;
+        if hybrid {
+            reported.promise(&client).await?;
+        }
+        let exporter =
+            Exporter::start(own(8000), reported, hybrid).await.map_err(|e| prepare("serving metrics", e.into()))?;
         let prometheus =
             Prometheus::start(&programs::prometheus()?, &dir.join("prometheus"), own(9090), scrape_interval(fleet))
                 .await?;
         prometheus.set_jobs(&[job(exporter.address())]).await?;
         let all = fleet.variants * fleet.pods;
-        let stage =
-            Self { fleet, server, client, prometheus, exporter, program: program.to_owned(), dir: dir.to_owned() };
+        let stage = Self {
+            fleet,
+            server,
+            client,
+            prometheus,
+            exporter,
+            program: program.to_owned(),
+            hybrid,
+            dir: dir.to_owned(),
+        };
         let seen = format!("count({})", metrics::VLLM_KV_CACHE_USAGE);
         wait::until("all series in Prometheus", PATIENCE, || async {
             match stage.value(&seen).await {
@@ -200,6 +213,7 @@ impl Stage {
             prometheus: self.prometheus.client().url(),
             metrics: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 3)), 8080),
             interval,
+            hybrid_in: self.hybrid.then(|| self.fleet.namespace(0)),
             log: self.dir.join("controller.log"),
         })?)
     }

@@ -53,7 +53,9 @@ pub fn compare(plan: &Plan, rendered: &Rendered, live: Vec<Value>, force: bool) 
     let mut releases = Installed::live("no release", live);
     releases.retain(|release| release.name != name);
     releases.push(added);
-    let concerns_us = |finding: &Finding| finding.objects.iter().any(|object| object.release == name);
+    // Who takes the variant, the plan knows from all controllers of the cluster; here are those of the namespace at most.
+    let concerns_us =
+        |finding: &Finding| finding.rule != Rule::Owner && finding.objects.iter().any(|object| object.release == name);
     let findings = check::check(&releases).findings.into_iter().filter(concerns_us);
     let stops = |finding: &Finding| match finding.rule {
         Rule::Identity => !force,
