@@ -46,6 +46,7 @@ bench: ## Figures: cluster start, controller memory, time, queries and writes pe
 	$(CARGO) build --release --workspace --bins
 	@$(TOOLS); target/release/wva-e2e bench --controller target/release/wva-controller
 	@$(TOOLS); target/release/wva-e2e bench-scale --controller target/release/wva-controller
+	@$(TOOLS); echo "hybrid mode:"; target/release/wva-e2e bench-scale --controller target/release/wva-controller --fleets 1000x1 --hybrid
 	@$(TOOLS); target/release/wva-e2e bench-plugin --controller target/release/wva-controller
 	@$(TOOLS); hack/bench-render.py target/release/chart-render "$$HELM"
 

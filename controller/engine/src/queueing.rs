@@ -138,26 +138,30 @@ impl Replica {
     pub fn size(&self, slo: &Slo) -> Result<f32, Error> {
         let (least, most) = self.range()?;
         let rates = self.rates();
-        let highest = |promise: Option<f32>, of: fn(&Performance) -> f32| match promise {
-            None | Some(0.0) => Ok(most),
+        let promised = |promise: Option<f32>| match promise.filter(|promise| *promise != 0.0) {
             Some(promise) if promise < 0.0 => Err(Error::Invalid),
-            Some(promise) => {
-                match search(|rate| self.analyze_at(rate, &rates).map(|it| of(&it)), (least, most), promise)? {
-                    (_, Position::Below) => Err(Error::NotFeasible),
-                    (rate, Position::Inside) => Ok(rate),
-                    (_, Position::Above) => Ok(most),
-                }
-            }
+            promise => Ok(promise),
         };
-        let ttft = highest(slo.ttft_ms, |it| it.ttft)?;
-        let itl = highest(slo.itl_ms, |it| it.itl)?;
+        let (ttft, itl, tps) = (promised(slo.ttft_ms)?, promised(slo.itl_ms)?, promised(slo.tps)?);
+        let highest = |up_to: f32, promise: f32, of: fn(&Performance) -> f32| match search(
+            |rate| self.analyze_at(rate, &rates).map(|it| of(&it)),
+            (least, up_to),
+            promise,
+        )? {
+            (_, Position::Below) => Err(Error::NotFeasible),
+            (rate, Position::Inside) => Ok(rate),
+            (_, Position::Above) => Ok(up_to),
+        };
         // A promise of tokens per second leaves room for peaks; how many tokens it is about is not of one replica.
-        let tps = match slo.tps {
-            None | Some(0.0) => most,
-            Some(promise) if promise < 0.0 => return Err(Error::Invalid),
-            Some(_) => STEADY * most,
-        };
-        Ok(ttft.min(itl).min(tps))
+        let mut rate = if tps.is_some() { STEADY * most } else { most };
+        if let Some(promise) = itl {
+            rate = rate.min(highest(most, promise, |it| it.itl)?);
+        }
+        // Last, and no further than the others allow: where requests wait for long, as many states count as may wait.
+        if let Some(promise) = ttft {
+            rate = rate.min(highest(rate, promise, |it| it.ttft)?);
+        }
+        Ok(rate)
     }
 
     /// Requests per second that count as its capacity while nothing is asked of it, and nobody knows how long requests

@@ -179,7 +179,12 @@ impl Stage {
             hybrid,
             dir: dir.to_owned(),
         };
-        let seen = format!("count({})", metrics::VLLM_KV_CACHE_USAGE);
+        let seen = if hybrid {
+            // A rate takes two scrapes; what is not known yet is said once, which is no quiet cycle.
+            format!("count(rate({}[10s]))", metrics::VLLM_REQUEST_SUCCESS_TOTAL)
+        } else {
+            format!("count({})", metrics::VLLM_KV_CACHE_USAGE)
+        };
         wait::until("all series in Prometheus", PATIENCE, || async {
             match stage.value(&seen).await {
                 Ok(count) if count >= to_f64(all) => Look::Done(()),

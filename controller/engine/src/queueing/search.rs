@@ -4,8 +4,6 @@ use super::Error;
 
 /// Two numbers are the same when they differ by less than this share.
 const TOLERANCE: f32 = 1e-6;
-/// Halvings after which the search has long reached the resolution of `f32`.
-const STEPS: usize = 100;
 
 /// Where the value is, seen from the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +45,22 @@ pub fn search(
     if !is_before(at_high) {
         return Ok((high, Position::Above));
     }
-    let mut middle = low;
-    for _ in 0..STEPS {
-        middle = f32::midpoint(low, high);
+    let middle = loop {
+        let middle = f32::midpoint(low, high);
+        if middle <= low || middle >= high {
+            // No number is in between.
+            break middle;
+        }
         let at_middle = curve(middle)?;
         if is_same(at_middle, value) {
-            break;
+            break middle;
         }
         if is_before(at_middle) {
             high = middle;
         } else {
             low = middle;
         }
-    }
+    };
     Ok((middle, Position::Inside))
 }
 
