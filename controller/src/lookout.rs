@@ -22,6 +22,8 @@ use crate::shared::Shared;
 const PAUSE: Duration = Duration::from_secs(1);
 /// A look may take this share of the time at most: a Prometheus that needs long is asked less often.
 const BUSY_AT_MOST: u32 = 10;
+/// Longest pause: one look that took long, as when the machine stood still, must not blind us for minutes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a replica stays known after it was last near a limit: one that swings about it wakes no cycle each time.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
 
@@ -124,7 +126,7 @@ impl Lookout {
             if let Some(limits) = limits {
                 self.look(&mut known, &limits).await;
             }
-            sleep(PAUSE.max(started.elapsed() * BUSY_AT_MOST)).await;
+            sleep(pause_after(started.elapsed())).await;
         }
     }
 
@@ -150,6 +152,11 @@ impl Lookout {
     fn namespaces(&self) -> BTreeSet<String> {
         self.shared.index().variants.keys().map(|variant| variant.namespace.clone()).collect()
     }
+}
+
+/// Pause after a look that took so long.
+fn pause_after(took: Duration) -> Duration {
+    (took * BUSY_AT_MOST).clamp(PAUSE, LONGEST_PAUSE)
 }
 
 /// Loads that were above a limit not long ago.

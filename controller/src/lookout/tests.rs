@@ -134,3 +134,11 @@ async fn replicas_below_the_limit_and_those_of_others_wake_nobody() {
         task.abort();
     }
 }
+
+#[rstest]
+#[case::quick(20, 1_000)]
+#[case::slow(300, 3_000)]
+#[case::the_machine_stood_still(18_000, 10_000)]
+fn the_pause_grows_with_what_a_look_takes_but_not_without_end(#[case] took: u64, #[case] pause: u64) {
+    assert_eq!(pause_after(Duration::from_millis(took)), Duration::from_millis(pause));
+}
