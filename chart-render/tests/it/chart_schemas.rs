@@ -31,7 +31,7 @@ fn versions() -> Vec<(String, PathBuf)> {
 
 fn read(path: &Path) -> Option<Value> {
     let text = fs::read_to_string(path).ok()?;
-    Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    Some(serde_json::from_str(&text).expect("a schema in JSON"))
 }
 
 /// The CRDs of the chart, and of the operators it has objects for.
@@ -83,22 +83,29 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// The schema of a kind: of its definition, else as Kubernetes publishes it; `rbac.authorization.k8s.io/v1` is `rbac-v1`.
+    fn schema(&self, api_version: &str, kind: &str) -> Option<Value> {
+        let place = match api_version.split_once('/') {
+            Some((group, version)) => format!("{}-{version}", group.split('.').next().unwrap_or_default()),
+            None => api_version.to_owned(),
+        };
+        let file = self.folder.join(format!("{}-{place}.json", kind.to_lowercase()));
+        of_definition(self.definitions, api_version, kind).or_else(|| read(&file))
+    }
+
     /// What is wrong with an object.
     fn judge(&mut self, object: &Value) -> Vec<String> {
         let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
-        let validator = self.compiled.entry((api_version.clone(), kind.clone())).or_insert_with(|| {
-            // `rbac.authorization.k8s.io/v1` is `rbac-v1`.
-            let place = match api_version.split_once('/') {
-                Some((group, version)) => format!("{}-{version}", group.split('.').next().unwrap_or_default()),
-                None => api_version.clone(),
+        let id = (api_version, kind);
+        if !self.compiled.contains_key(&id) {
+            let Some(schema) = self.schema(&id.0, &id.1) else {
+                return vec![format!("no schema of {} {} in {}", id.0, id.1, self.folder.display())];
             };
-            let file = self.folder.join(format!("{}-{place}.json", kind.to_lowercase()));
-            let schema = of_definition(self.definitions, &api_version, &kind)
-                .or_else(|| read(&file))
-                .unwrap_or_else(|| panic!("no schema of {api_version} {kind} in {}", self.folder.display()));
-            jsonschema::options().with_registry(self.registry).build(&schema).expect("a usable schema")
-        });
+            let validator = jsonschema::options().with_registry(self.registry).build(&schema).expect("a usable schema");
+            self.compiled.insert(id.clone(), validator);
+        }
+        let (kind, validator) = (&id.1, &self.compiled[&id]);
         let place = object["metadata"]["name"].as_str().unwrap_or_default();
         validator
             .iter_errors(object)
