@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
 use kube::Api;
 use kube::api::ListParams;
 use wva_api::{Claim, Instance, Scope, config_keys};
 
+use crate::list_models::HELM_RELEASE;
 use crate::session::{self, Session};
-use crate::variants;
+use crate::{servers, variants, workload};
 
 /// Labels of every controller Deployment.
 pub const SELECTOR: &str = "control-plane=controller-manager,app.kubernetes.io/name=workload-variant-autoscaler";
+
+/// Annotation that counts the roll-outs of a Deployment.
+pub const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// One controller.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +42,16 @@ pub struct Controller {
     pub pod_labels: BTreeMap<String, String>,
     /// Release it was installed with.
     pub release: Option<String>,
+    /// Whether helm keeps track of that release.
+    pub by_helm: bool,
+    /// Whether its pods ask by annotation to be scraped.
+    pub announced: bool,
+    /// How often it was rolled out.
+    pub revision: u64,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Whether fewer pods are ready than there are, or should be.
+    pub falls_short: bool,
 }
 
 /// Where a Deployment says that a setting comes from.
@@ -85,6 +100,11 @@ impl Controller {
             container_index,
             pod_labels: spec.template.metadata.as_ref().and_then(|meta| meta.labels.clone()).unwrap_or_default(),
             release: variants::release(&deployment.metadata).map(str::to_owned),
+            by_helm: deployment.metadata.annotations.iter().flatten().any(|(key, _)| key == HELM_RELEASE),
+            announced: spec.template.metadata.as_ref().is_some_and(workload::announces),
+            revision: revision(deployment).unwrap_or(1),
+            created: deployment.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            falls_short: servers::falls_short(deployment),
             namespace,
         })
     }
@@ -133,6 +153,10 @@ impl Controller {
             several => format!("namespaces {}", several.join(", ")),
         }
     }
+}
+
+fn revision(deployment: &Deployment) -> Option<u64> {
+    deployment.metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
 }
 
 /// Lists the controllers of the whole cluster, by namespace and name.

@@ -59,11 +59,18 @@ pub async fn run(flags: &Connection, args: &DoctorArgs, console: &mut Console<'_
     let mut said = Vec::new();
     loop {
         let view = Box::pin(look(&session, namespace.as_deref(), args.name.as_deref())).await?;
-        if !args.wait || view.verdict() == Verdict::Fine || Instant::now() >= end {
+        let settled = view.verdict() == Verdict::Fine && view.starting.is_empty();
+        if !args.wait || settled || Instant::now() >= end {
             print(&view, console)?;
             return Ok(view.verdict());
         }
-        let waits_for: Vec<String> = view.findings.iter().map(|finding| finding.finding.clone()).collect();
+        let waits_for: Vec<String> = view
+            .findings
+            .iter()
+            .filter(|finding| finding.cause.is_problem())
+            .map(|finding| finding.finding.clone())
+            .chain(view.starting.iter().map(|what| what.split(" (").next().unwrap_or(what).to_owned()))
+            .collect();
         if waits_for != said {
             for finding in &waits_for {
                 console.note(&format!("waiting: {finding}"))?;
@@ -77,7 +84,7 @@ pub async fn run(flags: &Connection, args: &DoctorArgs, console: &mut Console<'_
 pub(crate) async fn look(session: &Session, namespace: Option<&str>, name: Option<&str>) -> Result<DoctorView, Error> {
     let facts = Box::pin(gather::gather(session, namespace, name)).await?;
     match name {
-        Some(name) if facts.chosen().next().is_none() => Err(Error::no_such_variant(name, namespace)),
+        Some(name) if facts.chosen().next().is_none() => Err(Error::no_such_variant(name, namespace, &facts.variants)),
         _ => Ok(examine(&facts)),
     }
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 
 use crate::add_model::Refusal;
-use crate::{apply, debug_state, install, session};
+use crate::variants::Guarded;
+use crate::{apply, debug_state, install, session, suggest, variants};
 
 /// Why a command could not do its work. Exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,16 @@ pub enum Error {
         name: String,
         /// Where we looked, e.g. `namespace models`.
         place: String,
+        /// Names there are.
+        known: Vec<String>,
+    },
+    /// No controller has this instance id, and no variant carries it.
+    #[error("there is no controller instance {id:?}")]
+    NoSuchInstance {
+        /// The id asked for.
+        id: String,
+        /// Ids there are.
+        known: Vec<String>,
     },
     /// No model of this name was added.
     #[error("there is no model {name:?} in namespace {namespace}")]
@@ -80,7 +91,14 @@ impl Error {
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::Install(error) => error.hint(),
             Self::Apply(error) => error.hint(),
-            Self::NoSuchVariant { .. } => Some("`kubectl wva status -A` shows all variants".to_owned()),
+            Self::NoSuchVariant { name, known, .. } => {
+                let meant = suggest::hint(name, known.iter().map(String::as_str));
+                Some(format!("{meant}`kubectl wva status -A` shows all variants"))
+            }
+            Self::NoSuchInstance { id, known } => {
+                let meant = suggest::hint(id, known.iter().map(String::as_str));
+                Some(format!("{meant}`kubectl wva instances` shows all of them"))
+            }
             Self::NoSuchModel { namespace, .. } => Some(format!("`kubectl wva list-models -n {namespace}` shows them")),
             Self::OfHelm { release, namespace } => Some(format!("helm uninstall {release} -n {namespace}")),
             Self::DebugState(error) => error.hint(),
@@ -89,9 +107,10 @@ impl Error {
     }
 
     /// There is no variant of this name in the namespace, or `None`: anywhere.
-    pub(crate) fn no_such_variant(name: &str, namespace: Option<&str>) -> Self {
+    pub(crate) fn no_such_variant(name: &str, namespace: Option<&str>, variants: &[Guarded]) -> Self {
         let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
-        Self::NoSuchVariant { name: name.to_owned(), place }
+        let known = variants.iter().map(|variant| variants::shown(variants::metadata(variant)).to_owned()).collect();
+        Self::NoSuchVariant { name: name.to_owned(), place, known }
     }
 
     /// The lines for standard error, styled.

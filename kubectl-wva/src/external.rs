@@ -69,7 +69,7 @@ async fn read(session: &Session, namespace: &str, path: &str) -> Result<Values, 
 }
 
 /// A Kubernetes quantity as adapters write it: `3`, or `2500m` for 2.5.
-fn quantity(text: &str) -> Option<f64> {
+pub(crate) fn quantity(text: &str) -> Option<f64> {
     match text.strip_suffix('m') {
         Some(milli) => milli.parse::<f64>().ok().map(|value| value / 1000.0),
         None => text.parse().ok(),

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
-use comfy_table::{Cell, Color};
+use comfy_table::Color;
 use futures::future::join_all;
 use futures::join;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
-use kube::core::ObjectMeta;
 use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 use wva_api::{Instance, config_keys, labels};
@@ -18,6 +17,7 @@ use crate::cli::{Connection, Format};
 use crate::console::Console;
 use crate::controllers::{self, Controller};
 use crate::session::Session;
+use crate::table::{Cell, Column};
 use crate::variants::{self, Guarded};
 use crate::watch::WatchArgs;
 use crate::{Error, Verdict, lists, table};
@@ -164,7 +164,7 @@ impl InstancesView {
             namespaces.iter().map(|namespace| (namespace.name_any(), namespace.annotations())).collect();
         let mut taken = vec![0; controllers.len()];
         let (mut conflicts, mut orphans) = (Vec::new(), BTreeMap::<Option<String>, Vec<String>>::new());
-        for metadata in variants.iter().map(metadata) {
+        for metadata in variants.iter().map(variants::metadata) {
             let labels = metadata.labels.clone().unwrap_or_default();
             let namespace = metadata.namespace.clone().unwrap_or_default();
             let key = format!("{namespace}/{}", metadata.name.clone().unwrap_or_default());
@@ -223,13 +223,6 @@ impl InstancesView {
     }
 }
 
-fn metadata(variant: &Guarded) -> &ObjectMeta {
-    match &variant.0 {
-        Ok(variant) => &variant.metadata,
-        Err(invalid) => &invalid.metadata,
-    }
-}
-
 /// The tag of an image reference; a digest is no tag.
 fn tag(image: &str) -> Option<String> {
     let name = image.split('@').next()?.rsplit('/').next()?;
@@ -256,21 +249,29 @@ pub fn print(view: &InstancesView, console: &mut Console<'_>) -> Result<(), Erro
         console.note("no controller found")?;
     } else {
         let wide = console.format == Format::Wide;
-        let mut header =
-            vec!["INSTANCE", "NAMESPACE", "CONTROLLER", "VERSION", "READY", "LEADER", "WATCHES", "VARIANTS"];
+        let mut columns = vec![
+            Column::new("INSTANCE", 0),
+            Column::new("NAMESPACE", 1),
+            Column::or_below("CONTROLLER", 3),
+            Column::new("VERSION", 2),
+            Column::new("READY", 0),
+            Column::or_below("LEADER", 4),
+            Column::or_below("WATCHES", 2),
+            Column::new("VARIANTS", 0),
+        ];
         if wide {
-            header.push("LEASE");
+            columns.push(Column::or_below("LEASE", 5));
         }
         let rows = view.controllers.iter().map(|one| row(one, wide)).collect();
-        console.data(&table::render(console.headers.then_some(&header), rows, console.width))?;
+        console.data(&table::render(&columns, rows, console.headers, console.width))?;
     }
     let label = labels::CONTROLLER_INSTANCE;
-    console.lines(
+    console.prose(
         view.conflicts
             .iter()
             .map(|one| format!("conflict: {} is taken by {}", one.variant, one.controllers.join(" and "))),
     )?;
-    console.lines(view.orphans.iter().map(|orphan| {
+    console.prose(view.orphans.iter().map(|orphan| {
         let carries =
             orphan.instance.as_ref().map_or(format!("without label {label}"), |id| format!("labelled {label}={id}"));
         format!("orphaned: nobody takes variants {carries}: {}", orphan.variants.join(", "))

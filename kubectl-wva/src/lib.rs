@@ -17,9 +17,10 @@
 //! - [`version`]: of this program, of its chart, of the controllers;
 //! - [`watch`]: answers printed again and again;
 //! - [`forward`]: the way to a pod's own port;
-//! - [`controllers`], [`variants`], [`definition`], [`pods`], [`workload`], [`external`], [`hpas`], [`lists`]: what several commands read from the
+//! - [`controllers`], [`variants`], [`definition`], [`pods`], [`servers`], [`workload`], [`external`], [`hpas`], [`lists`]: what several commands read from the
 //!   cluster;
 //! - [`console`] and [`table`]: the way out;
+//! - [`suggest`]: the name that was meant;
 //! - [`error`]: one sentence and one hint for everything that stops a command.
 
 pub mod add_model;
@@ -46,8 +47,10 @@ pub mod remove_model;
 pub mod render;
 pub mod replay;
 pub mod report;
+pub mod servers;
 pub mod session;
 pub mod status;
+pub mod suggest;
 pub mod table;
 pub mod variants;
 pub mod version;
@@ -86,7 +89,7 @@ impl Verdict {
 /// When the command could not do its work; see [`Error`].
 pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error> {
     match &cli.command {
-        Command::AddModel(args) => add_model::run(&cli.connection, args, console).await,
+        Command::AddModel(args) => Box::pin(add_model::run(&cli.connection, args, console)).await,
         Command::RemoveModel(args) => remove_model::run(&cli.connection, args, console).await,
         Command::ListModels(args) => list_models::run(&cli.connection, args, console).await,
         Command::Instances(args) => instances::run(&cli.connection, args, console).await,

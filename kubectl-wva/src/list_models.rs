@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use comfy_table::Cell;
 use futures::join;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt as _;
@@ -14,6 +13,7 @@ use wva_api::{Instance, VariantAutoscaling};
 use crate::cli::{Connection, Format};
 use crate::console::Console;
 use crate::session::Session;
+use crate::table::{Cell, Column};
 use crate::watch::WatchArgs;
 use crate::{Error, Verdict, lists, table, variants};
 
@@ -53,7 +53,7 @@ pub struct ModelVariantView {
     pub name: String,
     /// What it scales, `kind/name`.
     pub target: String,
-    /// Its accelerator, as labelled.
+    /// Its accelerator: of its label, else as the controller found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<String>,
     /// Cost of one replica.
@@ -150,13 +150,15 @@ fn of_variant(variant: &VariantAutoscaling, hpas: &[HorizontalPodAutoscaler]) ->
     };
     let bounds = hpas.iter().find(follows).and_then(|hpa| hpa.spec.as_ref());
     let release = variants::release(&variant.metadata).map(str::to_owned);
+    let decided =
+        variant.status.as_ref().and_then(|status| status.desired_optimized_alloc.as_ref()?.accelerator.clone());
     let by_helm = variant.annotations().contains_key(HELM_RELEASE);
     ModelVariantView {
         installed_by: if by_helm { Some("helm") } else { release.as_ref().map(|_| "add-model") },
         release,
         name: variant.name_any(),
         target: format!("{}/{}", reference.kind.to_lowercase(), reference.name),
-        accelerator: variant.accelerator_label().map(str::to_owned),
+        accelerator: variant.accelerator_label().filter(|label| !label.is_empty()).map(str::to_owned).or(decided),
         cost: variant.spec.variant_cost.clone(),
         min: bounds.map(|spec| spec.min_replicas.unwrap_or(1)),
         max: bounds.map(|spec| spec.max_replicas),
@@ -166,9 +168,18 @@ fn of_variant(variant: &VariantAutoscaling, hpas: &[HorizontalPodAutoscaler]) ->
 
 fn text(models: &[ModelView], console: &Console<'_>) -> String {
     let wide = console.format == Format::Wide;
-    let mut header = vec!["NAMESPACE", "MODEL", "NAME", "TARGET", "ACCELERATOR", "COST", "BOUNDS", "INSTANCE"];
+    let mut columns = vec![
+        Column::new("NAMESPACE", 2),
+        Column::new("MODEL", 1),
+        Column::new("NAME", 0),
+        Column::new("TARGET", 6),
+        Column::new("ACCELERATOR", 4),
+        Column::new("COST", 0),
+        Column::new("BOUNDS", 0),
+        Column::new("INSTANCE", 3),
+    ];
     if wide {
-        header.extend(["VARIANT", "INSTALLED BY"]);
+        columns.extend([Column::new("VARIANT", 7), Column::new("INSTALLED BY", 5)]);
     }
     let known = |text: Option<&str>| Cell::new(text.unwrap_or("-"));
     let mut rows = Vec::new();
@@ -191,5 +202,5 @@ fn text(models: &[ModelView], console: &Console<'_>) -> String {
             rows.push(cells);
         }
     }
-    table::render(console.headers.then_some(&header), rows, console.width)
+    table::render(&columns, rows, console.headers, console.width)
 }

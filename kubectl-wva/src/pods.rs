@@ -1,8 +1,14 @@
-//! Pods of controllers, and how they fare.
+//! Pods, and how they fare.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+mod health;
+mod nodes;
+
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
+
+pub use health::Health;
+pub use nodes::Nodes;
 
 use crate::controllers::{Controller, SELECTOR};
 use crate::lists::{self, Part};
@@ -17,7 +23,7 @@ pub async fn of_controller(session: &Session, controller: &Controller) -> Part<P
 
 /// Whether a pod belongs to a Deployment. Two controllers may live in one namespace; their `ReplicaSet`s are named after
 /// them, with a hash behind. The name of a pod does not tell: it is cut when it would be too long.
-fn is_of(pod: &Pod, deployment: &str) -> bool {
+pub fn is_of(pod: &Pod, deployment: &str) -> bool {
     let hash = |owner: &str| owner.strip_prefix(deployment)?.strip_prefix('-').map(str::to_owned);
     let owners = pod.owner_references().iter().filter(|owner| owner.kind == "ReplicaSet");
     owners.filter_map(|owner| hash(&owner.name)).any(|hash| !hash.is_empty() && !hash.contains('-'))
@@ -27,35 +33,6 @@ fn is_of(pod: &Pod, deployment: &str) -> bool {
 pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-/// Why a pod is not ready, in kubectl's words where it has some: `CrashLoopBackOff`, `Pending`, `not ready`.
-pub fn trouble(pod: &Pod) -> String {
-    let status = pod.status.as_ref();
-    let containers = status.and_then(|status| status.container_statuses.as_ref());
-    if let Some(why) = containers.into_iter().flatten().find_map(container_trouble) {
-        return why;
-    }
-    let conditions = status.and_then(|status| status.conditions.as_ref());
-    let unscheduled = conditions.into_iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
-    match (unscheduled, status.and_then(|status| status.phase.as_deref())) {
-        (Some(condition), _) => {
-            format!("not scheduled: {}", condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("?"))
-        }
-        (None, Some("Running")) => "running, but not ready".to_owned(),
-        (None, Some(phase)) => phase.to_owned(),
-        (None, None) => "not started".to_owned(),
-    }
-}
-
-fn container_trouble(container: &ContainerStatus) -> Option<String> {
-    let state = container.state.as_ref()?;
-    if let Some(waiting) = &state.waiting {
-        let reason = waiting.reason.as_deref().unwrap_or("waiting");
-        return Some(waiting.message.as_ref().map_or(reason.to_owned(), |message| format!("{reason}: {message}")));
-    }
-    let ended = state.terminated.as_ref()?;
-    Some(format!("exited with code {}", ended.exit_code))
 }
 
 #[cfg(test)]

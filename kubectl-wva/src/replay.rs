@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::Cell;
 use jiff::Timestamp;
 use serde::Serialize;
 use wva_engine::settings::PerModel;
@@ -12,6 +11,7 @@ use wva_engine::{Plan, Settings, Target, Thresholds, decide};
 use crate::cli::Format;
 use crate::console::{Console, counted};
 use crate::debug_state::{self, LastCycle};
+use crate::table::{Cell, Column};
 use crate::{Error, Verdict, table};
 
 /// Flags of `replay`.
@@ -163,7 +163,14 @@ fn print(view: &ReplayView, console: &mut Console<'_>) -> Result<(), Error> {
         changed => format!("another number for {}", counted(changed, "variant")),
     };
     console.lines([format!("decision of {}: {verdict}", view.decided_at.strftime("%F %TZ")), String::new()])?;
-    let header = ["NAMESPACE", "NAME", "CURRENT", "DECIDED", "REPLAYED", "REASON"];
+    let columns = [
+        Column::new("NAMESPACE", 1),
+        Column::new("NAME", 0),
+        Column::new("CURRENT", 0),
+        Column::new("DECIDED", 0),
+        Column::new("REPLAYED", 0),
+        Column::or_below("REASON", 2),
+    ];
     let rows = view.variants.iter().map(|one| {
         vec![
             Cell::new(&one.namespace),
@@ -174,6 +181,6 @@ fn print(view: &ReplayView, console: &mut Console<'_>) -> Result<(), Error> {
             Cell::new(&one.replayed_reason),
         ]
     });
-    let text = table::render(console.headers.then_some(&header), rows.collect(), console.width);
+    let text = table::render(&columns, rows.collect(), console.headers, console.width);
     console.data(&text)
 }

@@ -8,7 +8,9 @@ mod overrides;
 use std::future::Future;
 use std::time::Duration;
 
-use kube::{Client, Config};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::{Api, Client, Config, ResourceExt};
 
 use crate::cli::Connection;
 pub use error::Error;
@@ -67,6 +69,21 @@ impl Session {
             None => request.await,
         };
         answer.map_err(|error| self.failed(doing.into(), error))
+    }
+
+    /// Makes sure that a namespace exists, as far as we may know.
+    ///
+    /// # Errors
+    /// When there is no such namespace.
+    pub async fn require_namespace(&self, name: &str) -> Result<(), Error> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        match self.ask(format!("read namespace {name}"), api.get_metadata(name)).await {
+            Err(Error::NotFound { .. }) => {}
+            Ok(_) | Err(_) => return Ok(()),
+        }
+        let known = self.ask("list namespaces", api.list_metadata(&ListParams::default())).await;
+        let known: Vec<String> = known.iter().flat_map(|list| &list.items).map(ResourceExt::name_any).collect();
+        Err(Error::NoNamespace { name: name.to_owned(), known })
     }
 
     /// Reads a path of the API server as text, for what is no object.

@@ -4,6 +4,7 @@ mod gather;
 mod loads;
 mod problem;
 mod text;
+mod tree;
 mod view;
 
 use clap::Args;
@@ -15,15 +16,15 @@ pub use loads::Loads;
 pub use problem::{Problem, ProblemKind};
 pub use text::{table, verdicts};
 pub use view::{
-    ConditionView, ControllerView, Filter, HpaView, InstanceView, LoadView, ReplicasView, StatusView, TargetView,
-    Unread, VariantView,
+    ConditionView, ControllerView, Filter, HpaView, InstanceView, Level, LoadView, PodLoad, ReplicasView, StatusView,
+    TargetView, Unread, VariantView,
 };
 
 use crate::cli::{Connection, Format};
 use crate::console::Console;
 use crate::session::Session;
 use crate::watch::WatchArgs;
-use crate::{Error, Verdict};
+use crate::{Error, Verdict, variants};
 
 /// Flags of `status`.
 #[derive(Args, Clone, Debug, Default)]
@@ -40,6 +41,9 @@ pub struct StatusArgs {
     /// Only variants of this model.
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
+    /// Show each model with its variants and their pods, as a tree.
+    #[arg(long)]
+    pub tree: bool,
     /// Looking again and again.
     #[command(flatten)]
     pub watch: WatchArgs,
@@ -59,7 +63,10 @@ pub async fn run(flags: &Connection, args: &StatusArgs, console: &mut Console<'_
     let namespace = (!args.all_namespaces).then(|| session.namespace.clone());
     let again = async |console: &mut Console<'_>| {
         let view = look(&session, namespace.as_deref(), &filter).await?;
-        print(&view, namespace.as_deref(), console)?;
+        match (args.tree, console.format) {
+            (true, Format::Table | Format::Wide) => tree::print(&view, console)?,
+            _ => print(&view, namespace.as_deref(), console)?,
+        }
         Ok(view.verdict())
     };
     args.watch.repeat(console, again).await
@@ -67,9 +74,21 @@ pub async fn run(flags: &Connection, args: &StatusArgs, console: &mut Console<'_
 
 pub(crate) async fn look(session: &Session, namespace: Option<&str>, filter: &Filter) -> Result<StatusView, Error> {
     let gathered = gather::gather(session, namespace).await?;
+    if let (Some(wanted), Ok(controllers)) = (&filter.instance, &gathered.controllers) {
+        let ids = controllers.iter().map(|one| one.scope.instance.clone());
+        let labelled = gathered
+            .variants
+            .iter()
+            .map(|variant| Instance::of_labels(&variants::metadata(variant).labels.clone().unwrap_or_default()));
+        let known: std::collections::BTreeSet<Instance> = ids.chain(labelled).collect();
+        if !known.contains(wanted) {
+            let known = known.iter().filter_map(|one| one.id().map(str::to_owned)).collect();
+            return Err(Error::NoSuchInstance { id: wanted.id().unwrap_or_default().to_owned(), known });
+        }
+    }
     let view = StatusView::build(&gathered, filter, namespace.is_none(), Timestamp::now());
     match &filter.name {
-        Some(name) if view.variants.is_empty() => Err(Error::no_such_variant(name, namespace)),
+        Some(name) if view.variants.is_empty() => Err(Error::no_such_variant(name, namespace, &gathered.variants)),
         _ => Ok(view),
     }
 }
@@ -92,7 +111,7 @@ pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'
             console.lines(view.variants.iter().map(|variant| format!("variantautoscaling.llmd.ai/{}", variant.name)))
         }
         Format::Table | Format::Wide => {
-            console.lines(verdicts(view))?;
+            console.prose(verdicts(view))?;
             if view.variants.is_empty() {
                 let place =
                     namespace.map_or("the cluster".to_owned(), |name| format!("namespace {name}; -A shows all"));

@@ -25,11 +25,25 @@ pub fn release(metadata: &ObjectMeta) -> Option<&str> {
     metadata.labels.as_ref()?.get(RELEASE_LABEL).map(String::as_str)
 }
 
+/// The name by which people know an object: the one given to add-model or helm, else its own.
+pub fn shown(metadata: &ObjectMeta) -> &str {
+    release(metadata).or(metadata.name.as_deref()).unwrap_or_default()
+}
+
+/// The metadata of a variant, whether or not the rest can be read.
+pub fn metadata(variant: &Guarded) -> &ObjectMeta {
+    match &variant.0 {
+        Ok(variant) => &variant.metadata,
+        Err(invalid) => &invalid.metadata,
+    }
+}
+
 /// Lists the variants of one namespace, or of all.
 ///
 /// # Errors
-/// When the request fails; [`session::Error::NoCrd`] when the cluster does not know the kind, and
-/// [`session::Error::OldCrd`] when it knows an early form of it.
+/// When the request fails; [`session::Error::NoCrd`] when the cluster does not know the kind,
+/// [`session::Error::OldCrd`] when it knows an early form of it, and [`session::Error::NoNamespace`] when there is no such
+/// namespace.
 pub async fn list(session: &Session, namespace: Option<&str>) -> Result<Vec<Guarded>, session::Error> {
     let api: Api<Guarded> = match namespace {
         Some(namespace) => Api::namespaced(session.client.clone(), namespace),
@@ -40,7 +54,14 @@ pub async fn list(session: &Session, namespace: Option<&str>) -> Result<Vec<Guar
             // Only what could come from an old definition is worth another request.
             let doubtful = list.items.is_empty() || list.items.iter().any(|guarded| guarded.0.is_err());
             let missing = if doubtful { definition::missing(session).await } else { Vec::new() };
-            if missing.is_empty() { Ok(list.items) } else { Err(session.old_crd(missing)) }
+            if !missing.is_empty() {
+                return Err(session.old_crd(missing));
+            }
+            // A list of a namespace that does not exist is empty like any other.
+            if let (true, Some(namespace)) = (list.items.is_empty(), namespace) {
+                session.require_namespace(namespace).await?;
+            }
+            Ok(list.items)
         }
         // A list finds nothing only when the kind itself is missing.
         Err(session::Error::NotFound { .. }) => Err(session.no_crd()),

@@ -64,7 +64,10 @@ async fn annotations(session: &Session) -> Result<Option<BTreeMap<String, String
     match session.ask("read the namespace", api.get(&session.namespace)).await {
         Ok(namespace) => Ok(Some(namespace.metadata.annotations.unwrap_or_default())),
         Err(session::Error::Forbidden { .. }) => Ok(None),
-        Err(session::Error::NotFound { .. }) => Err(session::Error::NoNamespace(session.namespace.clone())),
+        Err(session::Error::NotFound { .. }) => {
+            session.require_namespace(&session.namespace).await?;
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

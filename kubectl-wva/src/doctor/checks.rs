@@ -7,5 +7,8 @@ pub(super) mod follower;
 pub(super) mod keda;
 pub(super) mod metrics;
 pub(super) mod monitors;
+pub(super) mod news;
 pub(super) mod owner;
+pub(super) mod reading;
+pub(super) mod servers;
 pub(super) mod target;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wva_api::VariantAutoscaling;
 
-use super::checks::{config, controller, costs, follower, metrics, owner, target};
+use super::checks::{config, controller, costs, follower, metrics, news, owner, servers, target};
 use super::finding::{Cause, Finding, Findings};
 use super::view::{CheckView, DoctorView, Outcome};
 use super::{Facts, Installed};
@@ -17,11 +17,14 @@ pub fn examine(facts: &Facts) -> DoctorView {
         ailing: BTreeSet::new(),
         findings: Findings::default(),
         unknown: BTreeMap::new(),
+        starting: Vec::new(),
     };
     let managed = owner::check(&mut examination);
     let sound = target::check(&mut examination, &managed);
     let working = controller::check(&mut examination, sound);
     config::check(&mut examination);
+    news::check(&mut examination);
+    servers::check(&mut examination, &working);
     let measured = metrics::check(&mut examination, working);
     follower::check(&mut examination, &measured);
     costs::check(&mut examination);
@@ -37,6 +40,7 @@ pub(super) struct Examination<'a> {
     pub(super) ailing: BTreeSet<String>,
     findings: Findings,
     unknown: BTreeMap<Cause, BTreeSet<String>>,
+    starting: Vec<String>,
 }
 
 /// A variant that a controller takes, as far as can be told.
@@ -78,6 +82,13 @@ impl<'a> Examination<'a> {
         self.findings.add(finding);
     }
 
+    /// Takes down what is not right yet, and need not be so early.
+    pub(super) fn starting(&mut self, what: String) {
+        if !self.starting.contains(&what) {
+            self.starting.push(what);
+        }
+    }
+
     /// Takes down that causes could not be looked for.
     pub(super) fn unknown(&mut self, causes: &[Cause], why: &str) {
         for cause in causes {
@@ -86,7 +97,7 @@ impl<'a> Examination<'a> {
     }
 
     fn into_view(self) -> DoctorView {
-        let Self { facts, owners: _, ailing: _, findings, unknown } = self;
+        let Self { facts, owners: _, ailing: _, findings, unknown, starting } = self;
         let findings = findings.into_sorted();
         let outcome = |cause: Cause| {
             if findings.iter().any(|finding| finding.cause == cause) {
@@ -108,6 +119,7 @@ impl<'a> Examination<'a> {
             controllers: facts.controllers.as_ref().ok().map(|all| all.len() + facts.broken.len()),
             checks: checks.collect(),
             findings,
+            starting,
         }
     }
 }

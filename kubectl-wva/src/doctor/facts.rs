@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Service};
 use kube::api::DynamicObject;
 
 use crate::controllers::Controller;
 use crate::lists::Part;
+use crate::pods::Nodes;
+use crate::servers::Servers;
 use crate::variants::Guarded;
 
 /// What the cluster says.
@@ -32,6 +34,10 @@ pub struct Facts {
     pub broken: Vec<Deployment>,
     /// Deployments of the namespaces looked at.
     pub deployments: Part<Deployment>,
+    /// Pods of the namespaces where a target has fewer than it should.
+    pub servers: Servers,
+    /// Events about ConfigMaps, of the namespaces looked at and of those of the controllers.
+    pub events: Part<Event>,
     /// HPAs of the namespaces looked at.
     pub hpas: Part<HorizontalPodAutoscaler>,
     /// KEDA's `ScaledObject`s of the namespaces looked at; none where the kind does not exist.
@@ -53,6 +59,8 @@ pub struct Installed {
     pub controller: Controller,
     /// Its pods.
     pub pods: Part<Pod>,
+    /// The nodes of its pods that are not ready.
+    pub nodes: Nodes,
     /// Its Lease; `None` when there is none.
     pub lease: Result<Option<Lease>, String>,
     /// The end of the log of a pod that is not ready, when there is one.

@@ -25,16 +25,26 @@ pub enum Cause {
     InvalidVariant,
     /// No replica of the controller works.
     ControllerDown,
+    /// A roll-out of the controller does not get on, beside pods of the version before.
+    RolloutStuck,
     /// Replicas work, but none leads.
     NoLeader,
     /// A ConfigMap lies in a namespace where nobody looks for one.
     NamespaceNotTracked,
     /// A ConfigMap has a name that nobody looks for.
     ConfigMapMisnamed,
+    /// A setting cannot be used; the last good one is in force.
+    ConfigInvalid,
+    /// A setting was changed that only a restart can change.
+    ConfigNeedsRestart,
     /// Decisions are paused by configuration.
     OptimizationDisabled,
     /// Decisions are so far apart that changes seem to have no effect.
     OptimizationSlow,
+    /// The scheduler finds no place for pods of a target.
+    PodsPending,
+    /// Pods of a target do not run.
+    PodsFailing,
     /// The controller gets no answer from Prometheus.
     PrometheusUnreachable,
     /// Nothing tells Prometheus to scrape.
@@ -49,15 +59,19 @@ pub enum Cause {
     HpaMissing,
     /// The HPA asks for another series than the one published for the variant.
     HpaSelectorMismatch,
+    /// Whoever follows the number makes another one of it.
+    HpaTargetMisread,
     /// The published number does not reach the HPA.
     MetricNotServed,
+    /// The HPA follows the number later, or less closely, than it could.
+    HpaFollowsSlowly,
     /// The variants of a model cost the same, so that cost decides nothing.
     CostsEqual,
 }
 
 impl Cause {
     /// All causes, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 30] = [
         Self::NamespaceExcluded,
         Self::InstanceMismatch,
         Self::NamespaceNotWatched,
@@ -67,11 +81,16 @@ impl Cause {
         Self::TargetConflict,
         Self::InvalidVariant,
         Self::ControllerDown,
+        Self::RolloutStuck,
         Self::NoLeader,
         Self::NamespaceNotTracked,
         Self::ConfigMapMisnamed,
+        Self::ConfigInvalid,
+        Self::ConfigNeedsRestart,
         Self::OptimizationDisabled,
         Self::OptimizationSlow,
+        Self::PodsPending,
+        Self::PodsFailing,
         Self::PrometheusUnreachable,
         Self::ServiceMonitorMissing,
         Self::ModelNameMismatch,
@@ -79,7 +98,9 @@ impl Cause {
         Self::ExternalMetricsAbsent,
         Self::HpaMissing,
         Self::HpaSelectorMismatch,
+        Self::HpaTargetMisread,
         Self::MetricNotServed,
+        Self::HpaFollowsSlowly,
         Self::CostsEqual,
     ];
 
@@ -100,11 +121,16 @@ impl Cause {
             Self::TargetConflict => "each target has one variant",
             Self::InvalidVariant => "variants are valid",
             Self::ControllerDown => "controllers run",
+            Self::RolloutStuck => "roll-outs of controllers get on",
             Self::NoLeader => "controllers have a leader",
             Self::NamespaceNotTracked => "ConfigMaps lie where they are looked for",
             Self::ConfigMapMisnamed => "ConfigMaps have names that are looked for",
+            Self::ConfigInvalid => "settings can be used",
+            Self::ConfigNeedsRestart => "changed settings are in force",
             Self::OptimizationDisabled => "decisions are not paused",
             Self::OptimizationSlow => "decisions are taken often enough",
+            Self::PodsPending => "pods of targets find a node",
+            Self::PodsFailing => "pods of targets run",
             Self::PrometheusUnreachable => "Prometheus answers the controllers",
             Self::ServiceMonitorMissing => "Prometheus is told what to scrape",
             Self::ModelNameMismatch => "servers report the models the variants name",
@@ -112,14 +138,16 @@ impl Cause {
             Self::ExternalMetricsAbsent => "the external metrics API is there",
             Self::HpaMissing => "an HPA follows each variant",
             Self::HpaSelectorMismatch => "HPAs ask for the series of their variant",
+            Self::HpaTargetMisread => "HPAs take the number as it is",
             Self::MetricNotServed => "the published numbers reach the HPAs",
+            Self::HpaFollowsSlowly => "HPAs follow the number at once and exactly",
             Self::CostsEqual => "variants of a model differ in cost",
         }
     }
 
     /// Whether it keeps something from working, so that the exit code is 1. The others are advice.
     pub fn is_problem(self) -> bool {
-        self != Self::CostsEqual
+        !matches!(self, Self::CostsEqual | Self::HpaFollowsSlowly)
     }
 }
 
@@ -168,8 +196,12 @@ pub struct Finding {
     pub finding: String,
     /// What shows it.
     pub evidence: Vec<String>,
-    /// Commands that mend it; where there are several ways, each is one command.
+    /// Commands that mend it; where there are several ways, each is one command. None where only a person can tell what
+    /// is right.
     pub mend: Vec<String>,
+    /// Commands that change nothing and show more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub look: Vec<String>,
     /// What to think of besides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
@@ -182,7 +214,16 @@ impl Finding {
     /// A finding that affects nothing yet.
     pub fn new(cause: Cause, subject: Subject, finding: impl Into<String>) -> Self {
         let finding = finding.into();
-        Self { cause, subject, finding, evidence: Vec::new(), mend: Vec::new(), advice: None, affects: Vec::new() }
+        Self {
+            cause,
+            subject,
+            finding,
+            evidence: Vec::new(),
+            mend: Vec::new(),
+            look: Vec::new(),
+            advice: None,
+            affects: Vec::new(),
+        }
     }
 
     /// Adds what shows it.
@@ -196,6 +237,13 @@ impl Finding {
     #[must_use]
     pub fn mended_by(mut self, command: impl Into<String>) -> Self {
         self.mend.push(command.into());
+        self
+    }
+
+    /// Adds a command that shows more.
+    #[must_use]
+    pub fn looked_at(mut self, command: impl Into<String>) -> Self {
+        self.look.push(command.into());
         self
     }
 
@@ -221,7 +269,13 @@ pub(super) struct Findings(Vec<Finding>);
 impl Findings {
     /// Adds a finding, or what it affects to the one there is.
     pub(super) fn add(&mut self, finding: Finding) {
-        let same = |other: &&mut Finding| other.cause == finding.cause && other.subject == finding.subject;
+        // One object may have several troubles of these kinds, each with its own remedy.
+        let each = matches!(finding.cause, Cause::ConfigInvalid | Cause::PodsPending | Cause::PodsFailing);
+        let same = |other: &&mut Finding| {
+            other.cause == finding.cause
+                && other.subject == finding.subject
+                && (!each || other.finding == finding.finding)
+        };
         match self.0.iter_mut().find(same) {
             Some(known) => {
                 for variant in finding.affects {

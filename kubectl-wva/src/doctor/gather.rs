@@ -1,12 +1,13 @@
 //! The only reads: one list for each kind, then a few for each controller.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::join_all;
 use futures::join;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod};
 use kube::Api;
 use kube::api::{DynamicObject, ListParams, LogParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -16,10 +17,13 @@ use super::facts::{External, Facts, Installed};
 use crate::controllers::{self, Controller};
 use crate::external;
 use crate::lists::{self, Part};
-use crate::pods;
+use crate::pods::{self, Health, Nodes};
+use crate::servers::Servers;
 use crate::session::{self, Session};
 use crate::variants;
 
+/// How long a log may take: what else is known is worth a prompt answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Lines of a log that doctor reads.
 const LOG_LINES: i64 = 60;
 
@@ -47,9 +51,11 @@ pub(super) async fn gather(
         Err(invalid) => invalid.metadata.namespace.clone(),
     }));
     let homes: BTreeSet<String> = controllers.iter().flatten().map(|one| one.controller.namespace.clone()).collect();
-    let (namespaces, config_maps, services, monitors, scaled_objects, external) = join!(
+    let (namespaces, servers, config_maps, events, services, monitors, scaled_objects, external) = join!(
         namespaces(session, &places),
+        Servers::gather(session, &variants, &deployments),
         config_maps(session, namespace, &homes),
+        events(session, namespace, &homes),
         wide(session, namespace, "list Services"),
         monitors(session, namespace),
         scaled_objects(session, namespace),
@@ -64,6 +70,8 @@ pub(super) async fn gather(
         controllers,
         broken,
         deployments,
+        servers,
+        events,
         hpas,
         scaled_objects,
         config_maps,
@@ -92,11 +100,14 @@ async fn installed(session: &Session, controller: Controller) -> Installed {
         lists::get(session, &controller.namespace, &name).await.map_err(|error| error.to_string())
     };
     let (pods, lease) = join!(pods, lease);
-    let log = match pods.iter().flatten().find(|pod| !pods::is_ready(pod)) {
-        Some(pod) => log(session, &controller.namespace, pod).await,
+    let nodes = Nodes::gather(session, pods.iter().flatten()).await;
+    // A lost node keeps its logs to itself, and the API server waiting.
+    let answers = |pod: &&Pod| !matches!(Health::of(pod, &nodes, Timestamp::now()), Health::Lost(_) | Health::Over);
+    let log = match pods.iter().flatten().filter(answers).find(|pod| !pods::is_ready(pod)) {
+        Some(pod) => tokio::time::timeout(PATIENCE, log(session, &controller.namespace, pod)).await.ok().flatten(),
         None => None,
     };
-    Installed { controller, pods, lease, log }
+    Installed { controller, pods, nodes, lease, log }
 }
 
 /// The end of a pod's log; of its last run, when that is over and it has not been started again.
@@ -137,6 +148,18 @@ async fn config_maps(session: &Session, namespace: Option<&str>, homes: &BTreeSe
         }
     }
     Ok(maps)
+}
+
+async fn events(session: &Session, namespace: Option<&str>, homes: &BTreeSet<String>) -> Part<Event> {
+    let about = ListParams::default().fields("involvedObject.kind=ConfigMap");
+    let doing = "list events";
+    let mut events = lists::list(session, namespace, doing, &about).await?;
+    if let Some(namespace) = namespace {
+        for home in homes.iter().filter(|home| *home != namespace) {
+            events.extend(lists::list::<Event>(session, Some(home), doing, &about).await?);
+        }
+    }
+    Ok(events)
 }
 
 /// Lists all namespaces if we may, else the one we work in.

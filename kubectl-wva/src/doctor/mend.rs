@@ -8,10 +8,12 @@ use wva_api::Instance;
 use super::Facts;
 use super::checks::target;
 use super::examine::Managed;
+use crate::controllers::Controller;
+use crate::list_models::HELM_RELEASE;
 use crate::{variants, workload};
 
-/// Annotation that helm gives what it installs.
-const HELM_RELEASE: &str = "meta.helm.sh/release-name";
+/// Annotation that helm gives what it installs: where it keeps the release.
+const HELM_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// `kubectl patch`, as a merge patch.
 pub(super) fn merge(kind: &str, namespace: &str, name: &str, patch: &Value) -> String {
@@ -28,9 +30,10 @@ pub(super) fn json(kind: &str, namespace: &str, name: &str, patch: &Value) -> St
 pub(super) fn install_again(facts: &Facts, one: &Managed<'_>) -> String {
     let (variant, namespace) = (one.variant, one.namespace());
     if let Some(release) = variant.annotations().get(HELM_RELEASE) {
+        // A release may be kept in another namespace than the model's.
+        let home = variant.annotations().get(HELM_NAMESPACE).map_or(namespace, String::as_str);
         return format!(
-            "helm upgrade {release} ./charts/workload-variant-autoscaler -n {namespace} --reuse-values --set \
-             hpa.enabled=true,vllmService.enabled=true"
+            "helm get manifest {release} -n {home} | kubectl apply --server-side --force-conflicts -n {namespace} -f -"
         );
     }
     let (spec, reference) = (&variant.spec, &variant.spec.scale_target_ref);
@@ -45,6 +48,21 @@ pub(super) fn install_again(facts: &Facts, one: &Managed<'_>) -> String {
     words.extend(bounds.map(|spec| format!("--min {} --max {}", spec.min_replicas.unwrap_or(1), spec.max_replicas)));
     words.extend(port(facts, one).map(|port| format!("--set vllmService.port={port},vllmService.targetPort={port}")));
     words.join(" ")
+}
+
+/// Makes the monitor of a controller again, with the values it was installed with where helm knows them.
+pub(super) fn monitor_again(controller: &Controller) -> String {
+    let Controller { namespace, release, by_helm, scope, .. } = controller;
+    let release = release.as_deref().unwrap_or("workload-variant-autoscaler");
+    let apply = format!("kubectl apply --server-side --force-conflicts -n {namespace} -f -");
+    if *by_helm {
+        return format!("helm get manifest {release} -n {namespace} | {apply}");
+    }
+    let instance = scope.instance.id().map_or(String::new(), |id| format!(" --set wva.controllerInstance={id}"));
+    format!(
+        "kubectl wva render {release} -n {namespace} --set va.enabled=false,hpa.enabled=false,vllmService.enabled=false\
+         {instance} --show-only templates/controller/metrics-servicemonitor.yaml | {apply}"
+    )
 }
 
 /// The port the servers listen on: of the release's Service, else of the pods.

@@ -21,13 +21,20 @@ pub fn print(view: &DoctorView, console: &mut Console<'_>) -> Result<(), Error> 
         Format::Name => console.lines(view.findings.iter().map(|finding| finding.cause.name())),
         Format::Table | Format::Wide => {
             let wide = console.format == Format::Wide;
-            console.lines([verdict(view)])?;
+            console.prose([verdict(view)])?;
             if wide {
-                console.lines(view.checks.iter().map(check_line))?;
+                console.prose(view.checks.iter().map(check_line))?;
             } else {
-                console.lines(unknown_lines(view))?;
+                console.prose(unknown_lines(view))?;
             }
-            view.findings.iter().enumerate().try_for_each(|(at, finding)| console.lines(lines(at + 1, finding)))
+            let cyan = AnsiColor::Cyan.on_default();
+            console.prose(view.starting.iter().map(|what| format!("  {cyan}starting{cyan:#} {what}")))?;
+            view.findings.iter().enumerate().try_for_each(|(at, finding)| {
+                // Commands stay whole, to be copied.
+                let (prose, commands): (Vec<String>, Vec<String>) = lines(at + 1, finding);
+                console.prose(prose)?;
+                console.lines(commands)
+            })
         }
     }
 }
@@ -39,6 +46,10 @@ fn verdict(view: &DoctorView) -> String {
         (0, 0) => (AnsiColor::Green, "nothing found".to_owned()),
         (0, _) => (AnsiColor::Yellow, "nothing found in what could be read".to_owned()),
         (problems, _) => (AnsiColor::Red, format!("{} found", counted(problems, "problem"))),
+    };
+    let verdict = match view.starting.len() {
+        0 => verdict,
+        count => format!("{verdict}, {count} starting"),
     };
     let style = colour.on_default();
     let place = view.namespace.as_ref().map_or("the cluster".to_owned(), |name| format!("namespace {name}"));
@@ -79,8 +90,8 @@ fn check_line(check: &CheckView) -> String {
     }
 }
 
-fn lines(number: usize, finding: &Finding) -> Vec<String> {
-    let Finding { cause, subject, finding, evidence, mend, advice, affects } = finding;
+fn lines(number: usize, finding: &Finding) -> (Vec<String>, Vec<String>) {
+    let Finding { cause, subject, finding, evidence, mend, look, advice, affects } = finding;
     let colour = if cause.is_problem() { AnsiColor::Red } else { AnsiColor::Cyan };
     let (style, bold) = (colour.on_default(), anstyle::Style::new().bold());
     let mut lines = vec![
@@ -95,10 +106,12 @@ fn lines(number: usize, finding: &Finding) -> Vec<String> {
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         lines.push(format!("   affects:  {named}{more}"));
     }
+    lines.extend(advice.iter().map(|advice| format!("   note:     {advice}")));
+    let mut commands = Vec::new();
     for (at, command) in mend.iter().enumerate() {
         let word = if at == 0 { "mend:    " } else { "or:      " };
-        lines.push(format!("   {word} {bold}{command}{bold:#}"));
+        commands.push(format!("   {word} {bold}{command}{bold:#}"));
     }
-    lines.extend(advice.iter().map(|advice| format!("   note:     {advice}")));
-    lines
+    commands.extend(look.iter().map(|command| format!("   look:     {bold}{command}{bold:#}")));
+    (lines, commands)
 }

@@ -24,6 +24,9 @@ pub struct DoctorView {
     pub checks: Vec<CheckView>,
     /// What was found, in the order of the checks.
     pub findings: Vec<Finding>,
+    /// What is not right yet, and need not be so early.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub starting: Vec<String>,
 }
 
 /// One cause that was looked for.

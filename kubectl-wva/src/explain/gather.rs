@@ -39,11 +39,10 @@ pub(super) async fn gather(session: &Session, name: &str) -> Result<Found, Error
         lists::list::<HorizontalPodAutoscaler>(session, Some(&namespace), "list HPAs", &all),
         controllers::list(session),
     );
-    let variant = listed?
-        .into_iter()
-        .filter_map(|guarded| guarded.0.ok())
-        .find(|variant| variants::is_named(&variant.metadata, name))
-        .ok_or_else(|| Error::no_such_variant(name, Some(&namespace)))?;
+    let listed = listed?;
+    let readable = listed.iter().filter_map(|guarded| guarded.0.as_ref().ok());
+    let mut named = readable.filter(|variant| variants::is_named(&variant.metadata, name));
+    let variant = named.next().cloned().ok_or_else(|| Error::no_such_variant(name, Some(&namespace), &listed))?;
     let target = variant.spec.scale_target_ref.clone();
     let controller = controllers
         .as_ref()

@@ -1,11 +1,11 @@
 //! The answer for people: a headline, the chain, the readings, what would change it.
 
 use anstyle::AnsiColor;
-use comfy_table::Cell;
 
 use super::{ExplainView, Link, LinkView, PodView, State, WhatIf};
 use crate::cli::Format;
 use crate::console::Console;
+use crate::table::{Cell, Column};
 use crate::{Error, table};
 
 /// Prints a view.
@@ -16,21 +16,21 @@ pub fn print(view: &ExplainView, console: &mut Console<'_>) -> Result<(), Error>
     match console.format {
         Format::Json => return console.json(view),
         Format::Yaml => return console.yaml(view),
-        Format::Name => return console.lines([format!("variantautoscaling.llmd.ai/{}", view.name)]),
+        Format::Name => return console.prose([format!("variantautoscaling.llmd.ai/{}", view.name)]),
         Format::Table | Format::Wide => {}
     }
     if let Some(why) = &view.unread {
         console.note(&format!("note: the numbers of the last decision are missing: {why}"))?;
     }
-    console.lines([headline(view), String::new()])?;
-    console.lines(view.chain.iter().map(link_line))?;
+    console.prose([headline(view), String::new()])?;
+    console.prose(view.chain.iter().map(link_line))?;
     if !view.pods.is_empty() {
-        console.lines([String::new()])?;
+        console.prose([String::new()])?;
         let rows = view.pods.iter().map(row).collect();
-        console.data(&table::render(console.headers.then_some(&HEADER), rows, console.width))?;
+        console.data(&table::render(&COLUMNS, rows, console.headers, console.width))?;
     }
     if let Some(thresholds) = &view.thresholds {
-        console.lines([
+        console.prose([
             String::new(),
             format!(
                 "a replica is saturated at a KV cache of {:.2} or a queue of {}; the model grows when the average spare \
@@ -43,13 +43,19 @@ pub fn print(view: &ExplainView, console: &mut Console<'_>) -> Result<(), Error>
         ])?;
     }
     if let Some(forecast) = &view.forecast {
-        console.lines([String::new(), forecast.to_string()])?;
+        console.prose([String::new(), forecast.to_string()])?;
     }
     let changes = view.what_if.as_ref().map(changes).unwrap_or_default();
-    console.lines(changes)
+    console.prose(changes)
 }
 
-const HEADER: [&str; 5] = ["POD", "READY", "KV CACHE", "QUEUE", "AGE"];
+const COLUMNS: [Column; 5] = [
+    Column::new("POD", 0),
+    Column::new("READY", 0),
+    Column::new("KV CACHE", 0),
+    Column::new("QUEUE", 0),
+    Column::new("AGE", 1),
+];
 
 fn headline(view: &ExplainView) -> String {
     let number = |count: Option<u32>| count.map_or("?".to_owned(), |count| count.to_string());

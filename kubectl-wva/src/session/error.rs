@@ -79,8 +79,13 @@ pub enum Error {
         message: String,
     },
     /// The namespace to work in does not exist.
-    #[error("there is no namespace {0:?}")]
-    NoNamespace(String),
+    #[error("there is no namespace {name:?}")]
+    NoNamespace {
+        /// Its name.
+        name: String,
+        /// Namespaces there are.
+        known: Vec<String>,
+    },
     /// The cluster has no `VariantAutoscaling`.
     #[error("the cluster at {server} does not know VariantAutoscaling (llmd.ai/v1alpha1)")]
     NoCrd {
@@ -179,11 +184,15 @@ impl Error {
             }
             Self::Unauthorized { .. } => "log in again, or choose another --context".to_owned(),
             Self::Forbidden { .. } => "ask for the rights, or work in a namespace where you have them (-n)".to_owned(),
-            Self::NoNamespace(name) => {
-                format!("name another one with -n, or create it: kubectl create namespace {name}")
+            Self::NoNamespace { name, known } => {
+                let meant = crate::suggest::hint(name, known.iter().map(String::as_str));
+                format!("{meant}Name another one with -n, or create it: kubectl create namespace {name}")
             }
             Self::NoCrd { .. } => {
-                "install the controller's chart, which brings it, or apply its crds/ directory".to_owned()
+                "install the controller, which brings it: kubectl create namespace wva-system && kubectl \
+                                   wva render wva -n wva-system --profile controller --include-crds | kubectl apply \
+                                   --server-side -n wva-system -f -"
+                    .to_owned()
             }
             Self::OldCrd { .. } => "helm leaves definitions as they are; upgrade it with: kubectl apply --server-side \
                                     --force-conflicts -f charts/workload-variant-autoscaler/crds"

@@ -1,15 +1,25 @@
 //! What the cluster says about variants: four lists, however many variants there are.
 
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
 use futures::join;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::ResourceExt as _;
 use kube::api::ListParams;
 
 use super::Loads;
 use crate::controllers::{self, Controller};
 use crate::lists::{self, Part};
+use crate::pods::{self, Health, Nodes};
+use crate::servers::Servers;
 use crate::session::{self, Session};
 use crate::variants::{self, Guarded};
+
+/// Begins what is said of a pod that is only on its way.
+pub(super) const STARTING: &str = "starting: ";
 
 /// Everything a view is built from.
 #[derive(Clone, Debug)]
@@ -24,6 +34,10 @@ pub struct Gathered {
     pub controllers: Part<Controller>,
     /// Loads the controllers saw last.
     pub loads: Loads,
+    /// Pods of targets that have fewer than they should.
+    pub servers: Servers,
+    /// What keeps pods of controllers from being ready, by `namespace/name` of the controller.
+    pub troubles: BTreeMap<String, Vec<String>>,
 }
 
 /// Lists everything, at once. `None` means all namespaces.
@@ -36,6 +50,31 @@ pub(super) async fn gather(session: &Session, namespace: Option<&str>) -> Result
         controllers::list(session),
     );
     let (variants, controllers) = (variants?, controllers.map_err(|error| error.to_string()));
-    let loads = Box::pin(Loads::gather(session, &controllers, &variants)).await;
-    Ok(Gathered { variants, deployments, hpas, controllers, loads })
+    let (loads, servers, troubles) = join!(
+        Box::pin(Loads::gather(session, &controllers, &variants)),
+        Servers::gather(session, &variants, &deployments),
+        troubles(session, &controllers),
+    );
+    Ok(Gathered { variants, deployments, hpas, controllers, loads, servers, troubles })
+}
+
+/// Asks for the pods of controllers that have fewer ready than they should.
+async fn troubles(session: &Session, controllers: &Part<Controller>) -> BTreeMap<String, Vec<String>> {
+    let ask = |controller: &Controller| {
+        let controller = controller.clone();
+        async move {
+            let pods = pods::of_controller(session, &controller).await.unwrap_or_default();
+            let nodes = Nodes::gather(session, pods.iter()).await;
+            let now = Timestamp::now();
+            let said = pods.iter().filter_map(|pod| {
+                let health = Health::of(pod, &nodes, now);
+                let why = health.trouble()?;
+                let word = if health.is_bad() { "" } else { STARTING };
+                Some(format!("{word}pod {}: {why}", pod.name_any()))
+            });
+            (controller.key(), said.collect())
+        }
+    };
+    let short = controllers.iter().flatten().filter(|controller| controller.falls_short);
+    join_all(short.map(ask)).await.into_iter().collect()
 }

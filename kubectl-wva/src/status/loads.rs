@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use wva_engine::snapshot::Variant;
+use wva_engine::Thresholds;
+use wva_engine::snapshot::{Readiness, Variant};
 
-use super::view::LoadView;
+use super::view::{Level, LoadView, PodLoad};
 use crate::controllers::Controller;
 use crate::debug_state::{self, DebugState};
 use crate::lists::Part;
@@ -62,7 +63,8 @@ impl Loads {
         let models = state.last_cycle.iter().flat_map(|cycle| &cycle.snapshot.models);
         for model in models {
             for variant in &model.variants {
-                if let Some(load) = load(variant) {
+                let thresholds = state.last_cycle.as_ref().map(|cycle| *cycle.settings.thresholds_of(&model.key));
+                if let Some(load) = load(variant, thresholds) {
                     self.by_variant.insert((model.key.namespace.clone(), variant.name.clone()), load);
                 }
             }
@@ -71,19 +73,49 @@ impl Loads {
 
     /// The load of a variant.
     pub fn of(&self, namespace: &str, name: &str) -> Option<LoadView> {
-        self.by_variant.get(&(namespace.to_owned(), name.to_owned())).copied()
+        self.by_variant.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 }
 
-fn load(variant: &Variant) -> Option<LoadView> {
+fn level(kv: f64, queue: f64, thresholds: Option<Thresholds>) -> Level {
+    let Some(thresholds) = thresholds else { return Level::Usual };
+    let spare_kv = thresholds.kv_cache_threshold - kv;
+    let spare_queue = thresholds.queue_length_threshold - queue;
+    if spare_kv <= 0.0 || spare_queue <= 0.0 {
+        Level::Saturated
+    } else if spare_kv < thresholds.kv_spare_trigger || spare_queue < thresholds.queue_spare_trigger {
+        Level::High
+    } else {
+        Level::Usual
+    }
+}
+
+fn load(variant: &Variant, thresholds: Option<Thresholds>) -> Option<LoadView> {
+    let pod = |pod: &wva_engine::snapshot::Pod| {
+        let sample = pod.sample.as_ref();
+        let (kv, queue) = (sample.and_then(|one| one.kv_usage), sample.and_then(|one| one.queue_length));
+        let both = kv.zip(queue).map(|(kv, queue)| level(kv.value, queue.value, thresholds));
+        PodLoad {
+            name: pod.name.clone(),
+            ready: matches!(pod.ready, Readiness::Ready { .. }),
+            kv_usage: kv.map(|reading| reading.value),
+            queue_length: queue.map(|reading| reading.value),
+            level: both.unwrap_or_default(),
+        }
+    };
+    let each: Vec<PodLoad> = variant.pods.iter().map(pod).collect();
     let samples = variant.pods.iter().filter_map(|pod| pod.sample.as_ref());
     let readings: Vec<_> = samples.filter_map(|sample| sample.kv_usage.zip(sample.queue_length)).collect();
     let (pods, age) = (readings.len(), readings.iter().map(|(kv, queue)| kv.age.max(queue.age)).max()?);
     #[expect(clippy::cast_precision_loss, reason = "a count of pods")]
     let count = pods as f64;
+    let kv_usage = readings.iter().map(|(kv, _)| kv.value).sum::<f64>() / count;
+    let queue_length = readings.iter().map(|(_, queue)| queue.value).sum::<f64>() / count;
     Some(LoadView {
-        kv_usage: readings.iter().map(|(kv, _)| kv.value).sum::<f64>() / count,
-        queue_length: readings.iter().map(|(_, queue)| queue.value).sum::<f64>() / count,
+        kv_usage,
+        queue_length,
+        level: level(kv_usage, queue_length, thresholds),
+        each,
         pods,
         age_seconds: age.as_secs(),
     })

@@ -10,6 +10,7 @@ use serde::Serialize;
 use wva_api::Instance;
 
 use super::Problem;
+use crate::hpas;
 
 /// Which variants to show.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +66,9 @@ pub struct InstanceView {
     /// Its controllers; absent when they could not be listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controllers: Option<Vec<ControllerView>>,
+    /// What is not right with them yet, and need not be so early.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub starting: Vec<String>,
     /// What is wrong with its controllers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -131,12 +135,18 @@ pub struct VariantView {
     /// Condition `OptimizationReady`: the last decision and its reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<ConditionView>,
-    /// When the last decision was taken.
+    /// When the variant was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When the number last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Timestamp>,
     /// What is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What is not right yet, and need not be so early.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub starting: Vec<String>,
 }
 
 /// What a variant scales.
@@ -163,17 +173,52 @@ pub struct ReplicasView {
 }
 
 /// Load of a variant's pods, as means over those that report.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadView {
     /// Used share of the KV cache.
     pub kv_usage: f64,
     /// Requests waiting.
     pub queue_length: f64,
+    /// What that is by the thresholds in force.
+    pub level: Level,
+    /// Each pod.
+    pub each: Vec<PodLoad>,
     /// Pods that report.
     pub pods: usize,
     /// Age of the oldest reading, in seconds.
     pub age_seconds: i64,
+}
+
+/// What a load is by the thresholds in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Level {
+    /// There is room.
+    #[default]
+    Usual,
+    /// There is less room than what makes the model grow.
+    High,
+    /// There is none.
+    Saturated,
+}
+
+/// Load of one pod.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodLoad {
+    /// Name.
+    pub name: String,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Used share of its KV cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv_usage: Option<f64>,
+    /// Requests waiting for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_length: Option<f64>,
+    /// What that is by the thresholds in force.
+    pub level: Level,
 }
 
 /// An HPA.
@@ -198,6 +243,12 @@ pub struct HpaView {
     /// Why it does not scale; absent when it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive: Option<String>,
+    /// Since when it does not scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inactive_since: Option<Timestamp>,
+    /// What it waits for, when it does not ask for the replicas that are wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<hpas::Wait>,
 }
 
 /// A condition.

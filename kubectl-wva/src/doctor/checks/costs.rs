@@ -3,27 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
-use serde_json::json;
-use wva_api::VariantAutoscaling;
+use wva_api::{Instance, VariantAutoscaling};
 
 use crate::doctor::examine::Examination;
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::mend;
 
 /// Notes models whose variants all cost the same.
 pub(in crate::doctor) fn check(examination: &mut Examination<'_>) {
     let facts = examination.facts;
-    let mut models: BTreeMap<(String, String), Vec<&VariantAutoscaling>> = BTreeMap::new();
+    let mut models: BTreeMap<(String, Instance, String), Vec<&VariantAutoscaling>> = BTreeMap::new();
     for variant in facts.variants.iter().filter_map(|guarded| guarded.0.as_ref().ok()) {
         let Some(model) = variant.spec.model() else { continue };
-        models.entry((variant.namespace().unwrap_or_default(), model.to_owned())).or_default().push(variant);
+        let key = (variant.namespace().unwrap_or_default(), Instance::of_labels(variant.labels()), model.to_owned());
+        models.entry(key).or_default().push(variant);
     }
     let chosen: Vec<String> = facts
         .chosen()
         .filter_map(|guarded| guarded.0.as_ref().ok())
         .map(|variant| format!("{}/{}", variant.namespace().unwrap_or_default(), variant.name_any()))
         .collect();
-    for ((namespace, model), variants) in models {
+    for ((namespace, _, model), variants) in models {
         let (Some(first), true) = (variants.first(), variants.len() > 1) else { continue };
         let key = |variant: &&VariantAutoscaling| format!("{namespace}/{}", variant.name_any());
         let cost = first.spec.cost();
@@ -46,8 +45,7 @@ pub(in crate::doctor) fn check(examination: &mut Examination<'_>) {
             "spec.variantCost of {}",
             variants.iter().map(|v| v.name_any()).collect::<Vec<_>>().join(", ")
         ))
-        .mended_by(mend::merge("va", &namespace, &first.name_any(), &json!({"spec": {"variantCost": "COST"}})))
-        .advised("fine when they run on the same hardware");
+        .advised("fine when they run on the same hardware; else say in spec.variantCost what each costs");
         finding.affects = variants.iter().map(key).collect();
         examination.found(finding);
     }

@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricIdentifier};
 use kube::ResourceExt as _;
+use kube::api::DynamicObject;
 use serde_json::json;
-use wva_api::{Instance, VariantAutoscaling, metrics};
+use wva_api::{Instance, ScaleTargetRef, VariantAutoscaling, metrics};
 
-use super::keda;
 use super::monitors::{Scraping, scraping};
+use super::{keda, monitors, reading};
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{External, Facts, Labels, mend};
-use crate::hpas;
+use crate::doctor::{External, Facts, Installed, Labels, mend};
+use crate::{duration, hpas, variants};
+
+/// How long an HPA may take to look again.
+const SETTLING: SignedDuration = SignedDuration::from_secs(20);
+/// How long series of a pod that is gone may be seen beside those of the next.
+const SUCCESSION: SignedDuration = SignedDuration::from_secs(60);
 
 /// Checks what follows each variant's number.
 pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Managed<'_>]) {
@@ -38,6 +45,14 @@ pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Man
         return;
     }
     for one in managed {
+        let watched = facts.monitors.as_ref().is_ok_and(|monitors| !monitors.is_empty());
+        if let Some(owner) = one.owner.filter(|_| watched)
+            && !owner.controller.announced
+            && let Some(finding) = unscraped(facts, &owner.controller)
+        {
+            examination.found(finding.affecting(one.key()));
+            continue;
+        }
         if let Some(finding) = follower(examination, one) {
             examination.found(finding.affecting(one.key()));
         }
@@ -53,7 +68,7 @@ fn absent(why: &str) -> Finding {
     )
     .shown_by(why)
     .mended_by("helm upgrade -i prometheus-adapter prometheus-community/prometheus-adapter -n monitoring --set-json 'rules.external=[{\"seriesQuery\":\"wva_desired_replicas\",\"resources\":{\"overrides\":{\"exported_namespace\":{\"resource\":\"namespace\"}}},\"metricsQuery\":\"<<.Series>>{<<.LabelMatchers>>}\"}]'")
-    .mended_by(format!("kubectl describe apiservice {service}"))
+    .looked_at(format!("kubectl describe apiservice {service}"))
     .advised("KEDA's metrics server provides it too")
 }
 
@@ -61,12 +76,7 @@ fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Find
     let facts = examination.facts;
     let (namespace, variant) = (one.namespace(), one.variant);
     let target = &variant.spec.scale_target_ref;
-    let hpa = facts.hpas.iter().flatten().find(|hpa| {
-        hpa.namespace().as_deref() == Some(namespace)
-            && hpa.spec.as_ref().is_some_and(|spec| {
-                spec.scale_target_ref.kind == target.kind && spec.scale_target_ref.name == target.name
-            })
-    });
+    let hpa = facts.hpas.iter().flatten().find(|hpa| scales(hpa, namespace, target));
     let Some(hpa) = hpa else {
         return Some(keda::without_hpa(facts, one).unwrap_or_else(|| missing(facts, one)));
     };
@@ -83,6 +93,12 @@ fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Find
     if let Some(finding) = wrong_selector(hpa, &metric, one) {
         return Some(finding);
     }
+    if let Some(finding) = reading::misread(hpa, one) {
+        return Some(finding);
+    }
+    if let Some(advice) = reading::slow(hpa, one) {
+        examination.found(advice.affecting(one.key()));
+    }
     match &facts.external {
         External::Answers(series) => match series.get(namespace) {
             Some(Ok(series)) => unserved(examination, hpa, &metric, series, one),
@@ -95,6 +111,15 @@ fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Find
         // Found already, or unknown.
         External::Absent(_) | External::Unread(_) => None,
     }
+}
+
+/// Whether an HPA has this target.
+pub(super) fn scales(hpa: &HorizontalPodAutoscaler, namespace: &str, target: &ScaleTargetRef) -> bool {
+    hpa.namespace().as_deref() == Some(namespace)
+        && hpa
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.scale_target_ref.kind == target.kind && spec.scale_target_ref.name == target.name)
 }
 
 fn missing(facts: &Facts, one: &Managed<'_>) -> Finding {
@@ -219,7 +244,14 @@ fn unserved(
     match matching.as_slice() {
         // Nothing has been published yet; what keeps the controller from deciding is found elsewhere.
         [] if !published(one.variant) => None,
-        [] => Some(silent(examination, hpa, series, one)),
+        [] => match early(examination.facts, hpa, one) {
+            Some(what) => {
+                examination.starting(what);
+                None
+            }
+            None => Some(silent(examination, hpa, series, one)),
+        },
+        [_] if settling(hpa, examination.facts.now) => None,
         [_] => inactive(hpa).map(|why| {
             Finding::new(
                 Cause::MetricNotServed,
@@ -227,9 +259,19 @@ fn unserved(
                 format!("HPA {} gets no number, though the external metrics API has it", hpa.name_any()),
             )
             .shown_by(why)
-            .mended_by(format!("kubectl describe hpa {} -n {namespace}", hpa.name_any()))
+            .looked_at(format!("kubectl describe hpa {} -n {namespace}", hpa.name_any()))
         }),
         several => {
+            if let Some(finding) = twice_scraped(examination.facts, one, several) {
+                return Some(finding);
+            }
+            if let Some(age) = one.owner.and_then(|owner| succession(owner, examination.facts.now)) {
+                let name = one.name();
+                examination.starting(format!(
+                    "controller of {name}: a pod was replaced {age} ago; the series of the old one end within a minute"
+                ));
+                return None;
+            }
             let sources: Vec<String> = several.iter().map(|labels| source(labels)).collect();
             let mut finding = Finding::new(
                 Cause::DuplicateSeries,
@@ -244,12 +286,67 @@ fn unserved(
             for source in sources {
                 finding = finding.shown_by(source);
             }
-            Some(finding.mended_by("kubectl wva instances").advised(
+            Some(finding.looked_at("kubectl wva instances").advised(
                 "only one controller may publish for a variant: give each an instance id of its own; series of an old \
                  leader end within five minutes",
             ))
         }
     }
+}
+
+/// Series that differ only in who scraped them: names the monitor that is not the chart's.
+fn twice_scraped(facts: &Facts, one: &Managed<'_>, series: &[&Labels]) -> Option<Finding> {
+    let source = |labels: &Labels| ["pod", "instance"].map(|key| labels.get(key).cloned());
+    let first = source(series.first()?);
+    if first.iter().all(Option::is_none) || series.iter().any(|labels| source(labels) != first) {
+        return None;
+    }
+    let owner = &one.owner?.controller;
+    let all = monitors::all(facts, &owner.namespace, &owner.pod_labels);
+    let own = |monitor: &&&DynamicObject| {
+        variants::release(&monitor.metadata) == owner.release.as_deref() && owner.release.is_some()
+    };
+    let mut others: Vec<&DynamicObject> = all.iter().filter(|monitor| !own(monitor)).copied().collect();
+    if others.len() == all.len() && others.len() > 1 {
+        // None is the chart's: the one that was there first stays.
+        others.sort_by_key(|monitor| monitor.creation_timestamp().map(|time| time.0));
+        others.remove(0);
+    }
+    let (namespace, name) = (one.namespace(), one.name());
+    let pod = first[0].clone().or(first[1].clone()).unwrap_or_default();
+    let mut finding = Finding::new(
+        Cause::DuplicateSeries,
+        Subject::new("deployment", &owner.namespace, &owner.name),
+        format!(
+            "the metrics of controller {} are scraped {} times, and HPAs add up what they find",
+            owner.key(),
+            series.len()
+        ),
+    )
+    .shown_by(format!(
+        "{} series of {} for variant {name} come from {pod}",
+        series.len(),
+        metrics::DESIRED_REPLICAS
+    ));
+    for labels in series {
+        finding = finding.shown_by(self::source(labels));
+    }
+    for monitor in &others {
+        let (kind, home, name) = monitors::reference(monitor);
+        finding = finding
+            .shown_by(format!("{kind} {home}/{name} scrapes it beside the chart's own"))
+            .mended_by(format!("kubectl delete {kind} {name} -n {home}"));
+    }
+    Some(finding.looked_at(format!(
+        "kubectl get --raw '/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{}'",
+        metrics::DESIRED_REPLICAS
+    )))
+}
+
+/// The age of the youngest pod of a controller, while series of its predecessor may still be there.
+fn succession(owner: &Installed, now: Timestamp) -> Option<String> {
+    let born = owner.pods.iter().flatten().filter_map(|pod| Some(pod.creation_timestamp()?.0)).max()?;
+    (now.duration_since(born) < SUCCESSION).then(|| duration::age(born, now))
 }
 
 fn published(variant: &VariantAutoscaling) -> bool {
@@ -262,6 +359,36 @@ fn source(labels: &Labels) -> String {
     let known = ["controller_instance", "namespace", "pod", "instance", "job", "accelerator_type"];
     let told = known.iter().filter_map(|key| Some(format!("{key}={}", labels.get(*key)?)));
     format!("a series with {}", told.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether an HPA has said only a moment ago that it gets no number: it looks every 15 s.
+fn settling(hpa: &HorizontalPodAutoscaler, now: Timestamp) -> bool {
+    let since = hpas::inactive(hpa).and_then(|one| one.last_transition_time.as_ref()).map(|time| time.0);
+    let made = hpa.creation_timestamp().map(|time| time.0);
+    since.into_iter().chain(made).max().is_some_and(|since| now.duration_since(since) < SETTLING)
+}
+
+/// What is too young for its number to have arrived; `None` when there has been time enough, or it never can.
+fn early(facts: &Facts, hpa: &HorizontalPodAutoscaler, one: &Managed<'_>) -> Option<String> {
+    let owner = one.owner?;
+    let monitors = monitors::all(facts, &owner.controller.namespace, &owner.controller.pod_labels);
+    let monitor = monitors.first()?;
+    if monitors::odd_path(monitor).is_some() {
+        return None;
+    }
+    let expected = monitors::interval(monitor) * 2 + SETTLING;
+    let pods = owner.pods.iter().flatten().filter_map(|pod| Some(pod.creation_timestamp()?.0));
+    let objects = [hpa.creation_timestamp(), one.variant.creation_timestamp(), monitor.creation_timestamp()];
+    let youngest = pods.chain(objects.into_iter().flatten().map(|time| time.0)).max()?;
+    (facts.now.duration_since(youngest) < expected).then(|| {
+        format!(
+            "variant {}: its number is not with HPA {} yet ({}; expected within {}s)",
+            one.name(),
+            hpa.name_any(),
+            duration::age(youngest, facts.now),
+            expected.as_secs()
+        )
+    })
 }
 
 /// The series that ought to be there is not.
@@ -287,8 +414,13 @@ fn silent(
     for labels in own {
         finding = finding.shown_by(format!("it has {}", source(labels)));
     }
+    let controller = one.owner.map(|owner| &owner.controller);
+    let monitors = controller.map(|owner| monitors::all(examination.facts, &owner.namespace, &owner.pod_labels));
+    for monitor in monitors.into_iter().flatten() {
+        finding = monitors::path_mended(finding, monitor);
+    }
     finding
-        .mended_by(format!(
+        .looked_at(format!(
             "kubectl get --raw '/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{}?labelSelector={}%3D{name}'",
             metrics::DESIRED_REPLICAS,
             metrics::LABEL_VARIANT_NAME
@@ -305,7 +437,7 @@ fn unscraped(facts: &Facts, controller: &crate::controllers::Controller) -> Opti
         Scraping::By(_) | Scraping::Unread(_) => return None,
     };
     let (namespace, name) = (&controller.namespace, &controller.name);
-    let release = controller.release.as_deref().unwrap_or("RELEASE");
+    let again = mend::monitor_again(controller);
     Some(
         Finding::new(
             Cause::ServiceMonitorMissing,
@@ -313,9 +445,6 @@ fn unscraped(facts: &Facts, controller: &crate::controllers::Controller) -> Opti
             format!("nothing tells Prometheus to scrape controller {}: HPAs get no number", controller.key()),
         )
         .shown_by(services)
-        .mended_by(format!(
-            "helm upgrade {release} ./charts/workload-variant-autoscaler -n {namespace} --reuse-values --set \
-             wva.metrics.enabled=true,wva.metrics.serviceMonitor.enabled=true"
-        )),
+        .mended_by(again),
     )
 }

@@ -44,7 +44,10 @@ pub(super) fn check(
                 .mended_by(mend::install_again(facts, one)),
         );
     };
-    paused(object, one).or_else(|| wrong_query(object, one)).or_else(|| unwell(object, one, hpa))
+    paused(object, one)
+        .or_else(|| wrong_query(object, one))
+        .or_else(|| misread(object, one))
+        .or_else(|| unwell(object, one, hpa))
 }
 
 /// The `ScaledObject` of a target for which there is no HPA, and why there is none.
@@ -64,12 +67,12 @@ pub(super) fn without_hpa(facts: &Facts, one: &Managed<'_>) -> Option<Finding> {
         let finding = Finding::new(Cause::HpaMissing, Subject::new("scaledobject", namespace, &name), says);
         match condition(object, "Ready", "False") {
             Some(why) => {
-                finding.shown_by(why).mended_by(format!("kubectl describe scaledobject {name} -n {namespace}"))
+                finding.shown_by(why).looked_at(format!("kubectl describe scaledobject {name} -n {namespace}"))
             }
             None => finding
                 .shown_by("it has no status: KEDA has not looked at it")
                 .mended_by("helm upgrade -i keda kedacore/keda -n keda --create-namespace")
-                .mended_by("kubectl get pods -n keda"),
+                .looked_at("kubectl get pods -n keda"),
         }
     }))
 }
@@ -153,6 +156,36 @@ fn wrong_query(object: &DynamicObject, one: &Managed<'_>) -> Option<Finding> {
     Some(finding.mended_by(mend::json("scaledobject", namespace, &name, &patch)))
 }
 
+/// A trigger that makes another number of replicas of the one published.
+fn misread(object: &DynamicObject, one: &Managed<'_>) -> Option<Finding> {
+    let (namespace, name) = (one.namespace(), object.name_any());
+    let triggers = object.data["spec"]["triggers"].as_array()?;
+    let ours = |trigger: &&Value| {
+        trigger["metadata"]["query"].as_str().is_some_and(|query| query.contains(metrics::DESIRED_REPLICAS))
+    };
+    let (at, trigger) = triggers.iter().enumerate().find(|(_, trigger)| ours(trigger))?;
+    let kind = trigger["metricType"].as_str().unwrap_or("AverageValue");
+    let threshold = &trigger["metadata"]["threshold"];
+    let one_each = threshold.as_str().and_then(|text| text.parse::<f64>().ok()).or(threshold.as_f64()) == Some(1.0);
+    let mut patch = Vec::new();
+    let mut shown = Vec::new();
+    if kind != "AverageValue" {
+        patch.push(json!({"op": "add", "path": format!("/spec/triggers/{at}/metricType"), "value": "AverageValue"}));
+        shown.push(format!("metricType is {kind}: the number is multiplied by the replicas there are"));
+    }
+    if !one_each {
+        patch.push(json!({"op": "add", "path": format!("/spec/triggers/{at}/metadata/threshold"), "value": "1"}));
+        shown.push(format!("threshold is {threshold}: the number is divided by it"));
+    }
+    if patch.is_empty() {
+        return None;
+    }
+    let says = format!("ScaledObject {name} makes another number of the one published for variant {}", one.name());
+    let subject = Subject::new("scaledobject", namespace, &name);
+    let finding = shown.into_iter().fold(Finding::new(Cause::HpaTargetMisread, subject, says), Finding::shown_by);
+    Some(finding.mended_by(mend::json("scaledobject", namespace, &name, &json!(patch))))
+}
+
 /// The label matchers of a query's first selector; `None` for one that is no plain equality, which is not judged.
 fn matchers(query: &str) -> BTreeMap<&str, Option<&str>> {
     let Some(inner) = query.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(inner, _)| inner) else {
@@ -181,7 +214,7 @@ fn unwell(object: &DynamicObject, one: &Managed<'_>, hpa: &HorizontalPodAutoscal
             format!("the number published for variant {} does not reach KEDA", one.name()),
         )
         .shown_by(why)
-        .mended_by(format!("kubectl describe scaledobject {name} -n {namespace}"))
+        .looked_at(format!("kubectl describe scaledobject {name} -n {namespace}"))
         .advised("serverAddress of its trigger must be where Prometheus answers KEDA's operator"),
     )
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
+use serde_json::json;
 
-use crate::doctor::Facts;
+use crate::doctor::finding::Finding;
+use crate::doctor::{Facts, mend};
+use crate::variants;
 
 type Labels = BTreeMap<String, String>;
 
@@ -57,6 +61,59 @@ pub(super) fn scraping(facts: &Facts, namespace: &str, pods: &Labels) -> Scrapin
         Some(monitor) => Scraping::By(named(monitor)),
         None => Scraping::NoMonitor(selecting.iter().map(|service| service.name_any()).collect()),
     }
+}
+
+/// Every monitor by which pods with these labels are scraped.
+pub(super) fn all<'a>(facts: &'a Facts, namespace: &str, pods: &Labels) -> Vec<&'a DynamicObject> {
+    let services: Vec<&Service> =
+        facts.services.iter().flatten().filter(|service| selects_pods(service, namespace, pods)).collect();
+    let scrapes = |monitor: &&DynamicObject| {
+        let of_pods = is_a(monitor, "PodMonitor") && selects(monitor, pods);
+        let of_service = is_a(monitor, "ServiceMonitor")
+            && services.iter().any(|service| selects(monitor, service.labels()) && shares_port(monitor, service));
+        looks_at(monitor, namespace) && (of_pods || of_service)
+    };
+    facts.monitors.iter().flatten().filter(scrapes).collect()
+}
+
+/// The monitor that the chart made for the servers of a variant's release.
+pub(super) fn of_release<'a>(facts: &'a Facts, variant: &ObjectMeta) -> Option<&'a DynamicObject> {
+    let release = variants::release(variant)?;
+    facts.monitors.iter().flatten().find(|monitor| {
+        monitor.namespace() == variant.namespace && variants::release(&monitor.metadata) == Some(release)
+    })
+}
+
+/// How a monitor is named to kubectl: kind, namespace, name.
+pub(super) fn reference(monitor: &DynamicObject) -> (&'static str, String, String) {
+    let kind = if is_a(monitor, "PodMonitor") { "podmonitor" } else { "servicemonitor" };
+    (kind, monitor.namespace().unwrap_or_default(), monitor.name_any())
+}
+
+/// How often a monitor scrapes; what Prometheus does when it does not say.
+pub(super) fn interval(monitor: &DynamicObject) -> SignedDuration {
+    let endpoints = ["endpoints", "podMetricsEndpoints"].map(|key| monitor.data["spec"][key][0]["interval"].as_str());
+    let said = endpoints.into_iter().flatten().find_map(|text| text.parse().ok());
+    said.unwrap_or(SignedDuration::from_secs(30))
+}
+
+/// The path that a monitor asks for, where it is not the usual one.
+pub(super) fn odd_path(monitor: &DynamicObject) -> Option<(String, &str)> {
+    let found = ["endpoints", "podMetricsEndpoints"].into_iter().find_map(|key| {
+        let path = monitor.data["spec"][key][0]["path"].as_str()?;
+        Some((format!("/spec/{key}/0/path"), path))
+    });
+    found.filter(|(_, path)| *path != "/metrics")
+}
+
+/// Says that a monitor asks for an odd path, and puts the usual one.
+pub(super) fn path_mended(finding: Finding, monitor: &DynamicObject) -> Finding {
+    let Some((place, path)) = odd_path(monitor) else { return finding };
+    let (kind, namespace, name) = reference(monitor);
+    let change = json!([{"op": "replace", "path": place, "value": "/metrics"}]);
+    finding
+        .shown_by(format!("{kind} {namespace}/{name} asks for {path}"))
+        .mended_by(mend::json(kind, &namespace, &name, &change))
 }
 
 fn is_a(monitor: &DynamicObject, kind: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Which controller takes a variant, and if none, why not: exclusion, instance label, watched namespaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 use wva_api::{Claim, Instance, VariantAutoscaling, config_keys, labels, scope};
@@ -36,7 +36,7 @@ pub(in crate::doctor) fn check<'a>(examination: &mut Examination<'a>) -> Vec<Man
         }
     };
     if facts.chosen().next().is_none() && controllers.is_some_and(<[_]>::is_empty) && facts.broken.is_empty() {
-        examination.found(no_controller());
+        examination.found(no_controller(facts));
     }
     let mut managed = Vec::new();
     for guarded in facts.chosen() {
@@ -44,7 +44,7 @@ pub(in crate::doctor) fn check<'a>(examination: &mut Examination<'a>) -> Vec<Man
             Err(invalid) => {
                 let (namespace, name) = (invalid.metadata.namespace.clone(), invalid.metadata.name.clone());
                 let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
-                let command = format!("kubectl edit va {name} -n {namespace}");
+                let command = format!("kubectl get va {name} -n {namespace} -o yaml");
                 examination.found(
                     Finding::new(
                         Cause::InvalidVariant,
@@ -52,7 +52,7 @@ pub(in crate::doctor) fn check<'a>(examination: &mut Examination<'a>) -> Vec<Man
                         "the variant does not have the form its definition asks for",
                     )
                     .shown_by(invalid.error.clone())
-                    .mended_by(command)
+                    .looked_at(command)
                     .affecting(format!("{namespace}/{name}")),
                 );
             }
@@ -108,7 +108,7 @@ fn nobody(
         return match facts.broken.first() {
             // The process cannot start, which is found with the controllers.
             Some(broken) => super::controller::broken(broken),
-            None => no_controller(),
+            None => no_controller(facts),
         };
     }
     let claim = |one: &&Installed| one.controller.scope.claim(variant.labels(), namespace, annotations);
@@ -130,17 +130,24 @@ pub(super) fn excluded(namespace: &str) -> Finding {
     .advised("a controller that watches this namespace by name (--watch-namespace) ignores the annotation")
 }
 
-fn no_controller() -> Finding {
+fn no_controller(facts: &Facts) -> Finding {
+    let home = "workload-variant-autoscaler-system";
+    let prometheus = super::metrics::addresses(facts)
+        .first()
+        .map_or(String::new(), |url| format!(" --set wva.prometheus.baseURL={url}"));
+
     Finding::new(
         Cause::NoController,
         Subject::cluster("deployment", "workload-variant-autoscaler-controller-manager"),
         "there is no controller in the cluster",
     )
     .shown_by(format!("no Deployment is labelled {}", crate::controllers::SELECTOR))
-    .mended_by(
-        "helm upgrade -i workload-variant-autoscaler ./charts/workload-variant-autoscaler -n \
-         workload-variant-autoscaler-system --create-namespace --set va.enabled=false,hpa.enabled=false,vllmService.enabled=false",
-    )
+    .mended_by(format!(
+        "(kubectl get namespace {home} || kubectl create namespace {home}) && kubectl wva render \
+         workload-variant-autoscaler -n {home} --include-crds --set \
+         va.enabled=false,hpa.enabled=false,vllmService.enabled=false{prometheus} | kubectl apply --server-side -n {home} -f -"
+    ))
+    .advised("or with helm, and the values of your choice: helm upgrade -i … charts/workload-variant-autoscaler")
 }
 
 fn not_watched(controller: &Controller, namespace: &str) -> Finding {
@@ -203,37 +210,70 @@ fn mismatch(controllers: &[Installed], variant: &VariantAutoscaling, namespace: 
 }
 
 fn too_many(owners: &[&Installed], namespace: &str, variant: &VariantAutoscaling) -> Finding {
-    let keys: Vec<String> = owners.iter().map(|one| one.controller.key()).collect();
-    let instances: std::collections::BTreeSet<&Instance> =
-        owners.iter().map(|one| &one.controller.scope.instance).collect();
-    let same = instances.len() == 1;
-    let mut finding = Finding::new(
-        Cause::DuplicateSeries,
-        Subject::new("variantautoscaling", namespace, variant.name_any()),
-        format!("{} controllers take this variant and publish its number, which HPAs add up", owners.len()),
-    );
-    for one in owners {
-        let Controller { scope, .. } = &one.controller;
-        let all = if scope.manage_all { ", takes the variants of all instances" } else { "" };
-        let instance =
-            scope.instance.id().map_or("without an instance id".to_owned(), |id| format!("of instance {id}"));
-        finding =
-            finding.shown_by(format!("{} {instance} watches {}{all}", one.controller.key(), one.controller.watches()));
-    }
-    if same {
-        let last = &owners[owners.len() - 1].controller;
-        finding
-            .mended_by(format!("kubectl delete deployment {} -n {}", last.name, last.namespace))
-            .advised(format!("or give each of {} an instance id of its own (wva.controllerInstance)", keys.join(", ")))
-    } else {
-        let all = owners.iter().map(|one| &one.controller).find(|controller| controller.scope.manage_all);
-        let all = all.unwrap_or(&owners[0].controller);
-        let (name, home) = (&all.name, &all.namespace);
-        finding
+    let instances: BTreeSet<&Instance> = owners.iter().map(|one| &one.controller.scope.instance).collect();
+    let shown = |finding: Finding| {
+        owners.iter().fold(finding, |finding, one| {
+            let Controller { scope, ready, replicas, .. } = &one.controller;
+            let all = if scope.manage_all { ", takes the variants of all instances" } else { "" };
+            let instance =
+                scope.instance.id().map_or("without an instance id".to_owned(), |id| format!("of instance {id}"));
+            let made = one.controller.created.map_or(String::new(), |at| format!(", made {}", at.strftime("%F %TZ")));
+            finding.shown_by(format!(
+                "{} {instance} watches {}{all}; {ready}/{replicas} ready{made}",
+                one.controller.key(),
+                one.controller.watches()
+            ))
+        })
+    };
+    let says = |intruder: &Controller, rest: &[&Installed]| {
+        let others: Vec<String> = rest.iter().map(|one| one.controller.key()).collect();
+        format!(
+            "controller {} takes variants that {} takes as well: HPAs add up what both publish",
+            intruder.key(),
+            others.join(", ")
+        )
+    };
+    if instances.len() > 1 {
+        let all = owners.iter().find(|one| one.controller.scope.manage_all).unwrap_or(&owners[0]);
+        let rest: Vec<&Installed> =
+            owners.iter().filter(|one| one.controller.key() != all.controller.key()).copied().collect();
+        let Controller { name, namespace: home, .. } = &all.controller;
+        let subject = Subject::new("deployment", home, name);
+        return shown(Finding::new(Cause::DuplicateSeries, subject, says(&all.controller, &rest)))
             .mended_by(format!(
                 "kubectl set env deployment/{name} -n {home} {}=false",
                 config_keys::MANAGE_ALL_INSTANCES
             ))
-            .advised("only a controller that is alone in its cluster may take the variants of all instances")
+            .advised("only a controller that is alone in its cluster may take the variants of all instances");
     }
+    // The one that came later, or does not even work, is the intruder.
+    let mut ranked: Vec<&Installed> = owners.to_vec();
+    ranked.sort_by_key(|one| {
+        let Controller { ready, created, .. } = &one.controller;
+        (*ready > 0, leads(one), std::cmp::Reverse(*created))
+    });
+    let [intruder, rest @ ..] = ranked.as_slice() else {
+        return Finding::new(
+            Cause::DuplicateSeries,
+            Subject::new("variantautoscaling", namespace, variant.name_any()),
+            "",
+        );
+    };
+    let Controller { name, namespace: home, release, by_helm, .. } = &intruder.controller;
+    let subject = Subject::new("deployment", home, name);
+    let command = match release.as_ref().filter(|_| *by_helm) {
+        Some(release) => format!("helm uninstall {release} -n {home}"),
+        None => format!("kubectl delete deployment {name} -n {home}"),
+    };
+    shown(Finding::new(Cause::DuplicateSeries, subject, says(&intruder.controller, rest))).mended_by(command).advised(
+        "it came later, or does not work; if it is the one to stay, give it an instance id of its own \
+         (wva.controllerInstance)",
+    )
+}
+
+/// Whether one of its pods holds its Lease.
+fn leads(one: &Installed) -> bool {
+    let lease = one.lease.as_ref().ok().and_then(Option::as_ref);
+    let holder = lease.and_then(|lease| lease.spec.as_ref()?.holder_identity.clone()).unwrap_or_default();
+    one.pods.iter().flatten().any(|pod| holder.starts_with(&pod.name_any()))
 }

@@ -74,7 +74,7 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
         conditions::reasons::INVALID_SPEC => Some(
             Finding::new(Cause::InvalidVariant, subject(), "the controller cannot work with the variant")
                 .shown_by(format!("Ready is False, {}: {}", ready.reason, ready.message))
-                .mended_by(format!("kubectl edit va {name} -n {namespace}")),
+                .looked_at(format!("kubectl get va {name} -n {namespace} -o yaml")),
         ),
         conditions::reasons::INSTANCE_CONFLICT => Some(
             Finding::new(
@@ -83,7 +83,7 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
                 "another controller instance writes this variant's status as well",
             )
             .shown_by(format!("Ready is False, {}: {}", ready.reason, ready.message))
-            .mended_by("kubectl wva instances")
+            .looked_at("kubectl wva instances")
             .advised("only one of the controllers may take the variant: compare their instance ids and scopes"),
         ),
         _ => None,

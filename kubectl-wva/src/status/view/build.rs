@@ -8,6 +8,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use wva_api::{Claim, Instance, VariantAutoscaling, conditions};
 
+use super::verdict::Asked;
 use super::{ConditionView, Filter, HpaView, ReplicasView, StatusView, TargetView, Unread, VariantView, verdict};
 use crate::controllers::Controller;
 use crate::hpas;
@@ -23,12 +24,16 @@ impl StatusView {
     /// Builds the view of the variants that `filter` lets through. With `everything`, controllers without a variant
     /// are shown too.
     pub fn build(gathered: &Gathered, filter: &Filter, everything: bool, now: Timestamp) -> Self {
-        let Gathered { variants, deployments, hpas, controllers, loads } = gathered;
+        let Gathered { variants, deployments, hpas, controllers, loads, servers, troubles } = gathered;
         let related = Related::new(deployments, hpas, controllers);
         let mut shown: Vec<VariantView> =
-            variants.iter().map(|variant| related.view(variant)).filter(|view| filter.accepts(view)).collect();
+            variants.iter().map(|variant| related.view(variant, now)).filter(|view| filter.accepts(view)).collect();
         for view in &mut shown {
             view.load = loads.of(&view.namespace, &view.name);
+            if view.problems.iter().all(|problem| problem.kind != ProblemKind::NoController) {
+                problem::of_load(view, now);
+                problem::of_servers(view, servers, now);
+            }
         }
         shown.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         let parts = [
@@ -36,9 +41,12 @@ impl StatusView {
             ("HPAs", hpas.as_ref().err()),
             ("controllers", controllers.as_ref().err()),
         ];
-        let unread =
+        let mut unread: Vec<Unread> =
             parts.into_iter().filter_map(|(what, error)| Some(Unread { what, error: error?.clone() })).collect();
-        let instances = verdict::instances(&shown, controllers, filter, everything);
+        let asked = Asked { filter, everything: everything || shown.is_empty(), troubles };
+        let instances = verdict::instances(&shown, controllers, &asked);
+        let hidden = servers.pods.values().find_map(|pods| pods.as_ref().err());
+        unread.extend(hidden.map(|why| Unread { what: "pods", error: why.clone() }));
         Self { as_of: now, instances, variants: shown, unread, notes: loads.notes.clone() }
     }
 }
@@ -85,9 +93,9 @@ impl<'a> Related<'a> {
         }
     }
 
-    fn view(&self, variant: &Guarded) -> VariantView {
+    fn view(&self, variant: &Guarded, now: Timestamp) -> VariantView {
         match &variant.0 {
-            Ok(variant) => self.of_variant(variant),
+            Ok(variant) => self.of_variant(variant, now),
             Err(invalid) => VariantView {
                 problems: vec![Problem::new(ProblemKind::Unreadable, format!("cannot be read: {}", invalid.error))],
                 ..named(&invalid.metadata)
@@ -95,14 +103,19 @@ impl<'a> Related<'a> {
         }
     }
 
-    fn of_variant(&self, variant: &VariantAutoscaling) -> VariantView {
+    fn of_variant(&self, variant: &VariantAutoscaling, now: Timestamp) -> VariantView {
         let reference = &variant.spec.scale_target_ref;
         let target = TargetView { kind: reference.kind.clone(), name: reference.name.clone() };
         let status = variant.status.clone().unwrap_or_default();
         let decided = status.desired_optimized_alloc.unwrap_or_default();
         let named = named(&variant.metadata);
         let key = (named.namespace.clone(), target.kind.clone(), target.name.clone());
-        let hpa = self.hpas.get(&key).copied().and_then(hpa_view);
+        let found = self.hpas.get(&key).copied();
+        let decided_at = decided.last_run_time.as_ref().map(|time| time.0);
+        let mut hpa = found.and_then(hpa_view);
+        if let (Some(view), Some(found), Some(desired)) = (&mut hpa, found, decided.num_replicas) {
+            view.waits = hpas::waits(found, desired, decided_at, now);
+        }
         let mut replicas = self.deployments.get(&key).copied().map(replicas).unwrap_or_default();
         // Of a target that is no Deployment, only its HPA tells the replicas.
         replicas.current = replicas.current.or(hpa.as_ref().and_then(|hpa| hpa.current));
@@ -117,12 +130,13 @@ impl<'a> Related<'a> {
             ready: condition(&status.conditions, conditions::READY),
             metrics: condition(&status.conditions, conditions::METRICS_AVAILABLE),
             decision: condition(&status.conditions, conditions::OPTIMIZATION_READY),
-            decided_at: decided.last_run_time.map(|time| time.0),
+            decided_at,
+            created_at: variant.metadata.creation_timestamp.as_ref().map(|time| time.0),
             ..named
         };
         view.problems = match self.orphaned(variant, &view) {
             Some(problem) => vec![problem],
-            None => problem::of_variant(&view, self.hpas_known),
+            None => problem::of_variant(&mut view, self.hpas_known, now),
         };
         view
     }
@@ -171,6 +185,8 @@ fn hpa_view(hpa: &HorizontalPodAutoscaler) -> Option<HpaView> {
         max: spec.max_replicas,
         scaled_object: hpa.metadata.labels.as_ref().and_then(|labels| labels.get(KEDA)).cloned(),
         inactive: hpas::inactive(hpa).map(hpas::message),
+        inactive_since: hpas::inactive(hpa).and_then(|one| Some(one.last_transition_time.as_ref()?.0)),
+        waits: None,
     })
 }
 
