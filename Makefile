@@ -4,7 +4,11 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
-IMAGE ?= localhost/wva-controller:v0.6.0
+VERSION := $(shell awk -F '"' '/^version = / { print $$2; exit }' Cargo.toml)
+# The image that the chart runs by default.
+IMAGE ?= localhost/wva-controller:$(VERSION)
+# Where `make image` puts the archive of it.
+IMAGE_ARCHIVE ?= target/image/wva-controller-$(VERSION).tar
 CHART := charts/workload-variant-autoscaler
 CRD := $(CHART)/crds/llmd.ai_variantautoscalings.yaml
 REFERENCE := docs/kubectl-wva-reference.md
@@ -117,8 +121,13 @@ deny: ## Licences, bans and advisories (needs cargo-deny)
 	$(CARGO) deny check
 
 .PHONY: image
-image: ## Build the controller image $(IMAGE) (needs a Docker engine)
-	hack/image.sh $(IMAGE)
+image: ## Write the image $(IMAGE) as an archive for kind or docker; needs no container engine
+	hack/image.sh $(IMAGE) $(IMAGE_ARCHIVE)
+
+# The name of that image, for scripts and tests.
+.PHONY: print-image
+print-image:
+	@echo $(IMAGE)
 
 .PHONY: clean
 clean: ## Remove what was built

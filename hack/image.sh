@@ -1,26 +1,40 @@
 #!/usr/bin/env bash
-# Builds the controller image: one static binary on an empty base.
+# Writes the controller image, one static binary on an empty root, as an archive. No container engine is needed.
 #
-#   hack/image.sh NAME:TAG
+#   hack/image.sh NAME:TAG ARCHIVE
+#
+#   kind load image-archive ARCHIVE       takes it into the nodes of a kind cluster
+#   docker load -i ARCHIVE                takes it into a Docker engine, to push it
+#
+# PROFILE   cargo profile: dist (smallest, takes longest; the default) or release
 set -euo pipefail
 cd "$(dirname "$0")/.."
-image=${1:?usage: hack/image.sh NAME:TAG}
-command -v docker >/dev/null || { echo "image: docker is needed to build $image" >&2; exit 1; }
+image=${1:?usage: hack/image.sh NAME:TAG ARCHIVE}
+archive=${2:?usage: hack/image.sh NAME:TAG ARCHIVE}
+profile=${PROFILE:-dist}
 
-# An empty base has no C library, so the binary must not need one.
-target=$(uname -m)-unknown-linux-musl
-rustup target list --installed | grep -qx "$target" || {
-  echo "image: the Rust target $target is missing: rustup target add $target" >&2
+# An empty root has no C library, so the binary must not need one: it is built for musl. The TLS library holds C code.
+machine=$(uname -m)
+target=$machine-unknown-linux-musl
+case $machine in
+  x86_64) arch=amd64 ;;
+  aarch64) arch=arm64 ;;
+  *) echo "image: no image is made on $machine, only on x86_64 and aarch64" >&2; exit 1 ;;
+esac
+missing=()
+[ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || missing+=("the Rust target: rustup target add $target")
+command -v "$machine-linux-musl-gcc" >/dev/null || command -v musl-gcc >/dev/null \
+  || missing+=("a C compiler for musl: apt-get install musl-tools")
+if [ ${#missing[@]} -gt 0 ]; then
+  printf 'image: needed first is %s\n' "${missing[@]}" >&2
   exit 1
-}
-cargo build --profile dist --target "$target" -p wva-controller
-context=$(mktemp -d)
-trap 'rm -rf "$context"' EXIT
-cp "target/$target/dist/wva-controller" "$context/"
-cat > "$context/Dockerfile" <<'DOCKERFILE'
-FROM scratch
-COPY wva-controller /wva-controller
-USER 65532:65532
-ENTRYPOINT ["/wva-controller"]
-DOCKERFILE
-docker build -t "$image" "$context"
+fi
+
+cargo build --profile "$profile" --target "$target" -p wva-controller
+cargo run --quiet -p wva-e2e --bin wva-e2e -- image --name "$image" --arch "$arch" --out "$archive" \
+  "target/$target/$profile/wva-controller"
+cat <<EOF
+$image is in $archive ($(du -h "$archive" | cut -f1)). Take it where it runs:
+  kind load image-archive $archive
+  docker load -i $archive
+EOF

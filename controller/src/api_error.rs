@@ -6,12 +6,17 @@ pub fn words(error: &kube::Error) -> String {
         let message = if status.message.is_empty() { &status.reason } else { &status.message };
         return format!("{message} (HTTP {})", status.code);
     }
+    with_causes(error)
+}
+
+/// An error of any kind with its causes, in one line.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         // Some layers repeat the text of the cause they carry.
-        if !text.ends_with(&cause_text) {
+        if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
@@ -33,6 +38,19 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("asking {0} failed")]
+        struct Silent(&'static str, #[source] std::io::Error);
+        #[derive(Debug, thiserror::Error)]
+        #[error("asking failed: {0}; look at the network")]
+        struct Telling(#[source] std::io::Error);
+        let cause = || std::io::Error::other("refused");
+        assert_eq!(with_causes(&Silent("a", cause())), "asking a failed: refused");
+        assert_eq!(with_causes(&Telling(cause())), "asking failed: refused; look at the network");
+    }
 
     #[test]
     fn a_refusal_is_told_by_its_message_and_code() {

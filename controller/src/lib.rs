@@ -46,6 +46,7 @@ pub mod targets;
 pub mod telemetry;
 pub mod teller;
 pub mod transitions;
+mod trust;
 pub mod watch;
 pub mod zero;
 

@@ -32,7 +32,7 @@ use crate::telemetry;
 use crate::teller::Teller;
 use crate::zero::listen::Listener;
 use crate::zero::wake::{self, WakeTask};
-use crate::{inventory, pools, watch};
+use crate::{inventory, pools, trust, watch};
 
 /// Longest a graceful stop may take.
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
@@ -245,7 +245,11 @@ fn announce(config: &Config) {
 /// # Errors
 /// When neither is there.
 pub async fn client() -> Result<Client, Error> {
-    let config = kube::Config::infer().await.map_err(|error| Error::Kubeconfig(Box::new(error)))?;
+    let mut config = kube::Config::infer().await.map_err(|error| Error::Kubeconfig(Box::new(error)))?;
+    // A kubeconfig without a CA, for plain HTTP too, must not depend on authorities of the system.
+    if config.root_cert.is_none() {
+        config.root_cert = Some(trust::authorities().into_iter().map(|der| der.to_vec()).collect());
+    }
     Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))
 }
 

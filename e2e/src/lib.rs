@@ -17,6 +17,7 @@
 //! - [`rights`]: what a service account may do, compared with what it did;
 //! - [`harness`]: tests as closures over an environment of their own;
 //! - [`neighbours`]: releases with names that would meet if names could;
+//! - [`image`]: container images of our binaries, for clusters of containers;
 //! - [`endpoints`]: which servers are ready, as a gateway would follow them;
 //! - [`gateway`], [`picker`]: an `InferencePool` with an emulated endpoint picker, which runs as a pod;
 //! - [`kubectl`], [`helm`], [`programs`], [`manifest`], [`wait`]: the programs we drive, our own manifests, and waiting
@@ -31,6 +32,7 @@ pub mod faults;
 pub mod gateway;
 pub mod harness;
 pub mod helm;
+pub mod image;
 pub mod instance;
 pub mod inventory;
 pub mod kubectl;

@@ -12,7 +12,7 @@ use wva_e2e::demo::screen::Screen;
 use wva_e2e::demo::{self, Demo};
 use wva_e2e::faults;
 use wva_e2e::session::Session;
-use wva_e2e::{bench, picker};
+use wva_e2e::{bench, image, picker};
 
 /// End-to-end environments of the Workload Variant Autoscaler: an embedded Kubernetes cluster with emulated GPUs, a
 /// real Prometheus, and an external-metrics adapter. Needs kubectl and prometheus: eval "$(hack/tools.sh env)".
@@ -92,6 +92,9 @@ enum Command {
         #[arg(long, value_name = "TEXT", default_value = "")]
         only: String,
     },
+    /// Write a container image of a static binary as an archive for `kind load image-archive` or `docker load`; needs no
+    /// container engine.
+    Image(image::Args),
     /// The background half of `up`.
     #[command(hide = true)]
     Serve {
@@ -165,6 +168,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let report = faults::run(&dir, &only, |step| anstream::println!("{step}")).await?;
             anstream::println!("\n{report}");
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Image(args) => {
+            image::run(&args)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Serve { dir, bare } => {
             log_to_stderr("info");

@@ -10,6 +10,7 @@ use reqwest::{Certificate, Client, Identity, StatusCode, Url};
 
 use super::response;
 use crate::config::{self, Token};
+use crate::trust;
 
 /// Time limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// No connection, or it broke.
-    #[error("{}", chain(.0))]
+    #[error("{}", connection(.0))]
     Connection(#[from] reqwest::Error),
     /// Prometheus, or what stands before it, refused the request.
     #[error("HTTP {status}: {excerpt}")]
@@ -87,10 +88,8 @@ impl Transport {
         let mut builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("wva-controller/", env!("CARGO_PKG_VERSION")))
-            .tls_danger_accept_invalid_certs(*skip_verify);
-        if let Some(path) = ca_file {
-            builder = trust(builder, path)?;
-        }
+            .tls_danger_accept_invalid_certs(*skip_verify)
+            .tls_certs_only(authorities(ca_file.as_deref())?);
         if let Some((certificate, key)) = client_pair {
             let mut pem = read(wva_api::config_keys::PROMETHEUS_CLIENT_CERT_PATH, certificate)?;
             pem.push(b'\n');
@@ -165,22 +164,37 @@ fn endpoint(url: &Url) -> Result<Url, SetupError> {
     Ok(endpoint)
 }
 
-/// Trusts the certificates of a file instead of the system's. A file without any, such as a ConfigMap that was
-/// mounted before it was filled, leaves the system's in force.
-fn trust(builder: reqwest::ClientBuilder, path: &Path) -> Result<reqwest::ClientBuilder, SetupError> {
+/// Whom to trust: the certificates of the file, if one is named, and nobody else. A file without any, such as a
+/// ConfigMap that was mounted before it was filled, leaves the authorities of the system in force.
+fn authorities(ca_file: Option<&Path>) -> Result<Vec<Certificate>, SetupError> {
     const KEY: &str = wva_api::config_keys::PROMETHEUS_CA_CERT_PATH;
-    let pem = read(KEY, path)?;
-    let certificates =
-        Certificate::from_pem_bundle(&pem).map_err(|error| SetupError::Tls { key: KEY, why: chain(&error) })?;
-    if certificates.is_empty() {
+    let unusable = |error: &reqwest::Error| SetupError::Tls { key: KEY, why: chain(error) };
+    if let Some(path) = ca_file {
+        let certificates = Certificate::from_pem_bundle(&read(KEY, path)?).map_err(|error| unusable(&error))?;
+        if !certificates.is_empty() {
+            return Ok(certificates);
+        }
         tracing::warn!(key = KEY, path = %path.display(), "No certificate in the file, trusting the system's");
-        return Ok(builder);
     }
-    Ok(builder.tls_certs_only(certificates))
+    let system = trust::authorities();
+    system.iter().map(|der| Certificate::from_der(der)).collect::<Result<_, _>>().map_err(|error| unusable(&error))
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, SetupError> {
     std::fs::read(path).map_err(|source| SetupError::File { key, path: path.to_owned(), source })
+}
+
+/// Why there is no connection, and what to do where the cause is known.
+fn connection(error: &reqwest::Error) -> String {
+    let text = chain(error);
+    if text.contains("UnknownIssuer") {
+        return format!(
+            "{text}; where its certificate comes from a private CA, give that CA's certificate by {} (chart value \
+             wva.prometheus.caCert)",
+            wva_api::config_keys::PROMETHEUS_CA_CERT_PATH
+        );
+    }
+    text
 }
 
 /// An error with its causes: the HTTP client keeps the interesting part ("connection refused") in the last one.

@@ -1,5 +1,6 @@
 //! A process of the controller and an API server for it, as far as configuration needs one.
 
+#![allow(dead_code, reason = "each test binary needs a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use tokio::sync::broadcast;
 /// Longest a test waits for a line of the log.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An API server with ConfigMaps. Of everything else there is nothing, and events are taken.
+/// An API server with ConfigMaps, and pods that can be listed. Of everything else there is nothing, and events are taken.
 #[derive(Clone)]
 pub(crate) struct FakeApi {
     state: Arc<Mutex<Stored>>,
@@ -33,6 +34,7 @@ pub(crate) struct FakeApi {
 struct Stored {
     version: u64,
     config_maps: BTreeMap<(String, String), Value>,
+    pods: Vec<Value>,
     events: Vec<Value>,
     requests: Vec<String>,
     /// How many of the next requests fail.
@@ -81,6 +83,19 @@ impl FakeApi {
         let _nobody_watches = self.changes.send((change, object)).is_err();
     }
 
+    /// Adds a running pod at an address of this machine, for whoever lists pods.
+    pub(crate) fn pod(&self, name: &str, ip: &str) {
+        self.state.lock().unwrap().pods.push(json!({
+            "metadata": {"namespace": "wva-system", "name": name},
+            "spec": {"containers": []}, "status": {"phase": "Running", "podIP": ip}
+        }));
+    }
+
+    /// The kubeconfig that leads to it.
+    pub(crate) fn kubeconfig(&self) -> std::path::PathBuf {
+        self.directory.path().join("kubeconfig")
+    }
+
     /// Makes the next requests fail.
     pub(crate) fn fail(&self, times: usize) {
         self.state.lock().unwrap().failing = times;
@@ -100,10 +115,12 @@ impl FakeApi {
 
     /// The controller as a pod of this cluster would start it.
     pub(crate) fn controller(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Controller {
-        let kubeconfig = self.directory.path().join("kubeconfig");
         let mut command = Command::new(env!("CARGO_BIN_EXE_wva-controller"));
         command.arg("--health-probe-bind-address=127.0.0.1:0").args(arguments).env_clear();
-        command.env("KUBECONFIG", kubeconfig).env("POD_NAMESPACE", "wva-system").envs(environment.iter().copied());
+        command
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("POD_NAMESPACE", "wva-system")
+            .envs(environment.iter().copied());
         Controller::start(command)
     }
 }
@@ -158,7 +175,10 @@ async fn answer(State(api): State<FakeApi>, request: Request) -> Response {
         });
         return Body::from_stream(lines).into_response();
     }
-    let items: Vec<_> = state.config_maps.values().filter(|object| selected(object)).cloned().collect();
+    let mut items: Vec<_> = state.config_maps.values().filter(|object| selected(object)).cloned().collect();
+    if parts.last() == Some(&"pods") {
+        items.clone_from(&state.pods);
+    }
     let version = state.version.to_string();
     Json(json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": version}, "items": items}))
         .into_response()

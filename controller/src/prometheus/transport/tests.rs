@@ -62,7 +62,9 @@ async fn a_certificate_counts_by_its_authority_and_its_name() {
     let query = async |config: config::Prometheus| Transport::new(&config).unwrap().query("up").await;
 
     let unknown = config::Prometheus { server_name: Some("prometheus.example".to_owned()), ..base.clone() };
-    assert!(query(unknown.clone()).await.is_err(), "nobody vouches for it");
+    let why = query(unknown.clone()).await.unwrap_err().to_string();
+    let remedy = "give that CA's certificate by PROMETHEUS_CA_CERT_PATH (chart value wva.prometheus.caCert)";
+    assert!(why.contains("UnknownIssuer") && why.ends_with(remedy), "{why}");
     let misnamed = config::Prometheus { ca_file: Some(ca_file.clone()), ..base.clone() };
     assert!(query(misnamed).await.is_err(), "it is for another name");
     let trusted = config::Prometheus { ca_file: Some(ca_file), ..unknown };
