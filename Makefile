@@ -100,21 +100,29 @@ check-engine: ## The decision core depends only on what hack/engine-dependencies
 check-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
+# The programs that write generated files, built once and with the features of the whole workspace: built one by one,
+# each has the dependencies compiled again for its own set of features.
+EXAMPLES := $${CARGO_TARGET_DIR:-target}/debug/examples
+
+.PHONY: examples
+examples:
+	@$(CARGO) build --quiet --workspace --examples
+
 .PHONY: generate
-generate: ## Write generated files (CRD, tables of keys and chart values, schema descriptions, plugin reference)
-	$(CARGO) run -q -p wva-api --example crd > $(CRD)
-	$(CARGO) run -q -p kubectl-wva --example reference > $(REFERENCE)
-	$(CARGO) run -q -p wva-controller --example keys $(KEYS_DOC) > $(KEYS_DOC).new && mv $(KEYS_DOC).new $(KEYS_DOC)
-	UPDATE_CHART_DOCS=1 $(CARGO) nextest run -p chart-render -E 'test(readme_and_schema_repeat)'
+generate: examples ## Write generated files (CRD, tables of keys and chart values, schema descriptions, plugin reference)
+	$(EXAMPLES)/crd > $(CRD)
+	$(EXAMPLES)/reference > $(REFERENCE)
+	$(EXAMPLES)/keys $(KEYS_DOC) > $(KEYS_DOC).new && mv $(KEYS_DOC).new $(KEYS_DOC)
+	UPDATE_CHART_DOCS=1 $(CARGO) nextest run --workspace -E 'test(readme_and_schema_repeat)'
+
+# differs FILE, COMMAND
+differs = @$(2) | diff -u $(1) - || { echo "$(1) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
 
 .PHONY: check-generated
-check-generated: ## Fail when a generated file differs from what `make generate` writes
-	@$(CARGO) run -q -p wva-api --example crd | diff -u $(CRD) - \
-	  || { echo "$(CRD) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
-	@$(CARGO) run -q -p kubectl-wva --example reference | diff -u $(REFERENCE) - \
-	  || { echo "$(REFERENCE) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
-	@$(CARGO) run -q -p wva-controller --example keys $(KEYS_DOC) | diff -u $(KEYS_DOC) - \
-	  || { echo "$(KEYS_DOC) is out of date: run 'make generate' and commit the result" >&2; exit 1; }
+check-generated: examples ## Fail when a generated file differs from what `make generate` writes
+	$(call differs,$(CRD),$(EXAMPLES)/crd)
+	$(call differs,$(REFERENCE),$(EXAMPLES)/reference)
+	$(call differs,$(KEYS_DOC),$(EXAMPLES)/keys $(KEYS_DOC))
 
 .PHONY: deny
 deny: ## Licences, bans and advisories (needs cargo-deny)
