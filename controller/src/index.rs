@@ -5,6 +5,7 @@
 //! types in [`convert`] and [`workload`]. Targets that are no Deployments are read one by one ([`scaled`]).
 
 pub mod convert;
+pub mod obstacle;
 pub mod records;
 pub mod scaled;
 pub mod selector;

@@ -154,7 +154,14 @@ pub fn snapshot(
                 .unwrap_or_default(),
             gpus_per_replica: workload.gpus_per_replica,
             server: workload.server.cloned(),
-            pods: pods.map(|(pod, ready)| Pod { name: pod.name.clone(), ready, sample: sample(pod) }).collect(),
+            pods: pods
+                .map(|(pod, found)| Pod {
+                    name: pod.name.clone(),
+                    ready: found.ready,
+                    obstacle: found.obstacle.as_deref().cloned(),
+                    sample: sample(pod),
+                })
+                .collect(),
         };
         let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
         models.entry(key).or_default().push(observed);

@@ -61,7 +61,7 @@ pub fn wake(snapshot: &Snapshot, memory: &Memory, settings: &Settings, now: Time
     let pools = Pools::of(snapshot, settings);
     let mut decided = Vec::new();
     for model in &snapshot.models {
-        let views = View::all(model, memory, settings, now);
+        let views = View::all(model, memory, settings, &pools, now);
         if views.iter().any(View::is_active) {
             continue;
         }

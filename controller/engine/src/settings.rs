@@ -93,6 +93,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How long a pod that the cluster says cannot run is waited for: one cycle, so that nothing is given up that was about
+    /// to be put right, and no longer than a minute.
+    pub fn obstacle_grace(&self) -> SignedDuration {
+        self.interval.min(SignedDuration::from_mins(1))
+    }
+
+    /// How long a published growth may stay unfollowed before the other variants of a model that is short may grow instead:
+    /// three cycles.
+    pub fn growth_patience(&self) -> SignedDuration {
+        self.interval.saturating_mul(3).min(self.transition_timeout)
+    }
+
     /// Whether any model is analysed by its tokens, which then have to be counted; a forecast needs the lengths of requests.
     pub fn counts_tokens(&self) -> bool {
         let PerModel { default, namespaces, models } = &self.analyzer;

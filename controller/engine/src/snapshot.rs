@@ -2,12 +2,14 @@
 
 mod demand;
 mod inventory;
+mod obstacle;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::demand::{Demand, Gateway};
 pub use self::inventory::{Gpus, Inventory};
+pub use self::obstacle::Obstacle;
 use crate::vllm::ServerArguments;
 
 /// One look at the world: every model this controller decides for.
@@ -115,6 +117,9 @@ pub struct Pod {
     pub name: String,
     /// Whether its `Ready` condition holds, and since when it has had that value.
     pub ready: Readiness,
+    /// What keeps it from running, if anything is known to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
     /// What the metric source said of it; `None` when nothing.
     pub sample: Option<Sample>,
 }

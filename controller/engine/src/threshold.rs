@@ -52,8 +52,11 @@ pub struct VariantState<'a> {
     pub pending: u32,
     /// What it can reach.
     pub bounds: Bounds,
-    /// Nobody followed when it was to grow last: the model's other variants come first.
+    /// The model's other variants come first: nobody followed when it was to grow last, pods of it do not become ready, or
+    /// there is no GPU for one more.
     pub refused: bool,
+    /// It has pods that cannot run, so that one more could not either.
+    pub barred: bool,
 }
 
 impl<'a> VariantState<'a> {
@@ -64,7 +67,7 @@ impl<'a> VariantState<'a> {
 
     /// What an earlier change still waits for, when this many replicas have readings.
     pub(crate) fn unsettled(&self, reporting: u32) -> Option<Unsettled> {
-        let Self { variant: _, current, expected, desired, pending: _, bounds: _, refused: _ } = *self;
+        let Self { variant: _, current, expected, desired, pending: _, bounds: _, refused: _, barred: _ } = *self;
         match desired {
             Some(desired) if desired != current => Some(Unsettled::Replicas { desired, current }),
             _ if reporting != expected => Some(Unsettled::Metrics { reporting, current: expected }),

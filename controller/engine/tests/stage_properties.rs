@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn the_limiter_only_lowers_and_never_below_what_is_there(
+    fn the_limiter_lowers_a_model_by_itself_and_never_below_what_is_there(
         snapshot in staged_snapshot(),
         settings in settings(),
     ) {
@@ -148,9 +148,8 @@ proptest! {
         for ((_, variant, free), (_, _, target)) in
             with_targets(&snapshot, &unlimited).into_iter().zip(with_targets(&snapshot, &limited))
         {
-            // Which sleeping variant is woken may depend on the GPUs there are.
+            // Where there are GPUs decides which variant grows, and which sleeping one is woken.
             if variant.spec_replicas > 0 {
-                prop_assert!(target.replicas <= free.replicas, "{:?} {:?}", target, free);
                 prop_assert!(target.replicas >= free.replicas.min(variant.current), "{:?} {:?}", target, free);
             }
         }

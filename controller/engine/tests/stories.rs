@@ -204,10 +204,10 @@ fn a_pod_that_never_becomes_ready_stops_its_model_for_a_limited_time() {
     let waiting = script.pass(minutes(14)).cycle(crashing(BUSY));
     assert_eq!((waiting["a"], waiting["b"]), (3, 2));
 
-    // The pod is still one of the 3 replicas: a fourth is needed to have a third that serves.
+    // Where a pod does not start, another may not either: the next variant grows.
     let mut busy = script.clone();
     let plan = busy.pass(minutes(1)).cycle(crashing(BUSY));
-    assert_eq!((plan["a"], plan["b"]), (4, 2));
+    assert_eq!((plan["a"], plan["b"]), (3, 3));
 
     let mut balanced = script.clone();
     let plan = balanced.pass(minutes(1)).cycle(crashing(BALANCED));
@@ -215,6 +215,17 @@ fn a_pod_that_never_becomes_ready_stops_its_model_for_a_limited_time() {
 
     let plan = script.pass(minutes(1)).cycle(crashing(IDLE));
     assert_eq!((plan["a"], plan["b"]), (3, 1));
+}
+
+#[test]
+fn a_variant_alone_goes_on_with_pods_that_never_become_ready() {
+    let mut script = Script::new();
+    let since = script.now();
+    let crashing = || variant("a").ready(2, BUSY).pending_since(1, since);
+    assert_eq!(script.cycle(only(crashing()))["a"], 3);
+
+    // The pod is still one of the 3 replicas: a fourth is needed to have a third that serves.
+    assert_eq!(script.pass(minutes(15)).cycle(only(crashing()))["a"], 4);
 }
 
 #[test]

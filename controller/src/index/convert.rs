@@ -13,7 +13,7 @@ use wva_engine::snapshot::{Bounds, Readiness};
 
 use crate::conflict::StatusWrite;
 
-use super::{Deployment, Hpa, Namespace, ObjectKey, Pod, ReplicaSet, Variant, workload};
+use super::{Deployment, Hpa, Namespace, ObjectKey, Pod, ReplicaSet, Variant, obstacle, workload};
 
 /// [`labels::CONTROLLER_INSTANCE`] in `managedFields`.
 const INSTANCE_LABEL_FIELD: &str = "f:wva.llmd.ai/controller-instance";
@@ -110,6 +110,7 @@ pub fn pod(object: ApiPod) -> Option<Pod> {
     let by_owner = owner.kind == "ReplicaSet";
     let owner = owner.uid.clone();
     let status = object.status.unwrap_or_default();
+    let obstacle = obstacle::of(&status).map(Box::new);
     let ready = status.conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == "Ready");
     let created = object.metadata.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let since = ready.as_ref().and_then(|ready| ready.last_transition_time.as_ref()).map_or(created, |time| time.0);
@@ -123,6 +124,7 @@ pub fn pod(object: ApiPod) -> Option<Pod> {
         } else {
             Readiness::NotReady { since }
         },
+        obstacle,
     })
 }
 

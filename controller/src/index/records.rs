@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use wva_api::{ScaleTargetRef, VariantAutoscalingStatus};
-use wva_engine::snapshot::{Bounds, Readiness};
+use wva_engine::snapshot::{Bounds, Obstacle, Readiness};
 use wva_engine::vllm::ServerArguments;
 
 use super::{Index, ObjectKey, Record, Table, workload};
@@ -80,6 +80,8 @@ pub struct Pod {
     pub leaving: bool,
     /// Its `Ready` condition.
     pub ready: Readiness,
+    /// What keeps it from running; few pods have one.
+    pub obstacle: Option<Box<Obstacle>>,
 }
 
 /// A `HorizontalPodAutoscaler`.

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use kube::core::Expression;
-use wva_engine::snapshot::Readiness;
 
 use crate::index::selector::{pairs, selects};
 use crate::index::target::PodsOf;
 use crate::index::{Index, ObjectKey, Pod, Scaled};
 
-/// One pod, with its readiness.
-type Found<'a> = (&'a ObjectKey, Readiness);
+/// One pod, by its name.
+type Found<'a> = (&'a ObjectKey, &'a Pod);
 
 /// A namespace, and name and value of a label in it.
 type Label<'a> = (&'a str, &'a str, &'a str);
@@ -22,7 +21,7 @@ pub(super) struct Pods<'a> {
     /// may overlap.
     owned: HashMap<&'a str, Vec<Found<'a>>>,
     /// By namespace and one label; only labels that selectors name.
-    labelled: HashMap<Label<'a>, Vec<(&'a ObjectKey, &'a Pod)>>,
+    labelled: HashMap<Label<'a>, Vec<Found<'a>>>,
 }
 
 impl<'a> Pods<'a> {
@@ -45,7 +44,7 @@ impl<'a> Pods<'a> {
                     }
                 }
             } else if let Some(&deployment) = deployment_of.get(pod.owner.as_str()) {
-                pods.owned.entry(deployment).or_default().push((key, pod.ready));
+                pods.owned.entry(deployment).or_default().push((key, pod));
             }
         }
         pods
@@ -68,7 +67,7 @@ impl<'a> Pods<'a> {
         let selected = candidates.unwrap_or_default().iter();
         selected
             .filter(|(_, pod)| pod.labels.as_ref().is_some_and(|labels| selects(selector, labels)))
-            .map(|&(key, pod)| (key, pod.ready))
+            .copied()
             .collect()
     }
 }

@@ -122,5 +122,6 @@ fn state<'a>(state: &'a CaseState<'_>) -> VariantState<'a> {
         pending: u32::try_from((*pending).max(0)).unwrap_or(u32::MAX),
         bounds: Bounds::default(),
         refused: false,
+        barred: false,
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Pools {
     on_unknown: Option<FailMode>,
     /// `None` when there is no inventory.
     free: Option<BTreeMap<String, u32>>,
+    /// Of the free ones, those for replicas that were published and are not there yet.
+    promised: BTreeMap<String, u32>,
 }
 
 impl Pools {
@@ -39,22 +41,37 @@ impl Pools {
             }
             counts.into_iter().map(|(pool, (all, used))| (pool, all.saturating_sub(used))).collect()
         });
-        Self { on_unknown: Some(on_unknown), free }
+        let mut promised: BTreeMap<String, u32> = BTreeMap::new();
+        for variant in snapshot.models.iter().flat_map(|model| &model.variants).filter(|it| promised_to(it) > 0) {
+            let promised = promised.entry(pool_of(&variant.accelerator)).or_default();
+            *promised = promised.saturating_add(promised_to(variant));
+        }
+        Self { on_unknown: Some(on_unknown), free, promised }
+    }
+
+    /// Most replicas of the variant that could run, beside what was promised to others.
+    pub(super) fn room(&self, variant: &Variant) -> u32 {
+        let Some(on_unknown) = self.on_unknown else { return u32::MAX };
+        let pool = pool_of(&variant.accelerator);
+        match self.free.as_ref().and_then(|free| free.get(&pool)) {
+            Some(free) => {
+                let to_others = self.promised.get(&pool).map_or(0, |all| all.saturating_sub(promised_to(variant)));
+                in_use(variant).saturating_add(free.saturating_sub(to_others) / gpus(variant))
+            }
+            None if on_unknown == FailMode::Unlimited => u32::MAX,
+            None => in_use(variant),
+        }
     }
 
     /// Whether one more replica of the variant could run.
     pub(super) fn fit(&self, variant: &Variant) -> bool {
-        let Some(on_unknown) = self.on_unknown else { return true };
-        match self.free.as_ref().and_then(|free| free.get(&pool_of(&variant.accelerator))) {
-            Some(free) => *free >= gpus(variant),
-            None => on_unknown == FailMode::Unlimited,
-        }
+        self.room(variant) > in_use(variant)
     }
 }
 
 /// Limits every target that grows, over all models together.
 pub(super) fn limit(decided: &mut [Decided<'_>], pools: Pools) {
-    let Pools { on_unknown: Some(on_unknown), free } = pools else { return };
+    let Pools { on_unknown: Some(on_unknown), free, promised: _ } = pools else { return };
     let inventory = free.is_some();
     let mut free = free.unwrap_or_default();
     for it in decided.iter() {
@@ -174,6 +191,11 @@ fn taken_anyway(decided: &Decided<'_>) -> u32 {
         _ => variant.bounds.min.unwrap_or(0).min(target.replicas),
     };
     kept.saturating_sub(in_use(variant))
+}
+
+/// GPUs of replicas that were published and are not there yet.
+fn promised_to(variant: &Variant) -> u32 {
+    variant.desired.unwrap_or(0).saturating_sub(in_use(variant)).saturating_mul(gpus(variant))
 }
 
 /// Replicas of a variant that use GPUs, or will when their pods are created.

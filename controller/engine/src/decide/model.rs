@@ -23,7 +23,7 @@ pub(super) fn decide<'a>(
     now: Timestamp,
 ) -> (ModelOutcome, Vec<Decided<'a>>) {
     let Model { key, source, demand, variants: _ } = model;
-    let views = View::all(model, memory, settings, now);
+    let mut views = View::all(model, memory, settings, pools, now);
     let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
     let quiet_for = idle::watch(model, !active.is_empty(), memory, settings, now);
 
@@ -59,6 +59,11 @@ pub(super) fn decide<'a>(
         _ => (None, None),
     };
 
+    if found.and_then(Found::reason_to_grow).is_some() || forecast.as_ref().and_then(rates::reason_to_grow).is_some() {
+        views.iter_mut().filter(|view| view.is_active()).for_each(View::while_short);
+    }
+    let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
+
     let reason = |view: &View<'_>| match (settings.enabled, view.is_active()) {
         (false, _) => Reason::Paused,
         (true, true) => Reason::Held,
@@ -76,10 +81,17 @@ pub(super) fn decide<'a>(
             Some(asleep) => asleep,
             None => serve(&views, found, forecast.as_ref(), policy, pools),
         });
+        // Nobody serves, and nobody will: those that wait at the gateway need another variant.
+        let is_hopeless = |view: &&View<'_>| view.readings.ready == 0 && view.standing.state.barred;
+        if found.is_none() && active.iter().all(is_hopeless) {
+            let woken = wake::waiting(demand, settings);
+            choices.extend(woken.and_then(|queued| wake::reserve(&views, Reason::Woken { queued }, pools)));
+        }
     }
 
     let decided = views.iter().filter_map(|view| {
         let mut target = view.target(key, choices.remove(view.name())?, source);
+        target.notes.extend(notes_of(view));
         target.notes.extend((uncounted && view.is_active()).then_some(Note::TokensNotCounted));
         let missing = missing.clone().filter(|_| view.is_active());
         target.notes.extend(missing.map(|missing| Note::NoForecast { missing }));
@@ -106,11 +118,17 @@ fn serve<'a>(
     if let (Some(found), Some(forecast)) = (found, forecast) {
         analysed = rates::choose(forecast, analysed, found.allowance(), &active);
     }
+    for view in &active {
+        if let Some(choice) = analysed.get_mut(view.name()) {
+            stay_published(view, choice);
+        }
+    }
     let conclude = |view: &&View<'a>| Some((view.name(), view.standing.conclude(analysed.remove(view.name())?)));
     let mut choices: Choices<'_> = active.iter().filter_map(conclude).collect();
     // With a policy, variants sleep because they were idle, not because a person wants them to.
-    let exhausted = active.iter().all(|view| view.is_at_its_maximum())
-        && choices.values().all(|choice| choice.reason == Reason::NoVariantCanGrow);
+    let settled = || active.iter().all(|view| view.unsettled().is_none());
+    let exhausted = active.iter().all(|view| view.is_exhausted())
+        && (choices.values().all(|choice| choice.reason == Reason::NoVariantCanGrow) || settled());
     let short = || found.and_then(Found::reason_to_grow).or_else(|| forecast.and_then(rates::reason_to_grow));
     let reason = if policy.enabled && exhausted { short() } else { None };
     if let Some((variant, woken)) = reason.and_then(|reason| wake::reserve(views, reason, pools)) {
@@ -120,6 +138,27 @@ fn serve<'a>(
         choices.insert(variant, woken);
     }
     choices
+}
+
+/// A growth that nobody carries out stays published: whoever follows may wait for it to last.
+fn stay_published(view: &View<'_>, choice: &mut Choice) {
+    let current = view.standing.state.current;
+    if let Some(desired) = view.standing.unfollowed.filter(|desired| *desired >= choice.replicas) {
+        let unsettled = Unsettled::Replicas { desired, current };
+        *choice =
+            Choice { replicas: desired, reason: Reason::InTransition { variant: view.name().to_owned(), unsettled } };
+    }
+}
+
+/// What is worth knowing of a variant whatever is decided.
+fn notes_of(view: &View<'_>) -> Vec<Note> {
+    let Readings { stopped, .. } = &view.readings;
+    let taken_back = view.standing.taken_back.map(|published| Note::TakenBack { published });
+    let stopped = stopped.first_key_value().map(|(_, obstacle)| Note::PodsStopped {
+        pods: u32::try_from(stopped.len()).unwrap_or(u32::MAX),
+        obstacle: (*obstacle).clone(),
+    });
+    taken_back.into_iter().chain(stopped).collect()
 }
 
 /// What the analyzer that decides found.
@@ -184,6 +223,9 @@ fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'a> {
 fn unanalysed(view: &View<'_>) -> Choice {
     let state = &view.standing.state;
     match state.expected {
+        0 if state.barred => {
+            threshold::hold(state, state.variant, Unsettled::Metrics { reporting: 0, current: state.current })
+        }
         0 => Choice { replicas: view.standing.held, reason: Reason::Held },
         current => threshold::hold(state, state.variant, Unsettled::Metrics { reporting: 0, current }),
     }

@@ -9,13 +9,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::readings::fresh;
-use super::tokens::{candidate, mean};
+use super::tokens::{candidate, mean, place};
 use super::view::{Choices, View};
 use crate::number::{float, whole};
 use crate::plan::Reason;
 use crate::proactive::{self, Forecast, Learnt, Load, Missing, Positions, Serving, Verdict, arbitrate, forecast};
 use crate::queueing::Observation;
-use crate::saturation::{self, Candidate, optimize};
+use crate::saturation::{self, Candidate};
 use crate::settings::{Proactive, Settings};
 use crate::snapshot::{Demand, Gateway, ModelKey, Pace, Reading, Tokens};
 use crate::threshold::Choice;
@@ -123,7 +123,7 @@ pub(super) fn choose<'a>(
     let settled = active.iter().all(|view| view.unsettled().is_none());
     let short = forecast.required > 0.0;
     let candidates: Vec<_> = active.iter().map(|view| candidate(view, per_replica(forecast, view.name()))).collect();
-    let mut targets = optimize(&candidates, forecast.required, if settled { forecast.spare } else { 0.0 });
+    let mut targets = place(&candidates, active, forecast.required, if settled { forecast.spare } else { 0.0 });
     let safe = !matches!(allowance, Allowance::None);
     keep_within(allowance, &candidates, &mut targets);
 

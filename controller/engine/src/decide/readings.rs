@@ -1,12 +1,12 @@
 //! One variant's pods, sorted by what they say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Settings;
 use crate::plan::Evidence;
-use crate::snapshot::{Pace, Pod, Readiness, Reading, Sample, Tokens, Variant};
+use crate::snapshot::{Obstacle, Pace, Pod, Readiness, Reading, Sample, Tokens, Variant};
 use crate::threshold::Replica;
 
 /// Pods of one variant, or of all variants of a model, sorted by what they say.
@@ -22,8 +22,10 @@ pub(super) struct Readings<'a> {
     pub(super) ready: u32,
     /// Pods that are not ready and still waited for.
     pub(super) pending: u32,
-    /// Pods that have not been ready for too long.
+    /// Pods that are not waited for any longer: they have not been ready for too long, or cannot run.
     pub(super) stuck: u32,
+    /// Those of them that cannot run, by name, and why.
+    pub(super) stopped: BTreeMap<&'a str, &'a Obstacle>,
     /// Pods that became ready so recently that their readings may still be to come.
     pub(super) settling: u32,
     /// Ready pods whose readings ought to be there and are not.
@@ -50,18 +52,23 @@ impl<'a> Readings<'a> {
     }
 
     fn add(&mut self, variant: &'a Variant, pod: &'a Pod, model_id: &str, settings: &Settings, now: Timestamp) {
-        let Pod { name, ready, sample } = pod;
+        let Pod { name, ready, obstacle, sample } = pod;
         let own = sample.as_ref().filter(|sample| sample.model_id == model_id);
         let kv = own.and_then(|sample| fresh(sample.kv_usage, settings));
         let queue = own.and_then(|sample| fresh(sample.queue_length, settings));
 
-        match *ready {
-            Readiness::NotReady { since } if now.duration_since(since) >= settings.pending_timeout => {
+        match (*ready, obstacle) {
+            (Readiness::NotReady { since }, Some(obstacle)) if is_stopped(obstacle, since, settings, now) => {
+                self.stopped.insert(name, obstacle);
                 self.stuck += 1;
                 return;
             }
-            Readiness::NotReady { .. } => self.pending += 1,
-            Readiness::Ready { .. } => self.ready += 1,
+            (Readiness::NotReady { since }, _) if now.duration_since(since) >= settings.pending_timeout => {
+                self.stuck += 1;
+                return;
+            }
+            (Readiness::NotReady { .. }, _) => self.pending += 1,
+            (Readiness::Ready { .. }, _) => self.ready += 1,
         }
         if let (Some(kv), Some(queue)) = (kv, queue) {
             self.replicas.push(Replica {
@@ -96,13 +103,15 @@ impl<'a> Readings<'a> {
 
     /// Both together: what a model's variants say.
     pub(super) fn merge(mut self, other: &Self) -> Self {
-        let Self { replicas, tokens, paces, ready, pending, stuck, settling, silent, stale, foreign, partly } = other;
+        let Self { replicas, tokens, paces, ready, pending, stuck, stopped, settling, silent, stale, foreign, partly } =
+            other;
         self.replicas.extend(replicas);
         self.tokens.extend(tokens);
         self.paces.extend(paces);
         self.ready += ready;
         self.pending += pending;
         self.stuck += stuck;
+        self.stopped.extend(stopped);
         self.settling += settling;
         self.silent.extend(silent);
         self.stale = self.stale.max(*stale);
@@ -124,6 +133,15 @@ impl<'a> Readings<'a> {
             _ => Evidence::Partial { pods: owned(&self.silent) },
         }
     }
+}
+
+/// Whether a pod that has not been ready since then is kept from running, and not only for a moment.
+fn is_stopped(obstacle: &Obstacle, not_ready: Timestamp, settings: &Settings, now: Timestamp) -> bool {
+    let since = match obstacle {
+        Obstacle::Unschedulable { since, .. } => *since,
+        Obstacle::Failing { .. } => not_ready,
+    };
+    now.duration_since(since) >= settings.obstacle_grace()
 }
 
 /// A reading that can be used.

@@ -14,6 +14,12 @@ pub(super) struct Standing<'a> {
     pub(super) held: u32,
     /// A published number that nobody followed in time, and that therefore does not count any longer.
     pub(super) dropped: Option<u32>,
+    /// A published scale-down that nobody has carried out, and that is taken back because the model is short.
+    pub(super) taken_back: Option<u32>,
+    /// A published growth that nobody carries out, and that stays published while other variants grow.
+    pub(super) unfollowed: Option<u32>,
+    /// Replicas the workload asks for.
+    spec_replicas: u32,
     /// What was published, before limits.
     published: Option<u32>,
     /// What can be reached.
@@ -56,10 +62,11 @@ impl<'a> Standing<'a> {
             bounds: *bounds,
             // The same step may be taken again, and then what is published does not waver: an autoscaler that waits
             // for the number to last would wait for ever otherwise.
-            refused: dropped.is_some_and(|target| target > current),
+            refused: dropped.is_some_and(|target| target > current) || readings.stuck > 0,
+            barred: !readings.stopped.is_empty(),
         };
         let held = limit(reachable.unwrap_or(current), *bounds);
-        Self { state, held, dropped, published, bounds: *bounds }
+        Self { held, dropped, published, ..Self::new(state, spec_replicas, *bounds) }
     }
 
     /// Limits are not applied: a lower one would wake what was put to sleep.
@@ -73,7 +80,28 @@ impl<'a> Standing<'a> {
             refused: dropped.is_some_and(|target| target > 0),
             ..VariantState::new(&variant.name, variant.current)
         };
-        Self { state, held, dropped, published, bounds: variant.bounds }
+        Self { held, dropped, published, ..Self::new(state, variant.spec_replicas, variant.bounds) }
+    }
+
+    /// A variant of which nothing was published.
+    fn new(state: VariantState<'a>, spec_replicas: u32, bounds: Bounds) -> Self {
+        let held = limit(state.current, bounds);
+        Self { state, held, dropped: None, taken_back: None, unfollowed: None, spec_replicas, published: None, bounds }
+    }
+
+    /// Of a model that is short, only growth is worth waiting for. A published scale-down that nobody has carried out yet is
+    /// taken back, and a growth that nobody carries out (`unfollowed`) no longer keeps the others from growing.
+    pub(super) fn while_short(&mut self, unfollowed: bool) {
+        let Some(desired) = self.state.desired else { return };
+        let there = self.state.current.min(self.spec_replicas);
+        if desired < there {
+            let state = VariantState { current: there, desired: None, ..self.state };
+            *self = Self { taken_back: Some(desired), ..Self::new(state, self.spec_replicas, self.bounds) };
+        } else if desired > self.state.current && unfollowed {
+            self.unfollowed = Some(desired);
+            self.state.desired = None;
+            self.state.refused = true;
+        }
     }
 
     /// Brings a choice within the limits and says what moved it.

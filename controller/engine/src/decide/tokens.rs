@@ -3,6 +3,8 @@
 //! It counts replicas on their way as capacity, so a model that is short may grow while an earlier change is under way;
 //! it shrinks only when it is settled. In one cycle a variant at most doubles and at most halves, and keeps a replica.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::readings::fresh;
@@ -120,7 +122,7 @@ pub(super) fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'
         of_variant.map_or(0, |it| it.per_replica)
     };
     let candidates: Vec<_> = active.iter().map(|view| candidate(view, float(per_replica(view.name())))).collect();
-    let targets = optimize(&candidates, analysis.required, spare);
+    let targets = place(&candidates, active, analysis.required, spare);
     let mover = candidates.iter().find(|it| targets.get(it.variant).is_some_and(|target| *target != it.current));
     let otherwise = match mover.map(|it| it.variant.to_owned()) {
         Some(variant) if analysis.required > 0.0 => Reason::OtherVariantScalesUp { variant },
@@ -153,6 +155,30 @@ pub(super) fn reason_to_grow(analysis: &Analysis) -> Option<Reason> {
     (required > 0.0).then_some(Reason::TokensShort { demand, anticipated, required })
 }
 
+/// Replicas for every candidate, the variants in the same order. They grow where there are GPUs for it first; what is needed
+/// beyond these is asked for all the same, so that it is seen to be missing.
+pub(super) fn place<'a>(
+    candidates: &[Candidate<'a>],
+    active: &[&View<'a>],
+    required: f64,
+    spare: f64,
+) -> BTreeMap<&'a str, u32> {
+    let within = |(it, view): (&Candidate<'a>, &&View<'a>)| Candidate {
+        ceiling: it.ceiling.min(view.room().max(it.current)),
+        ..*it
+    };
+    let fitting: Vec<_> = candidates.iter().zip(active).map(within).collect();
+    let targets = optimize(&fitting, required, spare);
+    let target = |it: &Candidate<'_>| targets.get(it.variant).copied().unwrap_or(it.current);
+    let given: f64 =
+        candidates.iter().map(|it| f64::from(target(it).saturating_sub(it.current)) * it.per_replica).sum();
+    if required <= given {
+        return targets;
+    }
+    let beyond: Vec<_> = candidates.iter().map(|it| Candidate { current: target(it), ..*it }).collect();
+    optimize(&beyond, required - given, 0.0)
+}
+
 /// How far a variant may go in one cycle, one replica of which has room for so much.
 pub(super) fn candidate<'a>(view: &View<'a>, per_replica: f64) -> Candidate<'a> {
     let state = &view.standing.state;
@@ -160,9 +186,10 @@ pub(super) fn candidate<'a>(view: &View<'a>, per_replica: f64) -> Candidate<'a> 
     let reporting = u32::try_from(view.readings.replicas.len()).unwrap_or(u32::MAX);
     // One replica stays to serve: what a workload counts besides may be pods that do not.
     let may_go = (current / 2).max(1).min(reporting.saturating_sub(1));
+    let doubled = current.saturating_add(current.max(1));
     Candidate {
         floor: current.saturating_sub(may_go).max(bounds.min.unwrap_or(1)).max(1),
-        ceiling: current.saturating_add(current.max(1)).min(bounds.max.unwrap_or(u32::MAX)),
+        ceiling: if state.barred { current } else { doubled.min(bounds.max.unwrap_or(u32::MAX)) },
         refused: state.refused,
         ..Candidate::new(view.name(), view.variant.cost, per_replica, current)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::limit::Pools;
 use super::readings::Readings;
 use super::standing::Standing;
 use crate::plan::{Evidence, Reason, Target, Unsettled};
@@ -21,23 +22,47 @@ pub(super) struct View<'a> {
     pub(super) key: VariantKey,
     pub(super) readings: Readings<'a>,
     pub(super) standing: Standing<'a>,
+    /// Whether whoever follows has had time to carry out a published growth.
+    patience_over: bool,
+    /// Most replicas for which there are GPUs.
+    room: u32,
+    /// Whether there are GPUs for one more.
+    fits: bool,
 }
 
 impl<'a> View<'a> {
     /// Looks at every variant of a model, by name: whoever is named in a reason does not depend on how they are listed.
-    pub(super) fn all(model: &'a Model, memory: &Memory, settings: &Settings, now: Timestamp) -> Vec<Self> {
+    pub(super) fn all(
+        model: &'a Model,
+        memory: &Memory,
+        settings: &Settings,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> Vec<Self> {
         let mut variants: Vec<_> = model.variants.iter().collect();
         variants.sort_by_key(|variant| &variant.name);
-        variants.into_iter().map(|variant| Self::of(&model.key, variant, memory, settings, now)).collect()
+        variants.into_iter().map(|variant| Self::of(&model.key, variant, memory, settings, pools, now)).collect()
     }
 
-    fn of(model: &ModelKey, variant: &'a Variant, memory: &Memory, settings: &Settings, now: Timestamp) -> Self {
+    fn of(
+        model: &ModelKey,
+        variant: &'a Variant,
+        memory: &Memory,
+        settings: &Settings,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> Self {
         let key = VariantKey { namespace: model.namespace.clone(), name: variant.name.clone() };
         let readings = Readings::of(variant, &model.model_id, settings, now);
         let unchanged_for = |target| memory.unchanged_for(&key, target, variant.current, now);
         let timed_out = |target| unchanged_for(target).is_some_and(|time| time >= settings.transition_timeout);
-        let standing = Standing::of(variant, &readings, timed_out);
-        Self { variant, key, readings, standing }
+        let mut standing = Standing::of(variant, &readings, timed_out);
+        let (room, fits) = (pools.room(variant), pools.fit(variant));
+        standing.state.refused |= !fits;
+        let waited = standing.state.desired.and_then(unchanged_for);
+        // While pods start, the growth is being carried out.
+        let patience_over = readings.pending == 0 && waited.is_some_and(|time| time >= settings.growth_patience());
+        Self { variant, key, readings, standing, patience_over, room, fits }
     }
 
     /// The variant's name.
@@ -58,6 +83,22 @@ impl<'a> View<'a> {
     /// Whether whoever follows its number allows no replica more.
     pub(super) fn is_at_its_maximum(&self) -> bool {
         self.variant.bounds.max.is_some_and(|max| self.variant.current >= max)
+    }
+
+    /// Of a model that is short, only growth is worth waiting for, and not for ever.
+    pub(super) fn while_short(&mut self) {
+        self.standing.while_short(self.patience_over);
+    }
+
+    /// Whether it cannot have a replica more at present, whoever decides.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let Standing { state, unfollowed, .. } = &self.standing;
+        self.is_at_its_maximum() || state.barred || unfollowed.is_some() || !self.fits
+    }
+
+    /// Most replicas for which there are GPUs.
+    pub(super) fn room(&self) -> u32 {
+        self.room
     }
 
     /// What an earlier change of this variant still waits for.

@@ -16,22 +16,27 @@ use crate::threshold::Choice;
 /// Only one variant is woken: the one that is waking already, else the cheapest that can run. One that nobody woke although
 /// it was to be woken comes after the others, and so does one for which there are no free GPUs.
 pub(super) fn wake<'a>(views: &[View<'a>], demand: &Demand, pools: &Pools, settings: &Settings) -> Choices<'a> {
-    let Gateway::Queued(queued) = demand.gateway else { return Choices::new() };
-    let waiting = fresh(Some(queued), settings).filter(|queued| queued.value > 0.0);
     let woken = views.iter().filter(|view| can_run(view)).min_by(|a, b| {
         let waking = |view: &View<'_>| view.standing.held > 0;
         waking(b).cmp(&waking(a)).then_with(|| by_preference(a, b, pools))
     });
-    let (Some(queued), Some(woken)) = (waiting, woken) else { return Choices::new() };
+    let (Some(queued), Some(woken)) = (waiting(demand, settings), woken) else { return Choices::new() };
     let choice = |view: &View<'a>| {
         let held = view.standing.held;
         if view.key == woken.key {
-            view.choice(view.variant.bounds.clamp(held.max(1)), Reason::Woken { queued: whole(queued.value.ceil()) })
+            view.choice(view.variant.bounds.clamp(held.max(1)), Reason::Woken { queued })
         } else {
             view.choice(held, Reason::OtherVariantWakes { variant: woken.variant.name.clone() })
         }
     };
     views.iter().map(choice).collect()
+}
+
+/// Requests that are known to wait at the gateway, if any do.
+pub(super) fn waiting(demand: &Demand, settings: &Settings) -> Option<u64> {
+    let Gateway::Queued(queued) = demand.gateway else { return None };
+    let waiting = fresh(Some(queued), settings).filter(|queued| queued.value > 0.0)?;
+    Some(whole(waiting.value.ceil()))
 }
 
 /// The sleeping variant that is woken, for `reason`, because the running ones cannot grow any more; `None` while one is

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::proactive::Missing;
+use crate::snapshot::Obstacle;
 
 /// What is worth knowing of a target besides its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,18 @@ pub enum Note {
     GpusNotCounted {
         /// The accelerator.
         accelerator: String,
+    },
+    /// A scale-down that was published and not carried out yet does not count any longer: the model is short.
+    TakenBack {
+        /// Replicas that were published.
+        published: u32,
+    },
+    /// It has pods that cannot run and are not waited for.
+    PodsStopped {
+        /// How many.
+        pods: u32,
+        /// What keeps the first of them, by name.
+        obstacle: Obstacle,
     },
     /// The `saturation` analyzer is wanted, but pods do not say how many tokens their KV cache holds.
     TokensNotCounted,
@@ -30,6 +43,10 @@ impl fmt::Display for Note {
             Self::GpusNotCounted { accelerator } => {
                 write!(f, "the GPUs of type {accelerator} could not be counted and do not limit it")
             }
+            Self::TakenBack { published: 1 } => f.write_str("the scale-down to 1 replica is taken back"),
+            Self::TakenBack { published } => write!(f, "the scale-down to {published} replicas is taken back"),
+            Self::PodsStopped { pods: 1, obstacle } => write!(f, "a pod of it {obstacle}"),
+            Self::PodsStopped { pods, obstacle } => write!(f, "{pods} pods of it do not run, and the first {obstacle}"),
             Self::NoForecast { missing } => write!(f, "hybrid mode: saturation alone decides, because {missing}"),
             Self::TokensNotCounted => f.write_str(
                 "pods do not report vllm:cache_config_info, so the thresholds decide instead of the saturation analyzer",

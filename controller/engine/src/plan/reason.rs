@@ -279,14 +279,14 @@ impl fmt::Display for Reason {
                 write!(f, "the load would fit on {analyzer} replicas, but the requests that arrive need them all")
             }
             Self::OtherVariantScalesUp { variant } => {
-                write!(f, "the model needs capacity and {variant} is the cheapest to give it")
+                write!(f, "the model needs capacity and {variant} is the cheapest that can give it")
             }
             Self::OtherVariantScalesDown { variant } => {
-                write!(f, "one replica can go and {variant} is the dearest to give it up")
+                write!(f, "one replica can go and {variant} is the most expensive that may give it up")
             }
-            Self::NoVariantCanGrow => {
-                f.write_str("the model needs capacity, but every variant is at its maximum or has pending pods")
-            }
+            Self::NoVariantCanGrow => f.write_str(
+                "the model needs capacity, but every variant is at its maximum or has pods that do not run yet",
+            ),
             Self::Steady => f.write_str("load and capacity are in balance"),
             Self::InTransition { variant, unsettled: Unsettled::Replicas { desired, current } } => {
                 write!(f, "waiting for {variant} to go from {current} to {desired} replicas")
@@ -362,7 +362,7 @@ mod tests {
     )]
     #[case::other_up(
         Reason::OtherVariantScalesUp { variant: "l40s".into() },
-        "the model needs capacity and l40s is the cheapest to give it"
+        "the model needs capacity and l40s is the cheapest that can give it"
     )]
     #[case::replicas(
         Reason::InTransition { variant: "a100".into(), unsettled: Unsettled::Replicas { desired: 3, current: 2 } },

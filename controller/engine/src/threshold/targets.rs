@@ -59,7 +59,8 @@ impl Candidate<'_> {
     }
 
     fn can_grow(&self) -> bool {
-        self.state.pending == 0 && self.state.bounds.max.is_none_or(|max| self.state.current < max)
+        let VariantState { current, pending, bounds, barred, .. } = self.state;
+        pending == 0 && !barred && bounds.max.is_none_or(|max| current < max)
     }
 
     /// One replica stays to serve: what a workload counts besides may be pods that do not.

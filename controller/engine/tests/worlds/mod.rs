@@ -21,7 +21,7 @@ pub(crate) fn sound_pod(load: (f64, f64)) -> Pod {
     let reading = |value| Some(Reading { value, age: SignedDuration::from_secs(15) });
     let sample = Sample { kv_usage: reading(load.0), queue_length: reading(load.1), ..Sample::default() };
     let since = START - SignedDuration::from_hours(1);
-    Pod { name: String::new(), ready: Readiness::Ready { since }, sample: Some(sample) }
+    Pod { name: String::new(), ready: Readiness::Ready { since }, obstacle: None, sample: Some(sample) }
 }
 
 pub(crate) fn hostile_reading() -> impl Strategy<Value = Option<Reading>> {
@@ -50,6 +50,7 @@ pub(crate) fn hostile_pod() -> impl Strategy<Value = Pod> {
     (ready, proptest::option::weighted(0.8, sample)).prop_map(|(ready, sample)| Pod {
         name: String::new(),
         ready,
+        obstacle: None,
         sample,
     })
 }
