@@ -59,11 +59,18 @@ impl Index {
     }
 
     /// A pod of that Deployment, ready since 2026-01-01.
-    pub(crate) fn with_pod(mut self, deployment: &str, name: &str) -> Self {
+    pub(crate) fn with_pod(self, deployment: &str, name: &str) -> Self {
+        let ready =
+            "{phase: Running, conditions: [{type: Ready, status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z'}]}";
+        self.with_pod_in_state(deployment, name, ready)
+    }
+
+    /// A pod of that Deployment with this status.
+    pub(crate) fn with_pod_in_state(mut self, deployment: &str, name: &str, status: &str) -> Self {
         let object: ApiPod = yaml(&format!(
             "{{metadata: {{namespace: ns, name: {name}, \
              ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, name: {deployment}-1, uid: uid-{deployment}-1, controller: true}}]}}, \
-             status: {{phase: Running, conditions: [{{type: Ready, status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z'}}]}}}}"
+             status: {status}}}"
         ));
         let _effect = self.apply(convert::key(&object.metadata), convert::pod(object).unwrap());
         self

@@ -124,6 +124,23 @@ fn one_variant() -> Index {
 const LONG: Duration = Duration::from_hours(1);
 
 #[tokio::test]
+async fn a_scale_down_that_waits_for_its_follower_is_taken_back_under_load_and_the_status_says_so() {
+    let index = Index::default().with_variant(&variant("a")).with_deployment("a", 2);
+    let prometheus = FakePrometheus::default();
+    let load = |kv_usage, queue| ["a-1", "a-2"].iter().for_each(|pod| prometheus.set(pod, kv_usage, queue));
+    load(0.05, 0.0);
+    let index = index.with_pod("a", "a-1").with_pod("a", "a-2");
+    let scene = Scene::start_with(prometheus.clone(), index, Duration::from_millis(50)).await;
+    scene.desired("a", Some("1")).await;
+
+    load(0.95, 9.0);
+
+    scene.desired("a", Some("3")).await;
+    let said = || scene.written("a").is_some_and(|status| status.to_string().contains("(target: 3 replicas)"));
+    eventually("status with the growth", said).await;
+}
+
+#[tokio::test]
 async fn a_saturated_variant_gets_a_replica_and_a_status() {
     let prometheus = FakePrometheus::default();
     prometheus.set("a-1", 0.95, 9.0);

@@ -66,25 +66,25 @@ mod tests {
 
     const NOT_READY: &str = "{type: Ready, status: 'False'}";
 
-    fn unschedulable(message: &str) -> Option<Obstacle> {
+    fn unschedulable(message: &str) -> Obstacle {
         let since = "2026-01-01T00:00:00Z".parse().unwrap();
-        Some(Obstacle::Unschedulable { since, message: message.into() })
+        Obstacle::Unschedulable { since, message: message.into() }
     }
 
-    fn failing(reason: &str) -> Option<Obstacle> {
-        Some(Obstacle::Failing { reason: reason.into() })
+    fn failing(reason: &str) -> Obstacle {
+        Obstacle::Failing { reason: reason.into() }
     }
 
     #[rstest]
     #[case::no_node(
         "{type: PodScheduled, status: 'False', reason: Unschedulable, lastTransitionTime: '2026-01-01T00:00:00Z', message: \
          '0/2 nodes are available: 1 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available.'}",
-        unschedulable("0/2 nodes are available: 1 Insufficient nvidia.com/gpu.")
+        Some(unschedulable("0/2 nodes are available: 1 Insufficient nvidia.com/gpu."))
     )]
     #[case::held_back(
         "{type: PodScheduled, status: 'False', reason: SchedulingGated, lastTransitionTime: '2026-01-01T00:00:00Z', message: \
          Scheduling is blocked due to non-empty scheduling gates}",
-        unschedulable("Scheduling is blocked due to non-empty scheduling gates")
+        Some(unschedulable("Scheduling is blocked due to non-empty scheduling gates"))
     )]
     #[case::scheduled("{type: PodScheduled, status: 'True'}", None)]
     fn a_pod_without_a_node_says_what_the_scheduler_says(#[case] condition: &str, #[case] expected: Option<Obstacle>) {
@@ -94,16 +94,16 @@ mod tests {
     #[rstest]
     #[case::starting("{state: {waiting: {reason: ContainerCreating}}}", None)]
     #[case::loading("{state: {running: {}}}", None)]
-    #[case::no_image("{state: {waiting: {reason: ErrImagePull}}}", failing("ImagePullBackOff"))]
+    #[case::no_image("{state: {waiting: {reason: ErrImagePull}}}", Some(failing("ImagePullBackOff")))]
     #[case::no_configuration(
         "{state: {waiting: {reason: CreateContainerConfigError}}}",
-        failing("CreateContainerConfigError")
+        Some(failing("CreateContainerConfigError"))
     )]
-    #[case::ends_again_and_again("{state: {waiting: {reason: CrashLoopBackOff}}}", failing("CrashLoopBackOff"))]
+    #[case::ends_again_and_again("{state: {waiting: {reason: CrashLoopBackOff}}}", Some(failing("CrashLoopBackOff")))]
     #[case::runs_once_more(
         "{restartCount: 2, state: {running: {}}, lastState: {terminated: {exitCode: 1, startedAt: '2026-01-01T00:00:00Z', \
          finishedAt: '2026-01-01T00:02:00Z'}}}",
-        failing("CrashLoopBackOff")
+        Some(failing("CrashLoopBackOff"))
     )]
     #[case::restarted_once(
         "{restartCount: 1, state: {running: {}}, lastState: {terminated: {exitCode: 1, startedAt: '2026-01-01T00:00:00Z', \

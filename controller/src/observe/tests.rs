@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use wva_api::Instance;
-use wva_engine::snapshot::{Readiness, Reading};
+use wva_engine::snapshot::{Obstacle, Readiness, Reading};
 
 use super::*;
 use crate::fixtures::{variant, variant_on, yaml};
@@ -42,6 +42,25 @@ fn one(snapshot: &Snapshot) -> &Observed {
     let [model] = &snapshot.models[..] else { panic!("one model: {snapshot:?}") };
     let [variant] = &model.variants[..] else { panic!("one variant: {model:?}") };
     variant
+}
+
+#[test]
+fn a_pod_that_cannot_be_scheduled_is_observed_with_what_the_scheduler_says() {
+    let status = "{phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, \
+                  lastTransitionTime: '2026-01-01T00:00:00Z', message: '0/2 nodes are available: 1 Insufficient \
+                  nvidia.com/gpu.'}]}";
+    let index = Index::default()
+        .with_variant(&variant("a"))
+        .with_deployment("a", 2)
+        .with_pod("a", "a-1")
+        .with_pod_in_state("a", "a-2", status);
+
+    let snapshot = observed(&index, &Ok(answered(&[("a-1", 0.5, 2.0)])));
+
+    let obstacles: Vec<_> = one(&snapshot).pods.iter().map(|pod| pod.obstacle.clone()).collect();
+    let since = "2026-01-01T00:00:00Z".parse().unwrap();
+    let message = "0/2 nodes are available: 1 Insufficient nvidia.com/gpu.".to_owned();
+    assert_eq!(obstacles, [None, Some(Obstacle::Unschedulable { since, message })]);
 }
 
 #[test]
