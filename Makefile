@@ -67,7 +67,7 @@ chart: build ## The chart: values, schema, README, names, helm lint, every objec
 
 .PHONY: parity
 parity: ## chart-render gives what helm gives, byte for byte
-	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^(parity|foreign|random|settings|numbers)::/)'
+	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^(parity|foreign|expressions|random|settings|numbers)::/)'
 
 .PHONY: test-e2e
 test-e2e: ## The suites that start a cluster; CONTROLLER_INSTANCE=ID gives the isolation suite its instance

@@ -124,7 +124,8 @@ impl Engine {
 const END_MARK: char = '\u{1}';
 
 fn parse(source: &Source) -> Result<(ListNode, Vec<DefineNode>), Fault> {
-    let text = format!("{}{END_MARK}", quirks::untangle_comments(&source.text));
+    let text = quirks::untangle_comments(&source.text);
+    let text = format!("{}{END_MARK}", quirks::without_trailing_pipes(&text));
     Parser::new(&text, "{{", "}}").and_then(Parser::parse).map_err(|error| parse_fault(source, error))
 }
 
@@ -176,7 +177,17 @@ fn check(list: &ListNode, source: &Source, in_range: bool) -> Result<(), Fault> 
 }
 
 fn check_pipe(pipe: &PipeNode, source: &Source) -> Result<(), Fault> {
-    pipe.commands.iter().flat_map(|CommandNode { args, .. }| args).try_for_each(|expr| check_expr(expr, source))
+    for CommandNode { args, .. } in &pipe.commands {
+        for (index, expr) in args.iter().enumerate() {
+            let before = source.text.get(..expr.pos().offset).and_then(|before| before.chars().next_back());
+            if index > 0 && before.is_some_and(|before| !before.is_whitespace()) {
+                let message = "parse error: unexpected text in operand; arguments need a blank before them";
+                return Err(Fault { sites: vec![source.site(expr.pos())], ..Fault::new(message) });
+            }
+            check_expr(expr, source)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_expr(expr: &Expr, source: &Source) -> Result<(), Fault> {

@@ -30,7 +30,7 @@ use std::sync::LazyLock;
 
 use crate::engine::Engine;
 use crate::fault::Fault;
-use crate::value::{Dict, Value};
+use crate::value::{Dict, Object, Value};
 
 type Run = fn(&Call<'_>) -> Result<Value, Fault>;
 
@@ -40,7 +40,6 @@ type Entry = (&'static str, usize, Option<usize>, Run);
 /// Second names. Sprig's `must` forms differ from the plain ones only where those would crash, which is an error here
 /// in either form.
 const ALIASES: &[(&str, &str)] = &[
-    ("atoi", "int"),
     ("date_in_zone", "dateInZone"),
     ("date_modify", "dateModify"),
     ("must_date_modify", "mustDateModify"),
@@ -157,10 +156,26 @@ pub(crate) fn call(call: &Call<'_>) -> Result<Value, Fault> {
     })
 }
 
+/// The arguments that have no Go type of their own, by their index: nothing and literals. Such a nil is also an empty map,
+/// such a whole number also an `int`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Untyped(u64);
+
+impl Untyped {
+    pub(crate) fn mark(&mut self, index: usize) {
+        self.0 |= 1_u64.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or(0);
+    }
+
+    fn has(self, index: usize) -> bool {
+        u32::try_from(index).ok().and_then(|index| self.0.checked_shr(index)).is_some_and(|bits| bits & 1 == 1)
+    }
+}
+
 /// A call with its evaluated arguments.
 pub(crate) struct Call<'a> {
     pub(crate) name: &'a str,
     pub(crate) arguments: &'a [Value],
+    pub(crate) untyped: Untyped,
     pub(crate) engine: &'a Engine,
 }
 
@@ -184,6 +199,7 @@ impl Call<'_> {
     fn int(&self, index: usize) -> Result<i64, Fault> {
         match self.any(index) {
             Value::Int(integer) => Ok(integer),
+            Value::Float(whole) if self.untyped.has(index) && whole.fract() == 0.0 => Ok(types::truncated(whole)),
             other => Err(wrong_type("int", &other)),
         }
     }
@@ -195,16 +211,20 @@ impl Call<'_> {
         }
     }
 
+    /// A map; where nothing was given, an empty one. A field that is nil is no map.
     fn dict(&self, index: usize) -> Result<Dict, Fault> {
         match self.any(index) {
             Value::Map(map) => Ok(map),
+            Value::Nil if self.untyped.has(index) => Ok(Dict::default()),
             other => Err(wrong_type("map[string]interface {}", &other)),
         }
     }
 
+    /// A list, where the function itself looks at the type.
     fn list(&self, index: usize) -> Result<Rc<Vec<Value>>, Fault> {
         match self.any(index) {
             Value::List(items) => Ok(items),
+            Value::Object(Object::ApiVersions(versions)) => Ok(Rc::new(versions.iter().map(Value::str).collect())),
             other => Err(Fault::new(format!("cannot {} on type {}", self.name, other.kind()))),
         }
     }

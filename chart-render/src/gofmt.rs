@@ -29,6 +29,7 @@ pub(crate) fn display(value: &Value) -> String {
             let fields: Vec<String> = object.fields.iter().map(|(_, _, value)| display(value)).collect();
             format!("{{{}}}", fields.join(" "))
         }
+        Value::Object(Object::Texts(texts)) => bracket("map", texts.iter().map(|(key, text)| format!("{key}:{text}"))),
         Value::Object(Object::ApiVersions(versions)) => bracket("", versions.iter().cloned()),
         Value::Object(Object::Files(files)) => bracket(
             "map",

@@ -46,6 +46,7 @@ pub mod fleet;
 mod funcs;
 mod glob;
 mod gofmt;
+mod golit;
 mod gotime;
 pub mod manifest;
 mod numbers;

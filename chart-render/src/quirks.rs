@@ -59,6 +59,49 @@ pub(crate) fn untangle_comments(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Go takes a `|` with nothing behind it, before `}}` or `)`, and ignores it; gotmpl does not. It becomes a blank.
+pub(crate) fn without_trailing_pipes(text: &str) -> Cow<'_, str> {
+    let ends_here = |at: usize| {
+        let behind = text[at + 1..].trim_start();
+        let closes = behind.starts_with("}}") || behind.starts_with(')');
+        closes || (behind.starts_with("-}}") && behind.len() + at + 1 < text.len())
+    };
+    if !text.match_indices('|').any(|(at, _)| ends_here(at)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = text.as_bytes().to_vec();
+    let mut rest = 0;
+    while let Some(start) = text[rest..].find("{{").map(|at| rest + at + 2) {
+        let inside = text[start..].trim_start_matches(['-', ' ', '\t', '\r', '\n']);
+        if let Some(comment) = inside.strip_prefix("/*") {
+            rest = comment.find("*/").map_or(text.len(), |end| text.len() - comment.len() + end);
+            continue;
+        }
+        let mut characters = text[start..].char_indices();
+        rest = text.len();
+        while let Some((offset, character)) = characters.next() {
+            let at = start + offset;
+            match character {
+                '`' => drop(characters.by_ref().find(|(_, other)| *other == '`')),
+                '"' | '\'' => {
+                    while let Some((_, other)) = characters.next().filter(|(_, other)| *other != character) {
+                        if other == '\\' {
+                            characters.next();
+                        }
+                    }
+                }
+                '|' if ends_here(at) => out[at] = b' ',
+                '}' if text[at..].starts_with("}}") => {
+                    rest = at + 2;
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+    String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +134,23 @@ mod tests {
         assert!(lines[1].ends_with("}}"), "{untangled}");
         assert_eq!(lines[2], "b {{- /* kept */ -}} c {{- .d }}");
         assert_eq!(untangled.len(), text.len());
+    }
+
+    #[test]
+    fn only_a_pipe_before_the_end_of_a_pipeline_is_dropped() {
+        let cases = [
+            ("{{ .a | }}", "{{ .a   }}"),
+            ("x | }} {{- .a |\n -}} y", "x | }} {{- .a  \n -}} y"),
+            ("{{ (.a | ) | b | }}", "{{ (.a   ) | b   }}"),
+            (
+                "{{ \"\\\"| }}\" | b }}{{ `| }}` }}{{ '|' }}{{ .c |}}",
+                "{{ \"\\\"| }}\" | b }}{{ `| }}` }}{{ '|' }}{{ .c  }}",
+            ),
+            ("{{/* a | }} */}}{{ .b |}}", "{{/* a | }} */}}{{ .b  }}"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_trailing_pipes(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -59,9 +59,8 @@ fn add<'a>(
         (child.name.clone(), add(child, Some(&path), values, shared, templates))
     });
     let subcharts = Value::map(subcharts.collect::<Vec<_>>());
-    let chart = node.chart.metadata.dot_chart(&node.name, &node.dependencies, parent.is_none());
     let own = [
-        ("Chart", Value::from_json(&chart)),
+        ("Chart", dot_chart(node, parent.is_none())),
         ("Files", Value::Object(Object::Files(Arc::clone(node.chart.files())))),
         ("Subcharts", subcharts),
         ("Values", values),
@@ -78,13 +77,27 @@ fn add<'a>(
     Value::Map(dot)
 }
 
+fn dot_chart(node: &Node<'_>, is_root: bool) -> Value {
+    let metadata = &node.chart.metadata;
+    let chart = Value::from_json(&metadata.dot_chart(&node.name, &node.dependencies, is_root));
+    if let Value::Map(chart) = &chart {
+        let annotations = metadata.annotations.as_object().into_iter().flatten();
+        let texts = annotations.map(|(key, text)| (key.clone(), text.as_str().unwrap_or_default().to_owned()));
+        let texts = Value::Object(Object::Texts(Rc::new(texts.collect())));
+        chart.borrow_mut().insert("Annotations".to_owned(), texts);
+    }
+    chart
+}
+
 fn dot_release(release: &Release) -> Value {
     let Release { name, namespace, is_upgrade } = release;
-    let mut dot = json!({
+    let dot = Value::from_json(&json!({
         "Name": name, "Namespace": namespace, "IsUpgrade": is_upgrade, "IsInstall": !is_upgrade, "Service": "Helm",
-    });
-    dot["Revision"] = json!(1);
-    Value::from_json(&dot)
+    }));
+    if let Value::Map(dot) = &dot {
+        dot.borrow_mut().insert("Revision".to_owned(), Value::Int(1));
+    }
+    dot
 }
 
 fn dot_capabilities(options: &Options) -> Value {

@@ -48,6 +48,8 @@ pub(crate) enum Object {
     KubeVersion(Rc<KubeVersion>),
     /// `.Capabilities` and `.Capabilities.HelmVersion`.
     Struct(Rc<Struct>),
+    /// A map that holds nothing but text, where a missing key is an empty text: what `split` gives, and annotations.
+    Texts(Rc<BTreeMap<String, String>>),
     /// What `semver` gives.
     Version(Rc<Version>),
     /// What `now` and `toDate` give.
@@ -87,6 +89,7 @@ impl Value {
             Self::Map(map) => !map.borrow().is_empty(),
             Self::Object(Object::Files(files)) => !files.is_empty(),
             Self::Object(Object::ApiVersions(versions)) => !versions.is_empty(),
+            Self::Object(Object::Texts(texts)) => !texts.is_empty(),
             Self::Object(Object::KubeVersion(_) | Object::Struct(_) | Object::Version(_) | Object::Time(_)) => true,
         }
     }
@@ -104,6 +107,7 @@ impl Value {
             Self::Map(_) => "map[string]interface {}",
             Self::Object(Object::Files(_)) => "engine.files",
             Self::Object(Object::ApiVersions(_)) => "common.VersionSet",
+            Self::Object(Object::Texts(_)) => "map[string]string",
             Self::Object(Object::KubeVersion(_)) => "*common.KubeVersion",
             Self::Object(Object::Struct(object)) => object.go_type,
             Self::Object(Object::Version(_)) => "*semver.Version",
@@ -116,7 +120,7 @@ impl Value {
         match self {
             Self::Nil => "invalid",
             Self::List(_) | Self::Object(Object::ApiVersions(_)) => "slice",
-            Self::Map(_) | Self::Object(Object::Files(_)) => "map",
+            Self::Map(_) | Self::Object(Object::Files(_) | Object::Texts(_)) => "map",
             Self::Object(Object::KubeVersion(_) | Object::Version(_)) => "ptr",
             Self::Object(Object::Struct(object)) if object.go_type.starts_with('*') => "ptr",
             Self::Object(Object::Struct(_) | Object::Time(_)) => "struct",
@@ -154,6 +158,9 @@ impl Value {
             Self::Object(Object::ApiVersions(versions)) => {
                 Json::Array(versions.iter().map(|version| Json::from(version.as_str())).collect())
             }
+            Self::Object(Object::Texts(texts)) => {
+                Json::Object(texts.iter().map(|(key, text)| (key.clone(), Json::from(text.as_str()))).collect())
+            }
             Self::Object(Object::KubeVersion(kube)) => {
                 json!({"Version": kube.version, "Major": kube.major, "Minor": kube.minor})
             }
@@ -185,6 +192,7 @@ impl Value {
                 let (a, b) = (a.borrow(), b.borrow());
                 a.len() == b.len() && a.iter().zip(b.iter()).all(|((ka, va), (kb, vb))| ka == kb && va.deep_equal(vb))
             }
+            (Self::Object(Object::Texts(a)), Self::Object(Object::Texts(b))) => a == b,
             _ => false,
         }
     }

@@ -30,7 +30,7 @@ const TEXTS: &[(&str, &str)] = &[
 pub(crate) struct Metadata {
     texts: Map<String, Json>,
     lists: Map<String, Json>,
-    annotations: Json,
+    pub(crate) annotations: Json,
     maintainers: Vec<Json>,
     deprecated: bool,
     pub(crate) dependencies: Vec<Dependency>,

@@ -2,54 +2,53 @@
 
 use gotmpl::parse::{CommandNode, Expr, Number, PipeNode, Pos};
 
-use super::{Frame, field};
+use super::{Frame, Operand, field};
 use crate::fault::Fault;
-use crate::funcs::{self, Call};
+use crate::funcs::{self, Call, Untyped};
 use crate::value::Value;
 
+/// Evaluated arguments.
+#[derive(Default)]
+struct Arguments {
+    values: Vec<Value>,
+    untyped: Untyped,
+}
+
+impl Arguments {
+    fn push(&mut self, operand: Operand, is_literal: bool) {
+        if is_literal || matches!(operand, Operand::Nothing) {
+            self.untyped.mark(self.values.len());
+        }
+        self.values.push(operand.into_value());
+    }
+}
+
 impl Frame<'_> {
-    pub(super) fn pipe(&mut self, pipe: &PipeNode, dot: &Value) -> Result<Value, Fault> {
-        let value = self.commands(pipe, dot)?;
+    /// The value of a pipeline, kept in the variables that it declares or assigns.
+    pub(super) fn pipe(&mut self, pipe: &PipeNode, dot: &Operand) -> Result<Operand, Fault> {
+        let mut piped = None;
+        for command in &pipe.commands {
+            piped = Some(self.command(command, dot, piped)?.unwrapped());
+        }
+        let value = piped.unwrap_or(Operand::Nothing);
         for name in &pipe.decl {
             if pipe.is_assign { self.assign(name, value.clone(), pipe.pos)? } else { self.declare(name, value.clone()) }
         }
         Ok(value)
     }
 
-    /// The value of the last command; nothing is declared yet.
-    pub(super) fn commands(&mut self, pipe: &PipeNode, dot: &Value) -> Result<Value, Fault> {
-        let mut piped = None;
-        for command in &pipe.commands {
-            piped = Some(self.command(command, dot, piped)?);
-        }
-        Ok(piped.unwrap_or(Value::Nil))
-    }
-
     /// One command: a function or method with arguments, or a plain value. The piped value becomes the last argument.
-    fn command(&mut self, command: &CommandNode, dot: &Value, piped: Option<Value>) -> Result<Value, Fault> {
-        let Some((first, rest)) = command.args.split_first() else { return Ok(Value::Nil) };
+    fn command(&mut self, command: &CommandNode, dot: &Operand, piped: Option<Operand>) -> Result<Operand, Fault> {
+        let Some((first, rest)) = command.args.split_first() else { return Ok(Operand::Nothing) };
         match first {
             Expr::Identifier(pos, name) => self.call(name, *pos, rest, dot, piped),
             Expr::Chain(pos, inner, fields) => {
-                let receiver = match &**inner {
-                    Expr::Identifier(pos, name) => {
-                        return self
-                            .call(name, *pos, rest, dot, piped)
-                            .and_then(|value| self.fields(value, fields, *pos, false, &[]));
-                    }
-                    other => self.expr(other, dot)?,
-                };
-                let arguments = self.arguments(rest, dot, piped)?;
-                self.fields(receiver, fields, *pos, false, &arguments)
+                let receiver = self.expr(inner, dot)?;
+                self.fields(receiver, fields, *pos, rest, dot, piped)
             }
-            Expr::Field(pos, fields) => {
-                let arguments = self.arguments(rest, dot, piped)?;
-                self.fields(dot.clone(), fields, *pos, self.no_data, &arguments)
-            }
+            Expr::Field(pos, fields) => self.fields(dot.clone(), fields, *pos, rest, dot, piped),
             Expr::Variable(pos, name, fields) if !fields.is_empty() => {
-                let arguments = self.arguments(rest, dot, piped)?;
-                let lenient = self.no_data && name == "$";
-                self.fields(self.variable(name, *pos)?, fields, *pos, lenient, &arguments)
+                self.fields(self.variable(name, *pos)?, fields, *pos, rest, dot, piped)
             }
             Expr::Nil(pos) => Err(self.at(*pos, Fault::new("nil is not a command"))),
             value if rest.is_empty() && piped.is_none() => self.expr(value, dot),
@@ -57,9 +56,15 @@ impl Frame<'_> {
         }
     }
 
-    fn arguments(&mut self, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Result<Vec<Value>, Fault> {
-        let mut arguments = exprs.iter().map(|expr| self.expr(expr, dot)).collect::<Result<Vec<_>, _>>()?;
-        arguments.extend(piped);
+    fn arguments(&mut self, exprs: &[Expr], dot: &Operand, piped: Option<Operand>) -> Result<Arguments, Fault> {
+        let mut arguments = Arguments::default();
+        for expr in exprs {
+            let operand = self.expr(expr, dot)?;
+            arguments.push(operand, matches!(expr, Expr::Nil(_) | Expr::Number(..)));
+        }
+        if let Some(piped) = piped {
+            arguments.push(piped, false);
+        }
         Ok(arguments)
     }
 
@@ -68,14 +73,16 @@ impl Frame<'_> {
         name: &str,
         pos: Pos,
         exprs: &[Expr],
-        dot: &Value,
-        piped: Option<Value>,
-    ) -> Result<Value, Fault> {
+        dot: &Operand,
+        piped: Option<Operand>,
+    ) -> Result<Operand, Fault> {
         if name == "and" || name == "or" {
             return self.short_circuit(name == "or", pos, exprs, dot, piped);
         }
-        let arguments = self.arguments(exprs, dot, piped)?;
-        funcs::call(&Call { name, arguments: &arguments, engine: self.engine }).map_err(|fault| self.at(pos, fault))
+        let Arguments { values, untyped } = self.arguments(exprs, dot, piped)?;
+        funcs::call(&Call { name, arguments: &values, untyped, engine: self.engine })
+            .map(Operand::Value)
+            .map_err(|fault| self.at(pos, fault))
     }
 
     /// `and` and `or` stop at the first argument that decides.
@@ -84,9 +91,9 @@ impl Frame<'_> {
         stop_on: bool,
         pos: Pos,
         exprs: &[Expr],
-        dot: &Value,
-        piped: Option<Value>,
-    ) -> Result<Value, Fault> {
+        dot: &Operand,
+        piped: Option<Operand>,
+    ) -> Result<Operand, Fault> {
         let mut last = None;
         for expr in exprs {
             let value = self.expr(expr, dot)?;
@@ -98,45 +105,47 @@ impl Frame<'_> {
         piped.or(last).ok_or_else(|| self.at(pos, Fault::new("wrong number of args: want at least 1 got 0")))
     }
 
-    fn expr(&mut self, expr: &Expr, dot: &Value) -> Result<Value, Fault> {
-        match expr {
-            Expr::Dot(_) => Ok(dot.clone()),
-            Expr::Field(pos, fields) => self.fields(dot.clone(), fields, *pos, self.no_data, &[]),
+    fn expr(&mut self, expr: &Expr, dot: &Operand) -> Result<Operand, Fault> {
+        let value = match expr {
+            Expr::Dot(_) => return Ok(dot.clone()),
+            Expr::Field(pos, fields) => return self.fields(dot.clone(), fields, *pos, &[], dot, None),
             Expr::Variable(pos, name, fields) => {
-                let lenient = self.no_data && name == "$";
-                self.fields(self.variable(name, *pos)?, fields, *pos, lenient, &[])
+                return self.fields(self.variable(name, *pos)?, fields, *pos, &[], dot, None);
             }
-            Expr::Identifier(pos, name) => self.call(name, *pos, &[], dot, None),
-            Expr::String(_, text) => Ok(Value::str(text)),
-            Expr::Number(_, Number::Int(integer)) => Ok(Value::Int(*integer)),
-            Expr::Number(_, Number::Float(float)) => Ok(Value::Float(*float)),
-            Expr::Number(pos, Number::Uint(integer)) => {
-                Err(self.at(*pos, Fault::new(format!("{integer} overflows int"))))
-            }
-            Expr::Bool(_, value) => Ok(Value::Bool(*value)),
-            Expr::Nil(_) => Ok(Value::Nil),
-            Expr::Pipe(_, pipe) => self.pipe(pipe, dot),
+            Expr::Identifier(pos, name) => return self.call(name, *pos, &[], dot, None),
+            Expr::Pipe(_, pipe) => return self.pipe(pipe, dot),
             Expr::Chain(pos, inner, fields) => {
                 let receiver = self.expr(inner, dot)?;
-                self.fields(receiver, fields, *pos, false, &[])
+                return self.fields(receiver, fields, *pos, &[], dot, None);
             }
-        }
+            Expr::String(_, text) => Value::str(text),
+            Expr::Number(_, Number::Int(integer)) => Value::Int(*integer),
+            Expr::Number(_, Number::Float(float)) => Value::Float(*float),
+            Expr::Number(pos, Number::Uint(integer)) => {
+                return Err(self.at(*pos, Fault::new(format!("{integer} overflows int"))));
+            }
+            Expr::Bool(_, value) => Value::Bool(*value),
+            Expr::Nil(_) => Value::Nil,
+        };
+        Ok(Operand::Value(value))
     }
 
     /// Follows `.a.b.c`; arguments go to the last name, which must then be a method.
     fn fields<S: AsRef<str>>(
-        &self,
-        receiver: Value,
+        &mut self,
+        receiver: Operand,
         names: &[S],
         pos: Pos,
-        lenient: bool,
-        arguments: &[Value],
-    ) -> Result<Value, Fault> {
+        exprs: &[Expr],
+        dot: &Operand,
+        piped: Option<Operand>,
+    ) -> Result<Operand, Fault> {
+        let Some((last, before)) = names.split_last() else { return Ok(receiver) };
         let mut value = receiver;
-        for (index, name) in names.iter().enumerate() {
-            let arguments = if index + 1 == names.len() { arguments } else { &[] };
-            value = field::of(&value, name.as_ref(), lenient, arguments).map_err(|fault| self.at(pos, fault))?;
+        for name in before {
+            value = field::of(&value, name.as_ref(), &[]).map_err(|fault| self.at(pos, fault))?;
         }
-        Ok(value)
+        let arguments = self.arguments(exprs, dot, piped)?;
+        field::of(&value, last.as_ref(), &arguments.values).map_err(|fault| self.at(pos, fault))
     }
 }

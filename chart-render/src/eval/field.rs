@@ -1,16 +1,28 @@
 //! What stands behind a point: the field of a value, or a method of an object.
 
+use super::Operand;
 use crate::fault::Fault;
 use crate::funcs;
 use crate::value::{Object, Value};
 
-/// One field of a value, or a method call.
-pub(super) fn of(receiver: &Value, name: &str, lenient: bool, arguments: &[Value]) -> Result<Value, Fault> {
+/// One field of a value, or a method call. A field of nothing is nothing, a field of nil a mistake.
+pub(super) fn of(receiver: &Operand, name: &str, arguments: &[Value]) -> Result<Operand, Fault> {
     match receiver {
-        Value::Nil if lenient => Ok(Value::Nil),
+        Operand::Nothing => Ok(Operand::Nothing),
+        Operand::Value(value) => of_value(value, name, arguments).map(Operand::Value),
+    }
+}
+
+fn of_value(receiver: &Value, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
+    match receiver {
         Value::Nil => Err(Fault::new(format!("nil pointer evaluating interface {{}}.{name}"))),
         Value::Map(map) if arguments.is_empty() => Ok(map.borrow().get(name).cloned().unwrap_or(Value::Nil)),
-        Value::Map(_) => Err(Fault::new(format!("{name} is not a method but has arguments"))),
+        Value::Object(Object::Texts(texts)) if arguments.is_empty() => {
+            Ok(Value::str(texts.get(name).map_or("", String::as_str)))
+        }
+        Value::Map(_) | Value::Object(Object::Texts(_)) => {
+            Err(Fault::new(format!("{name} is not a method but has arguments")))
+        }
         Value::Object(Object::ApiVersions(versions)) if name == "Has" => {
             let [Value::Str(wanted)] = arguments else {
                 return Err(Fault::new("wrong number of args for Has: want 1 string"));

@@ -1,6 +1,5 @@
 //! Dicts. `set`, `unset` and the merges change their first argument in place.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::types::to_string;
@@ -14,12 +13,17 @@ pub(super) const TABLE: &[Entry] = &[
         Ok(call.dict(0)?.borrow().get(&*call.str(1)?).cloned().unwrap_or_else(|| Value::str("")))
     }),
     ("set", 3, Some(3), |call| {
-        call.dict(0)?.borrow_mut().insert(call.str(1)?.to_string(), call.any(2));
+        let Value::Map(dict) = call.any(0) else {
+            call.dict(0)?;
+            return Err(Fault::new("assignment to entry in nil map"));
+        };
+        dict.borrow_mut().insert(call.str(1)?.to_string(), call.any(2));
         Ok(call.any(0))
     }),
     ("unset", 2, Some(2), |call| {
-        call.dict(0)?.borrow_mut().remove(&*call.str(1)?);
-        Ok(call.any(0))
+        let dict = call.dict(0)?;
+        dict.borrow_mut().remove(&*call.str(1)?);
+        Ok(Value::Map(dict))
     }),
     ("hasKey", 2, Some(2), |call| Ok(Value::Bool(call.dict(0)?.borrow().contains_key(&*call.str(1)?)))),
     ("keys", 0, None, |call| {
@@ -67,11 +71,13 @@ fn filtered(dict: &Dict, keeps: impl Fn(&str) -> bool) -> Value {
 /// `dig "a" "b" fallback dict`.
 fn dig(call: &Call<'_>) -> Result<Value, Fault> {
     let last = call.arguments.len() - 1;
-    let mut value = Value::Map(call.dict(last)?);
-    for key in &call.arguments[..last - 1] {
-        let Value::Str(key) = key else { return Err(super::wrong_type("string", key)) };
+    let mut value = call.any(last);
+    if let Some(other) = call.arguments[..last - 1].iter().find(|key| !matches!(key, Value::Str(_))) {
+        return Err(super::wrong_type("string", other));
+    }
+    for key in call.arguments[..last - 1].iter().map(to_string) {
         let Value::Map(map) = &value else { return Err(super::wrong_type("map[string]interface {}", &value)) };
-        let found = map.borrow().get(&**key).cloned();
+        let found = map.borrow().get(&key).cloned();
         match found {
             Some(found) => value = found,
             None => return Ok(call.any(last - 1)),
@@ -85,28 +91,32 @@ fn merge_all(call: &Call<'_>, overwrite: bool) -> Result<Value, Fault> {
     let dicts = dicts(call)?;
     let Some((target, sources)) = dicts.split_first() else { return Ok(Value::map([])) };
     for source in sources {
-        if !Rc::ptr_eq(target, source) {
-            merge(target, &source.borrow(), overwrite);
-        }
+        merge(target, source, overwrite);
     }
-    Ok(call.any(0))
+    Ok(Value::Map(Rc::clone(target)))
 }
 
-/// Empty values of the target count as missing, empty values of the source never overwrite.
-fn merge(target: &Dict, source: &BTreeMap<String, Value>, overwrite: bool) {
-    for (key, value) in source {
-        let current = target.borrow().get(key).cloned();
-        match (&current, value) {
-            (Some(Value::Map(inner)), Value::Map(other)) => {
-                if !Rc::ptr_eq(inner, other) {
-                    merge(inner, &other.borrow(), overwrite);
-                }
+/// The rules of mergo. Tables are merged in place. Else with `overwrite` every value of the source counts, false, zero,
+/// empty and nil as well; without, only where the target has nothing but an empty value, and nil is passed over.
+fn merge(target: &Dict, source: &Dict, overwrite: bool) {
+    if Rc::ptr_eq(target, source) {
+        return;
+    }
+    // A copy of the entries: the target may be part of the source.
+    let entries = source.borrow().clone();
+    for (key, value) in entries {
+        let current = target.borrow().get(&key).cloned();
+        if matches!(value, Value::Nil) && !overwrite {
+            continue;
+        }
+        if let (Some(Value::Map(inner)), Value::Map(other)) = (&current, &value) {
+            merge(inner, other, overwrite);
+            if !inner.borrow().is_empty() {
+                continue;
             }
-            (Some(present), _) if present.is_true() && !overwrite => {}
-            (Some(_), missing) if !missing.is_true() => {}
-            _ => {
-                target.borrow_mut().insert(key.clone(), value.clone());
-            }
+        }
+        if overwrite || !current.is_some_and(|current| current.is_true()) {
+            target.borrow_mut().insert(key, value);
         }
     }
 }

@@ -13,14 +13,14 @@ use crate::{bytes, numbers, yaml};
 
 pub(super) const TABLE: &[Entry] = &[
     ("toYaml", 1, Some(1), |call| text(yaml::to_yaml(&call.any(0).to_json()))),
-    ("fromYaml", 1, Some(1), |call| Ok(from(yaml::parse_fragment(&call.str(0)?), Json::is_object))),
-    ("fromYamlArray", 1, Some(1), |call| Ok(from_array(yaml::parse_fragment(&call.str(0)?)))),
+    ("fromYaml", 1, Some(1), |call| Ok(from(yaml::parse_fragment(&call.str(0)?), THROUGH_YAML))),
+    ("fromYamlArray", 1, Some(1), |call| Ok(from_array(yaml::parse_fragment(&call.str(0)?), THROUGH_YAML))),
     ("toJson", 1, Some(1), to_json),
     ("toRawJson", 1, Some(1), |call| text(json(&call.any(0), None))),
     ("toPrettyJson", 1, Some(1), |call| text(escape_html(&json(&call.any(0), Some(0))))),
-    ("fromJson", 1, Some(1), |call| Ok(from(parse_json(call)?, Json::is_object))),
+    ("fromJson", 1, Some(1), |call| Ok(from(parse_json(call)?, ""))),
     ("mustFromJson", 1, Some(1), |call| parse_json(call)?.map(wide).map_err(Fault::new)),
-    ("fromJsonArray", 1, Some(1), |call| Ok(from_array(parse_json(call)?))),
+    ("fromJsonArray", 1, Some(1), |call| Ok(from_array(parse_json(call)?, ""))),
     ("toYamlPretty", 1, Some(1), |call| text(yaml::to_yaml_pretty(&call.any(0).to_json()))),
     ("b64enc", 1, Some(1), |call| text(STANDARD.encode(bytes::of(&call.str(0)?)))),
     ("b64dec", 1, Some(1), |call| match STANDARD.decode(without_breaks(&call.str(0)?)) {
@@ -111,23 +111,42 @@ fn wide(mut json: Json) -> Value {
     Value::from_json(&json)
 }
 
+/// What stands before a message about JSON that was YAML.
+const THROUGH_YAML: &str = "error unmarshaling JSON: while decoding JSON: ";
+
 /// Helm's `from…` functions never fail: the message goes under the key `Error`.
-fn from(parsed: Result<Json, String>, fits: fn(&Json) -> bool) -> Value {
+fn from(parsed: Result<Json, String>, context: &str) -> Value {
     match parsed {
         Ok(Json::Null) => Value::map([]),
-        Ok(json) if fits(&json) => wide(json),
-        Ok(_) => Value::map([("Error".to_owned(), Value::str("error unmarshaling: not an object"))]),
-        Err(message) => Value::map([("Error".to_owned(), Value::str(message))]),
+        Ok(json @ Json::Object(_)) => wide(json),
+        Ok(other) => error_map(&mismatch(&other, context, "map[string]interface {}")),
+        Err(message) => error_map(&message),
     }
 }
 
-fn from_array(parsed: Result<Json, String>) -> Value {
+fn error_map(message: &str) -> Value {
+    Value::map([("Error".to_owned(), Value::str(message))])
+}
+
+fn from_array(parsed: Result<Json, String>, context: &str) -> Value {
     match parsed {
         Ok(Json::Null) => Value::list(Vec::new()),
-        Ok(json) if json.is_array() => wide(json),
-        Ok(_) => Value::list(vec![Value::str("error unmarshaling: not a list")]),
+        Ok(json @ Json::Array(_)) => wide(json),
+        Ok(other) => Value::list(vec![Value::str(mismatch(&other, context, "[]interface {}"))]),
         Err(message) => Value::list(vec![Value::str(message)]),
     }
+}
+
+fn mismatch(json: &Json, context: &str, wanted: &str) -> String {
+    let kind = match json {
+        Json::Null => "null",
+        Json::Bool(_) => "bool",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    };
+    format!("{context}json: cannot unmarshal {kind} into Go value of type {wanted}")
 }
 
 /// Go's encoder also escapes what could end a script element.
@@ -164,6 +183,10 @@ fn write_json(json: &Json, value: &Value, depth: Option<usize>) -> String {
                 })
                 .collect();
             format!("{{{}{}}}", parts.join(","), line(depth))
+        }
+        (Json::Object(_), Value::Object(Object::Texts(texts))) if !texts.is_empty() => {
+            let map = Value::map(texts.iter().map(|(key, text)| (key.clone(), Value::str(text))));
+            write_json(json, &map, depth)
         }
         // A struct keeps the order of its fields.
         (_, Value::Object(Object::Struct(object))) => {

@@ -42,11 +42,16 @@ pub(crate) fn method(files: &Arc<Files>, name: &str, arguments: &[Value]) -> Res
         ("AsSecrets", []) => {
             text(as_yaml(files.iter().map(|(path, data)| (base_name(path), Json::String(STANDARD.encode(data))))))
         }
-        ("GetBytes", [Value::Str(path)]) => Ok(bytes_of(files.get(&**path).map(Vec::as_slice).unwrap_or_default())),
+        ("GetBytes", [Value::Str(path)]) => Ok(content(files, path)),
         // The files are a map, and its keys can be asked for like fields.
-        (path, []) => Ok(bytes_of(files.get(path).map(Vec::as_slice).unwrap_or_default())),
+        (path, []) => Ok(content(files, path)),
         _ => Err(Fault::new(format!("chart-render has no .Files.{name} with {} arguments", arguments.len()))),
     }
+}
+
+/// The bytes of a file, none without the file.
+pub(super) fn content(files: &Files, path: &str) -> Value {
+    bytes_of(files.get(path).map(Vec::as_slice).unwrap_or_default())
 }
 
 fn bytes_of(data: &[u8]) -> Value {
@@ -55,5 +60,5 @@ fn bytes_of(data: &[u8]) -> Value {
 
 fn as_yaml(entries: impl Iterator<Item = (String, Json)>) -> String {
     let map: Map<String, Json> = entries.collect();
-    if map.is_empty() { String::new() } else { yaml::to_yaml(&Json::Object(map)) }
+    yaml::to_yaml(&Json::Object(map))
 }

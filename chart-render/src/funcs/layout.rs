@@ -6,8 +6,8 @@ use crate::fault::Fault;
 use crate::value::Value;
 
 pub(super) const TABLE: &[Entry] = &[
-    ("indent", 2, Some(2), |call| text(indent(call.int(0)?, &call.str(1)?))),
-    ("nindent", 2, Some(2), |call| text(format!("\n{}", indent(call.int(0)?, &call.str(1)?)))),
+    ("indent", 2, Some(2), |call| text(indent(call)?)),
+    ("nindent", 2, Some(2), |call| text(format!("\n{}", indent(call)?))),
     ("trunc", 2, Some(2), trunc),
     ("substr", 3, Some(3), substr),
     ("abbrev", 2, Some(2), |call| {
@@ -23,9 +23,10 @@ pub(super) const TABLE: &[Entry] = &[
 ];
 
 /// Every line gets the spaces, empty ones too.
-fn indent(spaces: i64, value: &str) -> String {
-    let pad = " ".repeat(usize::try_from(spaces).unwrap_or(0));
-    format!("{pad}{}", value.replace('\n', &format!("\n{pad}")))
+fn indent(call: &Call<'_>) -> Result<String, Fault> {
+    let (spaces, value) = (call.int(0)?, call.str(1)?);
+    let pad = " ".repeat(usize::try_from(spaces).map_err(|_| Fault::new("strings: negative Repeat count"))?);
+    Ok(format!("{pad}{}", value.replace('\n', &format!("\n{pad}"))))
 }
 
 /// The first `n` bytes, or the last when `n` is negative.

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::types::{to_int64, to_string};
+use super::types::{to_int64, to_string, to_strings};
 use super::{Call, Entry};
 use crate::bytes;
 use crate::fault::Fault;
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 pub(super) const TABLE: &[Entry] = &[
     ("list", 0, None, |call| Ok(Value::list(call.arguments.to_vec()))),
@@ -48,9 +48,9 @@ pub(super) const TABLE: &[Entry] = &[
         _ => Ok(Value::Bool(call.list(1)?.iter().any(|item| item.deep_equal(&call.any(0))))),
     }),
     ("sortAlpha", 1, Some(1), |call| {
-        let mut items: Vec<String> = match call.any(0) {
-            Value::List(items) => items.iter().filter(|item| !matches!(item, Value::Nil)).map(to_string).collect(),
-            other => vec![to_string(&other)],
+        let mut items = match call.any(0) {
+            Value::Nil => vec![to_string(&Value::Nil)],
+            value => to_strings(&value),
         };
         items.sort();
         Ok(Value::list(items.iter().map(Value::str).collect()))
@@ -77,6 +77,9 @@ fn len(call: &Call<'_>) -> Result<Value, Fault> {
         Value::Str(text) => bytes::of(&text).len(),
         Value::List(items) => items.len(),
         Value::Map(map) => map.borrow().len(),
+        Value::Object(Object::ApiVersions(versions)) => versions.len(),
+        Value::Object(Object::Files(files)) => files.len(),
+        Value::Object(Object::Texts(texts)) => texts.len(),
         other => return Err(Fault::new(format!("len of type {}", other.go_type()))),
     };
     Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
@@ -85,7 +88,13 @@ fn len(call: &Call<'_>) -> Result<Value, Fault> {
 /// `index x 1 "a"` is Go's `x[1]["a"]`; a missing key is nothing, a missing element an error.
 fn index(call: &Call<'_>) -> Result<Value, Fault> {
     let mut value = call.any(0);
+    if matches!(value, Value::Nil) {
+        return Err(Fault::new("index of untyped nil"));
+    }
     for key in call.rest(1) {
+        if let Value::Object(Object::ApiVersions(versions)) = &value {
+            value = Value::list(versions.iter().map(Value::str).collect());
+        }
         value = match (&value, key) {
             (Value::Map(map), Value::Str(key)) => map.borrow().get(&**key).cloned().unwrap_or(Value::Nil),
             (Value::List(items), Value::Int(_) | Value::Int64(_)) => {
@@ -93,7 +102,17 @@ fn index(call: &Call<'_>) -> Result<Value, Fault> {
                 let found = usize::try_from(at).ok().and_then(|at| items.get(at));
                 found.cloned().ok_or_else(|| Fault::new(format!("index out of range: {at}")))?
             }
-            (Value::Nil, _) => return Err(Fault::new("index of untyped nil")),
+            (Value::Str(text), Value::Int(_) | Value::Int64(_)) => {
+                let at = to_int64(key);
+                let byte = usize::try_from(at).ok().and_then(|at| bytes::of(text).get(at).copied());
+                byte.map(|byte| Value::Int(byte.into()))
+                    .ok_or_else(|| Fault::new(format!("index out of range: {at}")))?
+            }
+            (Value::Object(Object::Texts(texts)), Value::Str(key)) => {
+                Value::str(texts.get(&**key).map_or("", String::as_str))
+            }
+            (Value::Object(Object::Files(files)), Value::Str(path)) => super::files::content(files, path),
+            (Value::Nil, _) => return Err(Fault::new("index of nil pointer")),
             (other, key) => {
                 return Err(Fault::new(format!("cannot index {} with {}", other.go_type(), key.go_type())));
             }

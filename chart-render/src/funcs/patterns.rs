@@ -49,10 +49,26 @@ thread_local! {
     static COMPILED: RefCell<HashMap<Rc<str>, Regex>> = RefCell::default();
 }
 
+/// More often than this Go repeats nothing.
+const MOST_REPEATS: u32 = 1000;
+
+/// Whether a `{n,m}` asks for more than Go allows.
+fn repeats_too_often(pattern: &str) -> bool {
+    pattern.split('{').skip(1).filter_map(|behind| behind.split_once('}')).any(|(counts, _)| {
+        let is_count = |count: &str| count.bytes().all(|byte| byte.is_ascii_digit());
+        let mut counts = counts.splitn(2, ',');
+        counts.clone().all(is_count)
+            && counts.any(|count| !count.is_empty() && !count.parse().is_ok_and(|count: u32| count <= MOST_REPEATS))
+    })
+}
+
 fn compile(pattern: &Rc<str>) -> Result<Regex, regex::Error> {
     COMPILED.with_borrow_mut(|compiled| {
         if let Some(known) = compiled.get(pattern) {
             return Ok(known.clone());
+        }
+        if repeats_too_often(pattern) {
+            return Err(regex::Error::Syntax("invalid repeat count".to_owned()));
         }
         let new = Regex::new(pattern)?;
         if compiled.len() == KEPT {

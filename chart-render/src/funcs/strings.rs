@@ -1,20 +1,21 @@
 //! Strings: Sprig's, and Go's `print` family.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
-use super::types::to_string;
+use super::types::{to_string, to_strings};
 use super::{Call, Entry, text};
 use crate::bytes;
 use crate::fault::Fault;
 use crate::gofmt;
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 pub(super) const TABLE: &[Entry] = &[
     ("print", 0, None, |call| text(gofmt::sprint(call.arguments))),
     ("println", 0, None, |call| text(gofmt::sprintln(call.arguments))),
     ("printf", 1, None, |call| text(gofmt::sprintf(&call.str(0)?, call.rest(1)))),
-    ("html", 0, None, |call| text(gotmpl::html_escape(&gofmt::sprint(call.arguments)))),
-    ("urlquery", 0, None, |call| text(gotmpl::url_encode(&gofmt::sprint(call.arguments)))),
+    ("html", 0, None, |call| text(gotmpl::html_escape(&shown(call)))),
+    ("urlquery", 0, None, |call| text(gotmpl::url_encode(&shown(call)))),
     ("quote", 0, None, |call| text(joined(call, gofmt::quote))),
     ("squote", 0, None, |call| text(joined(call, |value| format!("'{value}'")))),
     ("cat", 0, None, |call| text(joined(call, str::to_owned))),
@@ -37,26 +38,27 @@ pub(super) const TABLE: &[Entry] = &[
         text(call.str(1)?.repeat(count))
     }),
     ("nospace", 1, Some(1), |call| text(without_blanks(&call.str(0)?))),
-    ("js", 0, None, |call| text(escaped_for_js(&gofmt::sprint(call.arguments)))),
-    ("split", 2, Some(2), |call| Ok(numbered(split(&call.str(1)?, &call.str(0)?, None)))),
+    ("js", 0, None, |call| text(escaped_for_js(&shown(call)))),
+    ("split", 2, Some(2), |call| Ok(numbered(&split(&call.str(1)?, &call.str(0)?, None)))),
     ("splitn", 3, Some(3), |call| {
         // A negative count means all, and zero nothing.
         let limit = usize::try_from(call.int(1)?).ok();
-        Ok(numbered(split(&call.str(2)?, &call.str(0)?, limit)))
+        Ok(numbered(&split(&call.str(2)?, &call.str(0)?, limit)))
     }),
     ("plural", 3, Some(3), |call| text(if call.int(2)? == 1 { call.str(0)? } else { call.str(1)? })),
     ("hello", 0, Some(0), |_| text("Hello!")),
     ("splitList", 2, Some(2), |call| Ok(Value::list(split(&call.str(1)?, &call.str(0)?, None)))),
     ("join", 2, Some(2), |call| {
         let separator = call.str(0)?;
-        let parts: Vec<String> = match call.any(1) {
-            Value::List(items) => items.iter().filter(|item| !matches!(item, Value::Nil)).map(to_string).collect(),
-            Value::Nil => Vec::new(),
-            other => vec![to_string(&other)],
-        };
-        text(parts.join(&separator))
+        text(to_strings(&call.any(1)).join(&separator))
     }),
 ];
+
+/// The arguments as an action shows them: nothing is `<no value>`.
+fn shown(call: &Call<'_>) -> String {
+    let show = |value: &Value| if matches!(value, Value::Nil) { Value::str("<no value>") } else { value.clone() };
+    gofmt::sprint(&call.arguments.iter().map(show).collect::<Vec<_>>())
+}
 
 /// All arguments but nil, with spaces between.
 fn joined(call: &Call<'_>, each: impl Fn(&str) -> String) -> String {
@@ -104,6 +106,7 @@ fn escaped_for_js(value: &str) -> String {
 }
 
 /// `{_0: a, _1: b}`.
-fn numbered(parts: Vec<Value>) -> Value {
-    Value::map(parts.into_iter().enumerate().map(|(index, part)| (format!("_{index}"), part)))
+fn numbered(parts: &[Value]) -> Value {
+    let numbered = parts.iter().enumerate().map(|(index, part)| (format!("_{index}"), to_string(part)));
+    Value::Object(Object::Texts(Rc::new(numbered.collect())))
 }

@@ -5,7 +5,7 @@ use std::str::Chars;
 
 use super::{bracket, display, quote};
 use crate::numbers;
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 /// Flags, width and precision of one verb.
 #[derive(Default)]
@@ -100,10 +100,17 @@ impl Spec {
             ('T', value) => self.pad(value.go_type()),
             ('v', Value::Nil) => self.pad("<nil>"),
             (_, Value::Nil) => format!("%!{verb}(<nil>)"),
-            (_, Value::List(items)) => bracket("", items.iter().map(|item| self.verb(verb, item))),
+            (_, Value::List(items)) => bracket("", items.iter().map(|item| self.inner(verb, item))),
             (_, Value::Map(map)) => {
                 let key = |key: &String| self.verb(verb, &Value::str(key));
-                bracket("map", map.borrow().iter().map(|(k, value)| format!("{}:{}", key(k), self.verb(verb, value))))
+                bracket("map", map.borrow().iter().map(|(k, value)| format!("{}:{}", key(k), self.inner(verb, value))))
+            }
+            (_, Value::Object(Object::ApiVersions(versions))) => {
+                bracket("", versions.iter().map(|version| self.verb(verb, &Value::str(version))))
+            }
+            (_, Value::Object(Object::Texts(texts))) => {
+                let part = |text: &String| self.verb(verb, &Value::str(text));
+                bracket("map", texts.iter().map(|(key, text)| format!("{}:{}", part(key), part(text))))
             }
             ('v' | 't', Value::Bool(flag)) => self.pad(&flag.to_string()),
             ('v', Value::Str(text)) if self.sharp => self.pad(&quote(text)),
@@ -119,6 +126,11 @@ impl Spec {
             ('v' | 's', Value::Object(_)) => self.pad(&display(value)),
             _ => bad_verb(verb, value),
         }
+    }
+
+    /// A part of a list or map; nil has one form there.
+    fn inner(&self, verb: char, value: &Value) -> String {
+        if matches!(value, Value::Nil) { "<nil>".to_owned() } else { self.verb(verb, value) }
     }
 
     fn integer(&self, verb: char, integer: i64, value: &Value) -> String {

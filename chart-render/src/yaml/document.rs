@@ -3,11 +3,12 @@
 //! Keys become strings after YAML has read them: `n:` is `"false"` and `1:` is `"1"`; only quotes keep them as they
 //! are. Of two equal keys the last one counts.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
-use serde_saphyr::{DuplicateKeyPolicy, Options};
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
 use super::quick;
 use crate::numbers;
@@ -30,9 +31,27 @@ pub(crate) fn documents(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Reads one document; an empty one is null.
+/// Reads the first document, whatever stands behind it; an empty one is null.
 pub(crate) fn parse(text: &str) -> Result<Json, String> {
-    quick::parse(text).map_or_else(|| parse_in_full(text), Ok)
+    quick::parse(text).map_or_else(|| parse_in_full(first_document(text)), Ok)
+}
+
+/// The text up to the line that ends its first document: `...`, or the `---` of the next one.
+fn first_document(text: &str) -> &str {
+    let is_mark = |line: &str, mark: &str| {
+        line.strip_prefix(mark).is_some_and(|behind| behind.is_empty() || behind.starts_with([' ', '\t', '\r', '\n']))
+    };
+    let (mut begun, mut at) = (false, 0);
+    for line in text.split_inclusive('\n') {
+        let starts = is_mark(line, "---");
+        if begun && (starts || is_mark(line, "...")) {
+            return &text[..at];
+        }
+        // Comments and directives before the first mark belong to the document behind it.
+        begun |= starts || !(line.trim().is_empty() || line.starts_with(['#', '%', '\u{feff}']));
+        at += line.len();
+    }
+    text
 }
 
 /// Stands behind the last character of a text to see what that belongs to.
@@ -73,9 +92,19 @@ pub(super) fn parse_in_full(text: &str) -> Result<Json, String> {
     options.emit_comments = false;
     // The visitor below sees every entry, so the last of two equal keys counts.
     options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
-    let document: Document = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
+    // It also merges what `<<` names where that stands, as go-yaml does. In quotes it is a key like any other.
+    options.merge_keys = MergeKeyPolicy::AsOrdinary;
+    let text = if text.contains("\"<<\"") || text.contains("'<<'") {
+        Cow::Owned(text.replace("\"<<\"", &format!("\"{QUOTED}<<\"")).replace("'<<'", &format!("'{QUOTED}<<'")))
+    } else {
+        Cow::Borrowed(text)
+    };
+    let document: Document = serde_saphyr::from_str_with_options(&text, options).map_err(|error| error.to_string())?;
     Ok(document.0)
 }
+
+/// Stands before a `<<` in quotes.
+const QUOTED: char = '\u{e001}';
 
 struct Document(Json);
 
@@ -129,7 +158,7 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
         let mut list = Vec::new();
         while let Some(Document(item)) = items.next_element()? {
-            list.push(item);
+            list.push(without_mark(item));
         }
         Ok(Json::Array(list))
     }
@@ -138,6 +167,11 @@ impl<'de> Visitor<'de> for DocumentVisitor {
         let mut map = Map::new();
         while let Some((Document(key), Document(value))) = entries.next_entry()? {
             let key = match key {
+                Json::String(text) if text == "<<" => {
+                    merge(&mut map, value).map_err(A::Error::custom)?;
+                    continue;
+                }
+                Json::String(text) if text.contains(QUOTED) => text.replace(QUOTED, ""),
                 Json::String(text) => text,
                 Json::Bool(flag) => flag.to_string(),
                 Json::Number(number) => match number.as_f64() {
@@ -146,8 +180,32 @@ impl<'de> Visitor<'de> for DocumentVisitor {
                 },
                 other => return Err(A::Error::custom(format!("unsupported map key: {other}"))),
             };
-            map.insert(key, value);
+            map.insert(key, without_mark(value));
         }
         Ok(Json::Object(map))
     }
 }
+
+fn without_mark(value: Json) -> Json {
+    match value {
+        Json::String(text) if text.contains(QUOTED) => Json::String(text.replace(QUOTED, "")),
+        other => other,
+    }
+}
+
+/// The entries of one map, or of several of which the first wins, over those that stand before.
+fn merge(map: &mut Map<String, Json>, value: Json) -> Result<(), &'static str> {
+    match value {
+        Json::Object(other) => map.extend(other),
+        Json::Array(others) => {
+            for other in others.into_iter().rev() {
+                let Json::Object(other) = other else { return Err(NO_MAP) };
+                map.extend(other);
+            }
+        }
+        _ => return Err(NO_MAP),
+    }
+    Ok(())
+}
+
+const NO_MAP: &str = "map merge requires map or sequence of maps as the value";

@@ -8,6 +8,7 @@ mod chart_values;
 mod check;
 mod cli;
 mod docs;
+mod expressions;
 mod fleet;
 mod foreign;
 mod helm;
