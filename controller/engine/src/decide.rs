@@ -26,8 +26,11 @@ mod wake;
 use jiff::Timestamp;
 
 use self::limit::{Pools, limit};
+use self::model::Shared;
 use self::view::View;
 use crate::plan::Reason;
+use crate::proactive::Rates;
+use crate::settings::Lookup;
 use crate::snapshot::Variant;
 use crate::{Memory, Plan, Settings, Snapshot, Target};
 
@@ -38,11 +41,12 @@ use crate::{Memory, Plan, Settings, Snapshot, Target};
 /// time-outs started anew.
 pub fn decide(snapshot: &Snapshot, memory: &mut Memory, settings: &Settings, now: Timestamp) -> Plan {
     let Snapshot { models, inventory: _ } = snapshot;
-    let pools = Pools::of(snapshot, settings);
+    let proactive = settings.proactive.as_ref().map(Lookup::new);
+    let mut shared = Shared { pools: Pools::of(snapshot, settings), proactive, rates: Rates::default() };
     let (mut outcomes, decided): (Vec<_>, Vec<_>) =
-        models.iter().map(|model| model::decide(model, memory, settings, &pools, now)).unzip();
+        models.iter().map(|model| model::decide(model, memory, settings, &mut shared, now)).unzip();
     let mut decided: Vec<_> = decided.into_iter().flatten().collect();
-    limit(&mut decided, pools);
+    limit(&mut decided, shared.pools);
 
     let mut targets: Vec<_> = decided.into_iter().map(|it| it.target).collect();
     outcomes.sort_by(|a, b| a.key.cmp(&b.key));

@@ -96,19 +96,24 @@ impl Memory {
         self.variants.remove(variant);
     }
 
-    /// Remembers the targets and forgets every variant that has none, and every model that is not listed.
+    /// Remembers the targets, which are in order of their variants, and forgets every variant that has none, and every model that is not listed.
     pub(crate) fn remember<'a>(
         &mut self,
         targets: &[Target],
         models: impl Iterator<Item = &'a ModelKey>,
         now: Timestamp,
     ) {
+        // Both are in order, and mostly of the same variants.
+        let mut before = std::mem::take(&mut self.variants).into_iter().peekable();
         let remember = |target: &Target| {
             let Target { variant, current, replicas, model_id: _, accelerator: _, reason: _, notes: _, evidence: _ } =
                 target;
-            let unchanged = self.unchanged_for(variant, *replicas, *current, now).is_some();
-            let since = self.variants.get(variant).filter(|_| unchanged).map_or(now, |it| it.since);
-            (variant.clone(), VariantMemory { target: *replicas, current: *current, since })
+            while before.next_if(|(key, _)| key < variant).is_some() {}
+            let (key, known) = before
+                .next_if(|(key, _)| key == variant)
+                .map_or_else(|| (variant.clone(), None), |(k, v)| (k, Some(v)));
+            let unchanged = known.filter(|it| it.target == *replicas && it.current == *current);
+            (key, VariantMemory { target: *replicas, current: *current, since: unchanged.map_or(now, |it| it.since) })
         };
         let variants = targets.iter().map(remember).collect();
         self.variants = variants;

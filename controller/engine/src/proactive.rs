@@ -10,6 +10,7 @@ mod arbitrate;
 mod learnt;
 mod missing;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,10 @@ use serde::{Deserialize, Serialize};
 pub use self::arbitrate::{Positions, Verdict, arbitrate};
 pub use self::learnt::Learnt;
 pub use self::missing::Missing;
+use crate::number::{float, truncate};
 use crate::queueing::queue::narrow;
 use crate::queueing::{Error, Replica, RequestSize, ServiceTime};
-use crate::settings::{Proactive, Slo};
+use crate::settings::{Lookup, Proactive, Slo};
 use crate::snapshot::ModelKey;
 use crate::vllm::ServerArguments;
 
@@ -48,6 +50,8 @@ pub struct Serving<'a> {
     pub accelerator: &'a str,
     /// How its servers are started, if that is known.
     pub server: Option<&'a ServerArguments>,
+    /// Tokens that the KV cache of a replica holds, if that is known.
+    pub kv_tokens: Option<i64>,
     /// Replicas that are ready.
     pub ready: u32,
     /// Replicas on their way.
@@ -134,9 +138,15 @@ impl fmt::Display for Forecast {
 /// # Errors
 ///
 /// What is not known, or cannot be kept, so that there is no answer.
-pub fn forecast(model: &ModelKey, load: &Load<'_>, learnt: &Learnt, settings: &Proactive) -> Result<Forecast, Missing> {
+pub fn forecast(
+    model: &ModelKey,
+    load: &Load<'_>,
+    learnt: &Learnt,
+    known: &Lookup<'_>,
+    rates: &mut Rates,
+) -> Result<Forecast, Missing> {
     let Load { rate, input, output, variants } = load;
-    let slo = settings.slo_of(model).ok_or(Missing::Promise)?;
+    let slo = known.slo_of(model).ok_or(Missing::Promise)?;
     let rate = rate.ok_or(Missing::Rate)?;
     let lengths = match (*input, *output) {
         (Some(input), Some(output)) if output >= 1.0 => Some((input, output)),
@@ -151,13 +161,13 @@ pub fn forecast(model: &ModelKey, load: &Load<'_>, learnt: &Learnt, settings: &P
     let variants: Vec<_> = variants
         .into_iter()
         .map(|it| {
-            let max_batch = max_batch(it.server);
+            let max_batch = max_batch(it.server, it.kv_tokens, lengths);
             let accelerator = || it.accelerator.to_owned();
-            let profile = settings.profile_of(&model.model_id, it.accelerator);
+            let profile = known.profile_of(&model.model_id, it.accelerator);
             let given = profile.map(|it| ServiceTime { alpha: it.alpha, beta: it.beta, gamma: it.gamma });
             let service = given.or_else(|| learnt.of(it.accelerator));
             let service = service.ok_or_else(|| Missing::Profile { accelerator: accelerator() })?;
-            let per_replica = capacity(service, lengths, max_batch, slo).map_err(|error| match error {
+            let per_replica = rates.of(service, lengths, max_batch, slo).map_err(|error| match error {
                 Error::NotFeasible => Missing::Feasible { accelerator: accelerator() },
                 Error::Invalid | Error::NoRoom | Error::RateOutOfRange => Missing::Sense { accelerator: accelerator() },
             })?;
@@ -170,7 +180,7 @@ pub fn forecast(model: &ModelKey, load: &Load<'_>, learnt: &Learnt, settings: &P
     let sum =
         |of: fn(&VariantForecast) -> u32| variants.iter().map(|it| f64::from(of(it)) * it.per_replica).sum::<f64>();
     let (supply, anticipated) = (sum(|it| it.ready), sum(|it| it.ready.saturating_add(it.pending)));
-    let Proactive { headroom, scale_down_boundary, profiles: _, slos: _ } = settings;
+    let Proactive { headroom, scale_down_boundary, profiles: _, slos: _ } = known.settings;
     Ok(Forecast {
         rate,
         input: lengths.map(|it| it.0),
@@ -202,8 +212,45 @@ fn capacity(service: ServiceTime, lengths: Option<(f64, f64)>, max_batch: u32, s
     Some(f64::from(capacity)).filter(|it| it.is_finite() && *it > 0.0).ok_or(Error::Invalid)
 }
 
-/// Requests a server serves together: `--max-num-seqs`, or what vLLM takes when that is not given.
-pub(crate) fn max_batch(server: Option<&ServerArguments>) -> u32 {
+/// Requests a server serves together: `--max-num-seqs`, or what vLLM takes when that is not given, and no more than fit into
+/// its KV cache, where each holds I + O/2 tokens on average.
+///
+/// 16,000 tokens hold 80 requests of 100 tokens in and 200 out, whatever more the server would take.
+pub(crate) fn max_batch(server: Option<&ServerArguments>, kv_tokens: Option<i64>, lengths: Option<(f64, f64)>) -> u32 {
     let given = server.map_or_else(|| ServerArguments::default().max_num_seqs, |server| server.max_num_seqs);
-    u32::try_from(given).unwrap_or(LARGEST_BATCH).clamp(1, LARGEST_BATCH)
+    let fitting = kv_tokens.zip(lengths).map(|(tokens, (input, output))| float(tokens) / (input + output / 2.0));
+    let fitting = fitting.filter(|it| *it > 0.0).map_or(i64::MAX, truncate);
+    u32::try_from(given.min(fitting).max(1)).unwrap_or(LARGEST_BATCH).clamp(1, LARGEST_BATCH)
+}
+
+/// Rates that replicas can take, each computed once a decision: many models have the same servers, promises and requests.
+#[derive(Debug, Default)]
+pub struct Rates(HashMap<[u64; 10], Result<f64, Error>>);
+
+impl Rates {
+    fn of(
+        &mut self,
+        service: ServiceTime,
+        lengths: Option<(f64, f64)>,
+        max_batch: u32,
+        slo: &Slo,
+    ) -> Result<f64, Error> {
+        let ServiceTime { alpha, beta, gamma } = service;
+        let (input, output) = lengths.unwrap_or((f64::NAN, f64::NAN));
+        let promise = |promise: Option<f32>| promise.map_or(u64::MAX, |it| u64::from(it.to_bits()));
+        let bits = |value: f32| u64::from(value.to_bits());
+        let key = [
+            bits(alpha),
+            bits(beta),
+            bits(gamma),
+            u64::from(lengths.is_some()),
+            input.to_bits(),
+            output.to_bits(),
+            u64::from(max_batch),
+            promise(slo.ttft_ms),
+            promise(slo.itl_ms),
+            promise(slo.tps),
+        ];
+        *self.0.entry(key).or_insert_with(|| capacity(service, lengths, max_batch, slo))
+    }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::analyzer::{Analyzer, TokenThresholds};
 pub use self::limiter::{FailMode, Limiter};
 pub use self::per_model::PerModel;
-pub use self::proactive::{Proactive, Profile, Slo};
+pub use self::proactive::{Lookup, Proactive, Profile, Slo};
 pub use self::zero::{ZeroPolicies, ZeroPolicy};
 use crate::snapshot::ModelKey;
 

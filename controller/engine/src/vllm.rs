@@ -4,7 +4,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use self::words::command_line;
+use self::words::commands;
 use crate::number::{float, truncate};
 
 /// Tokens an iteration may batch when the server is not told, with the V1 engine and without it.
@@ -77,7 +77,9 @@ impl ServerArguments {
             if env.iter().any(|(name, value)| name == "VLLM_USE_V1" && value == "0") {
                 (read.v1_engine, read.chunked_prefill) = (false, false);
             }
-            read.read(&command_line(command, args));
+            for words in commands(command, args) {
+                read.read(&words);
+            }
         }
         read.chunked_prefill |= read.v1_engine;
         read

@@ -32,11 +32,30 @@ fn an_iteration_batches_what_vllm_does(#[case] args: &[&str], #[case] env: &[(&s
 #[case::c67_one_word_each(&["/bin/sh", "-c", "vllm serve m --gpu-memory-utilization=0.85 --max-num-seqs=128"], &[])]
 #[case::in_the_arguments(&["bash"], &["-c", "vllm serve 'm' --gpu-memory-utilization \"0.85\" --max-num-seqs 128"])]
 #[case::on_several_lines(&["sh", "-c"], &["vllm serve m \\\n  --gpu-memory-utilization 0.85 \\\n  --max-num-seqs 128\n"])]
+#[case::beside_other_commands(
+    &["sh", "-c"],
+    &["set -e\npip install x --max-num-seqs 3\nvllm serve m --max-num-seqs 128 --gpu-memory-utilization 0.85 && echo --max-num-seqs 9"]
+)]
+#[case::a_bare_line_end_ends_the_command(
+    &["sh", "-c"],
+    &["vllm serve m --gpu-memory-utilization 0.85 --max-num-seqs 128\n--max-num-seqs 64\nsleep 1"]
+)]
+#[case::beside_a_comment(
+    &["sh", "-c"],
+    &["# --max-num-seqs 3\nexec python3 -m vllm.entrypoints.openai.api_server --gpu-memory-utilization 0.85 --max-num-seqs 128 # 64"]
+)]
 #[case::without_a_shell(&["vllm"], &["serve", "m", "--gpu_memory_utilization=0.85", "--max-num-seqs", "128"])]
 fn arguments_are_found_where_users_write_them(#[case] command: &[&str], #[case] args: &[&str]) {
     let read = started(command, args, &[]);
 
     assert_eq!((read.gpu_memory_utilization, read.max_num_seqs), (0.85, 128));
+}
+
+#[test]
+fn a_flag_at_the_end_of_a_line_takes_no_value_from_the_next() {
+    let read = started(&["sh", "-c"], &["vllm serve m --block-size\n64 x"], &[]);
+
+    assert_eq!(read.block_size, 16);
 }
 
 #[test]

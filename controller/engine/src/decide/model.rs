@@ -8,20 +8,31 @@ use super::readings::Readings;
 use super::view::{Choices, View};
 use super::{Decided, idle, rates, tokens, wake};
 use crate::plan::{Evidence, ModelOutcome, Note, Reason, Unsettled};
-use crate::proactive::Forecast;
-use crate::settings::{Analyzer, ZeroPolicy};
+use crate::proactive::{Forecast, Rates};
+use crate::settings::{Analyzer, Lookup, ZeroPolicy};
 use crate::snapshot::{Model, Source};
 use crate::threshold::{self, Analysis, Choice, analyze};
 use crate::{Memory, Settings, saturation};
+
+/// What the models of a decision share.
+pub(super) struct Shared<'a> {
+    /// Free GPUs.
+    pub(super) pools: Pools,
+    /// Profiles and promises, when the rate of requests has its say.
+    pub(super) proactive: Option<Lookup<'a>>,
+    /// Rates that were computed already.
+    pub(super) rates: Rates,
+}
 
 /// Decides for one model.
 pub(super) fn decide<'a>(
     model: &'a Model,
     memory: &mut Memory,
     settings: &Settings,
-    pools: &Pools,
+    shared: &mut Shared<'_>,
     now: Timestamp,
 ) -> (ModelOutcome, Vec<Decided<'a>>) {
+    let Shared { pools, proactive, rates: known_rates } = shared;
     let Model { key, source, demand, variants: _ } = model;
     let mut views = View::all(model, memory, settings, pools, now);
     let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
@@ -49,11 +60,11 @@ pub(super) fn decide<'a>(
         (None, None) => None,
     };
     let uncounted = by_tokens.is_some() && tokens.is_none();
-    let (forecast, missing) = match (&settings.proactive, found) {
+    let (forecast, missing) = match (proactive, found) {
         (Some(proactive), Some(_)) if settings.enabled && !blind => {
             let learnt = memory.learnt(key);
             rates::learn(key, &active, proactive, learnt, settings);
-            rates::look(key, &active, demand, proactive, learnt, settings)
+            rates::look(key, &active, demand, proactive, learnt, known_rates, settings)
                 .map_or_else(|why| (None, Some(why)), |it| (Some(it), None))
         }
         _ => (None, None),

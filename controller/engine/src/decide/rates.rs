@@ -9,14 +9,16 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::readings::fresh;
-use super::tokens::{candidate, mean, place};
+use super::tokens::{cache, candidate, mean, place};
 use super::view::{Choices, View};
 use crate::number::{float, whole};
 use crate::plan::Reason;
-use crate::proactive::{self, Forecast, Learnt, Load, Missing, Positions, Serving, Verdict, arbitrate, forecast};
+use crate::proactive::{
+    self, Forecast, Learnt, Load, Missing, Positions, Rates, Serving, Verdict, arbitrate, forecast,
+};
 use crate::queueing::Observation;
 use crate::saturation::{self, Candidate};
-use crate::settings::{Proactive, Settings};
+use crate::settings::{Lookup, Settings};
 use crate::snapshot::{Demand, Gateway, ModelKey, Pace, Reading, Tokens};
 use crate::threshold::Choice;
 
@@ -25,15 +27,14 @@ use crate::threshold::Choice;
 pub(super) fn learn(
     model: &ModelKey,
     active: &[&View<'_>],
-    proactive: &Proactive,
+    known: &Lookup<'_>,
     learnt: &mut Learnt,
     settings: &Settings,
 ) {
     if active.iter().any(|view| view.unsettled().is_some()) {
         return;
     }
-    for view in active.iter().filter(|view| proactive.profile_of(&model.model_id, &view.variant.accelerator).is_none())
-    {
+    for view in active.iter().filter(|view| known.profile_of(&model.model_id, &view.variant.accelerator).is_none()) {
         if let Some(observation) = observation(view, settings) {
             learnt.observe(&view.variant.accelerator, &observation);
         }
@@ -48,11 +49,12 @@ fn observation(view: &View<'_>, settings: &Settings) -> Option<Observation> {
     };
     let of_paces = |of: fn(&Pace) -> Option<Reading>| average(view.readings.paces.iter().map(of).collect());
     let of_tokens = |of: fn(&Tokens) -> Option<Reading>| average(view.readings.tokens.iter().map(of).collect());
+    let (input, output) = (of_tokens(|it| it.avg_input)?, of_tokens(|it| it.avg_output)?);
     Some(Observation {
         rate: of_paces(|it| it.rate)?,
-        input: of_tokens(|it| it.avg_input)?,
-        output: of_tokens(|it| it.avg_output)?,
-        max_batch: proactive::max_batch(view.variant.server.as_ref()),
+        input,
+        output,
+        max_batch: proactive::max_batch(view.variant.server.as_ref(), kv_tokens(view), Some((input, output))),
         ttft_ms: of_paces(|it| it.ttft_ms)?,
         itl_ms: of_paces(|it| it.itl_ms)?,
     })
@@ -63,8 +65,9 @@ pub(super) fn look(
     model: &ModelKey,
     active: &[&View<'_>],
     demand: &Demand,
-    proactive: &Proactive,
+    known: &Lookup<'_>,
     learnt: &Learnt,
+    rates: &mut Rates,
     settings: &Settings,
 ) -> Result<Forecast, Missing> {
     let average = |of: fn(&Tokens) -> Option<Reading>| {
@@ -77,7 +80,7 @@ pub(super) fn look(
         output: average(|it| it.avg_output),
         variants: active.iter().map(|view| serving(view)).collect(),
     };
-    forecast(model, &load, learnt, proactive)
+    forecast(model, &load, learnt, known, rates)
 }
 
 fn serving<'a>(view: &View<'a>) -> Serving<'a> {
@@ -85,9 +88,16 @@ fn serving<'a>(view: &View<'a>) -> Serving<'a> {
         variant: view.name(),
         accelerator: &view.variant.accelerator,
         server: view.variant.server.as_ref(),
+        kv_tokens: kv_tokens(view),
         ready: view.readings.ready.min(view.standing.state.current),
         pending: view.standing.state.pending,
     }
+}
+
+/// Tokens that the KV cache of a replica holds, by the smallest of those that say so; else as its arguments fix it.
+fn kv_tokens(view: &View<'_>) -> Option<i64> {
+    let said = view.readings.tokens.iter().filter_map(cache).min();
+    said.or_else(|| view.variant.server.as_ref()?.fixed_kv_capacity())
 }
 
 /// Requests per second that are to be served: those that arrive at the servers, and those that wait at the gateway, which

@@ -99,7 +99,7 @@ fn usual_cache(view: &View<'_>, capacities: &Capacities) -> Option<i64> {
     of_sibling.or_else(of_arguments).or_else(|| Some(capacities.of_variant_load(&load_of(view))?.kv_tokens))
 }
 
-fn cache(tokens: &Tokens) -> Option<i64> {
+pub(super) fn cache(tokens: &Tokens) -> Option<i64> {
     Some(i64::try_from(tokens.kv_capacity()?).unwrap_or(i64::MAX))
 }
 

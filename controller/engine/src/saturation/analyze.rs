@@ -36,9 +36,9 @@ pub fn analyze(
         .zip(measured)
         .map(|(variant, replicas)| {
             let VariantLoad { variant: name, ready, pending, .. } = **variant;
-            let per_replica = match median(replicas.iter().map(|it| it.capacity).collect()) {
-                0 => estimate(variant, capacities, lengths, thresholds),
-                measured => measured,
+            let per_replica = match replicas.as_slice() {
+                [] => estimate(variant, capacities, lengths, thresholds),
+                measured => median(measured.iter().map(|it| it.capacity).collect()),
             };
             let demand = replicas.iter().fold(0_i64, |sum, it| sum.saturating_add(it.demand));
             let capacity = times(per_replica, ready);

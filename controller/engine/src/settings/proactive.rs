@@ -1,5 +1,7 @@
 //! What the proactive mode knows of servers and promises.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::accelerator::pool_of;
@@ -62,19 +64,52 @@ pub struct Slo {
     pub tps: Option<f32>,
 }
 
+/// What is known of servers and promises, ready to be looked up: searching the lists for each of a thousand models would
+/// take longer than deciding on them.
+#[derive(Clone, Debug)]
+pub struct Lookup<'a> {
+    /// The settings.
+    pub settings: &'a Proactive,
+    profiles: HashMap<&'a str, Vec<(String, &'a Profile)>>,
+    slos: HashMap<&'a str, Vec<&'a Slo>>,
+}
+
+impl<'a> Lookup<'a> {
+    /// Makes it ready.
+    pub fn new(settings: &'a Proactive) -> Self {
+        let (mut profiles, mut slos): (HashMap<_, Vec<_>>, HashMap<_, Vec<_>>) = Default::default();
+        for profile in &settings.profiles {
+            profiles.entry(&*profile.model_id).or_default().push((pool_of(&profile.accelerator), profile));
+        }
+        for slo in &settings.slos {
+            slos.entry(&*slo.model_id).or_default().push(slo);
+        }
+        Self { settings, profiles, slos }
+    }
+
+    /// How fast a model is on an accelerator, if that is known.
+    pub fn profile_of(&self, model_id: &str, accelerator: &str) -> Option<&'a Profile> {
+        let of_model = self.profiles.get(model_id)?;
+        let pool = pool_of(accelerator);
+        of_model.iter().find(|(of, _)| *of == pool).map(|(_, profile)| *profile)
+    }
+
+    /// What was promised to the users of a model, if anything was.
+    pub fn slo_of(&self, model: &ModelKey) -> Option<&'a Slo> {
+        let holds = |slo: &&&Slo| slo.namespace.as_ref().is_none_or(|own| *own == model.namespace);
+        self.slos.get(&*model.model_id)?.iter().find(holds).copied().filter(|slo| slo.promises())
+    }
+}
+
 impl Proactive {
     /// How fast a model is on an accelerator, if that is known.
     pub fn profile_of(&self, model_id: &str, accelerator: &str) -> Option<&Profile> {
-        let pool = pool_of(accelerator);
-        self.profiles.iter().find(|it| it.model_id == model_id && pool_of(&it.accelerator) == pool)
+        Lookup::new(self).profile_of(model_id, accelerator)
     }
 
     /// What was promised to the users of a model, if anything was.
     pub fn slo_of(&self, model: &ModelKey) -> Option<&Slo> {
-        let of_model = |slo: &&Slo| {
-            slo.model_id == model.model_id && slo.namespace.as_ref().is_none_or(|own| *own == model.namespace)
-        };
-        self.slos.iter().find(of_model).filter(|slo| slo.promises())
+        Lookup::new(self).slo_of(model)
     }
 }
 
