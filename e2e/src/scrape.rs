@@ -25,6 +25,8 @@ pub struct Job {
     pub insecure_skip_verify: bool,
     /// Bearer token to send.
     pub bearer: Option<Bearer>,
+    /// What is done to the labels of each series, as Prometheus reads it.
+    pub metric_relabelings: Vec<serde_json::Value>,
     /// What to scrape.
     pub targets: Vec<Target>,
 }
@@ -67,7 +69,7 @@ pub fn config(interval: Duration, jobs: &[Job]) -> String {
 }
 
 fn job(job: &Job) -> serde_json::Value {
-    let Job { name, interval, scheme, path, insecure_skip_verify, bearer, targets } = job;
+    let Job { name, interval, scheme, path, insecure_skip_verify, bearer, metric_relabelings, targets } = job;
     let targets: Vec<serde_json::Value> = targets
         .iter()
         .map(|Target { address, labels }| {
@@ -82,6 +84,7 @@ fn job(job: &Job) -> serde_json::Value {
         "metrics_path": path,
         "honor_labels": false,
         "tls_config": { "insecure_skip_verify": insecure_skip_verify },
+        "metric_relabel_configs": metric_relabelings,
         "static_configs": targets,
     });
     if let Some(interval) = interval {

@@ -78,6 +78,8 @@ async fn install(environment: &Environment, namespaced: bool) {
         format!("llmd.namespace={TEAM}"),
         "wva.limitedMode=true".to_owned(),
         "wva.scaleToZero=true".to_owned(),
+        // What a standby does needs rights as well.
+        "wva.replicaCount=2".to_owned(),
     ]);
     controller.install(environment.kubectl()).await.expect("the controller installs");
 }

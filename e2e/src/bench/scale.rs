@@ -397,6 +397,7 @@ fn job(address: SocketAddr) -> Job {
         scheme: "http".to_owned(),
         path: "/metrics".to_owned(),
         insecure_skip_verify: false,
+        metric_relabelings: Vec::new(),
         bearer: None,
         targets: vec![Target { address: address.to_string(), labels: Vec::new() }],
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Endpoints, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Bearer, Job, Target};
 
@@ -62,6 +63,7 @@ struct MonitorEndpoint {
     bearer_token_file: Option<String>,
     bearer_token_secret: Option<SecretKey>,
     authorization: Option<Authorization>,
+    metric_relabelings: Vec<serde_json::Map<String, Value>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -119,8 +121,19 @@ fn job(objects: &Objects, monitor: &Monitor, index: usize, endpoint: &MonitorEnd
         path: endpoint.path.clone().unwrap_or_else(|| "/metrics".to_owned()),
         insecure_skip_verify: endpoint.tls_config.as_ref().is_some_and(|tls| tls.insecure_skip_verify),
         bearer: bearer(objects, &monitor.namespace, endpoint),
+        metric_relabelings: endpoint.metric_relabelings.iter().map(in_snake_case).collect(),
         targets,
     }
+}
+
+/// A relabelling as Prometheus spells its keys.
+fn in_snake_case(relabeling: &serde_json::Map<String, Value>) -> Value {
+    let snake = |key: &str| match key {
+        "sourceLabels" => "source_labels".to_owned(),
+        "targetLabel" => "target_label".to_owned(),
+        other => other.to_owned(),
+    };
+    relabeling.iter().map(|(key, value)| (snake(key), value.clone())).collect()
 }
 
 fn selects(monitor: &Monitor, service: &Service) -> bool {
@@ -267,5 +280,16 @@ mod tests {
         let [job] = jobs(&objects).try_into().unwrap();
         assert_eq!(job.bearer, Some(Bearer::Token("secret".to_owned())));
         assert!(job.insecure_skip_verify && job.scheme == "https");
+    }
+
+    #[test]
+    fn metric_relabelings_are_passed_on_with_the_keys_of_prometheus() {
+        let relabeling =
+            json!({ "sourceLabels": ["__name__"], "regex": "wva_.*", "targetLabel": "pod", "action": "replace" });
+        let spec = json!({ "endpoints": [{ "port": "https", "metricRelabelings": [relabeling] }] });
+        let [job] = jobs(&Objects { monitors: vec![monitor(spec)], ..Objects::default() }).try_into().unwrap();
+        let expect =
+            json!([{ "source_labels": ["__name__"], "regex": "wva_.*", "target_label": "pod", "action": "replace" }]);
+        assert_eq!(Value::from(job.metric_relabelings), expect);
     }
 }
