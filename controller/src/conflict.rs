@@ -61,12 +61,6 @@ impl Conflicts {
         Self { lease, known: BTreeMap::new(), begun: false }
     }
 
-    /// The same, with nothing seen yet.
-    #[must_use]
-    pub fn anew(&self) -> Self {
-        Self::new(self.lease)
-    }
-
     /// Looks at every variant that is mine and marks those that are refused, in the index.
     pub fn review(&mut self, index: &mut Index, scope: &Scope, now: Timestamp) {
         let mut refused = BTreeMap::new();

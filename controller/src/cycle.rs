@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Fuse};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use wva_api::{Scope, conditions};
+use wva_api::{Claim, Scope, conditions};
 use wva_engine::settings::Limiter;
 use wva_engine::{Memory, Reason, Settings, Snapshot, Target, decide, wake};
 
 use crate::actuate::{SafetyNet, actuate, publish, published_before};
 use crate::config::Config;
 use crate::conflict::Conflicts;
+use crate::handover::{Entrance, LOOK_AGAIN, Sighting};
 use crate::index::{Index, ObjectKey};
 use crate::inventory;
 use crate::leader::Leadership;
@@ -30,6 +31,7 @@ use crate::readiness::Gate;
 use crate::settings::LiveSettings;
 use crate::settings::resolve::{Audience, signed};
 use crate::shared::{LastCycle, Shared};
+use crate::telemetry;
 use crate::teller::Teller;
 use crate::zero::wake::Waker;
 use crate::zero::{asleep, demand};
@@ -49,6 +51,7 @@ const OFTENEST: Duration = Duration::from_secs(1);
 const SELDOMEST: Duration = Duration::from_secs(15);
 
 type Reading = Fuse<BoxFuture<'static, Result<Readings, QueryError>>>;
+type Look = Fuse<BoxFuture<'static, Result<Vec<Sighting>, QueryError>>>;
 
 /// The loop and what it remembers.
 #[derive(Debug)]
@@ -60,11 +63,19 @@ pub struct Cycle {
     shared: Arc<Shared>,
     metrics: Metrics,
     leadership: Leadership,
-    teller: Teller,
     waker: Waker,
+    prometheus_failed: bool,
+    lease: SignedDuration,
+    term: Term,
+}
+
+/// What belongs to one term of leadership, and goes with it: what was known then may be out of date in the next one.
+#[derive(Debug)]
+struct Term {
     memory: Memory,
     safety_net: SafetyNet,
-    prometheus_failed: bool,
+    /// What was said of each variant last.
+    teller: Teller,
     /// Variants of other instances that this controller takes, as far as they have been logged.
     adopted: BTreeSet<ObjectKey>,
     conflicts: Conflicts,
@@ -75,12 +86,26 @@ pub struct Cycle {
 pub struct Partners {
     /// Where metrics come from.
     pub prometheus: Prometheus,
+    /// Opens when Prometheus has answered for the first time.
+    pub prometheus_answers: Gate,
     /// How to decide.
     pub settings: LiveSettings,
     /// Hears what was decided.
     pub teller: Teller,
     /// Scales what is to wake.
     pub waker: Waker,
+}
+
+impl Term {
+    fn new(teller: Teller, lease: SignedDuration) -> Self {
+        Self {
+            memory: Memory::default(),
+            safety_net: SafetyNet::default(),
+            teller,
+            adopted: BTreeSet::new(),
+            conflicts: Conflicts::new(lease),
+        }
+    }
 }
 
 impl Cycle {
@@ -92,24 +117,20 @@ impl Cycle {
         metrics: Metrics,
         leadership: Leadership,
     ) -> Self {
-        let Partners { prometheus, settings, teller, waker } = partners;
+        let Partners { prometheus, prometheus_answers, settings, teller, waker } = partners;
+        let lease = signed(config.election.as_ref().map_or(CONFLICT_LASTS, |election| election.lease_duration));
         Self {
             scope: config.scope.clone(),
             settings,
             prometheus,
-            prometheus_answers: shared.answers.gate("first answer of Prometheus"),
+            prometheus_answers,
             shared,
             metrics,
             leadership,
-            teller,
             waker,
-            memory: Memory::default(),
-            safety_net: SafetyNet::default(),
             prometheus_failed: false,
-            adopted: BTreeSet::new(),
-            conflicts: Conflicts::new(signed(
-                config.election.as_ref().map_or(CONFLICT_LASTS, |election| election.lease_duration),
-            )),
+            lease,
+            term: Term::new(teller, lease),
         }
     }
 
@@ -130,6 +151,12 @@ impl Cycle {
 
     async fn lead(&mut self) {
         let mut leadership = self.leadership.clone();
+        // What is published from here on is kept back until nobody can add it to what an earlier leader published.
+        self.metrics.keep_silent(true);
+        let mut entrance = Entrance::begin(&telemetry::host());
+        let mut looking = self.look(Duration::ZERO);
+        self.shared.pulse.beat(self.settings.live().interval);
+        self.settings.remind();
         self.sweep(Timestamp::now());
         let mut started = Instant::now();
         let mut next = started;
@@ -140,10 +167,18 @@ impl Cycle {
                 // In this order: who no longer leads does nothing else, and no rush of changes keeps a cycle from its turn.
                 biased;
                 () = leadership.lost() => {}
+                answer = &mut looking => {
+                    if entrance.may_publish(&answer, |variant| self.is_mine(variant)) {
+                        self.metrics.keep_silent(false);
+                    } else {
+                        looking = self.look(LOOK_AGAIN);
+                    }
+                }
                 answer = &mut reading => {
                     asking = false;
                     self.decide(&answer, Timestamp::now());
                     self.metrics.cycle.duration.observe(started.elapsed().as_secs_f64());
+                    self.shared.pulse.beat(self.settings.live().interval);
                 }
                 () = tokio::time::sleep_until(next), if !asking => {
                     started = Instant::now();
@@ -163,17 +198,26 @@ impl Cycle {
         }
     }
 
-    /// Takes everything back that only a leader may say, and forgets what may be out of date when it leads again.
+    /// Takes everything back that only a leader may say, and begins another term.
     fn retire(&mut self) {
+        self.term = Term::new(self.term.teller.anew(), self.lease);
+        self.waker.forget_failures();
+        self.shared.pulse.rest();
         self.metrics.published.keep_only(|_| false);
-        self.teller.keep_only(|_| false);
-        self.memory = Memory::default();
-        self.safety_net = SafetyNet::default();
-        self.conflicts = self.conflicts.anew();
         self.metrics.cycle.safety_net.set(0);
         self.metrics.cycle.variants.clear();
         self.metrics.cycle.conflicts.clear();
         tracing::info!("No longer leader: removed all series");
+    }
+
+    /// Asks Prometheus, after a pause, what it shows of this instance's numbers.
+    fn look(&self, pause: Duration) -> Look {
+        let (prometheus, instance) = (self.prometheus.clone(), self.scope.instance.clone());
+        let look = async move {
+            tokio::time::sleep(pause).await;
+            prometheus.sightings(&instance).await
+        };
+        look.boxed().fuse()
     }
 
     /// Waits until this process leads and knows its part of the cluster. Meanwhile it asks Prometheus until that answers,
@@ -200,6 +244,11 @@ impl Cycle {
         }
     }
 
+    fn is_mine(&self, key: &ObjectKey) -> bool {
+        let index = self.shared.index();
+        index.variants.get(key).is_some_and(|variant| index.claim(&self.scope, key, variant) == Claim::Mine)
+    }
+
     /// Deals with everything that needs no metrics: series of variants that are gone or cannot be decided are removed,
     /// and their status says why.
     fn sweep(&mut self, now: Timestamp) {
@@ -211,18 +260,18 @@ impl Cycle {
     /// The sweep, of an index that stays as it is until everything that follows from it is done. Returns who is there, and
     /// what settings are needed for.
     fn review(&mut self, index: &mut Index, now: Timestamp) -> (Census, Audience) {
-        self.conflicts.review(index, &self.scope, now);
+        self.term.conflicts.review(index, &self.scope, now);
         let census = Census::take(index, &self.scope);
         for variant in self.metrics.published.keep_only(|key| census.standings.get(key) == Some(&Standing::Ready)) {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
         }
-        self.teller.keep_only(|key| census.standings.contains_key(key));
+        self.term.teller.keep_only(|key| census.standings.contains_key(key));
         for (key, standing) in &census.standings {
             let variant = &index.variants[key];
             let was_lost =
                 conditions::find(&variant.status.conditions, conditions::READY).is_some_and(|c| c.status != "True");
             if *standing != Standing::Unread && (*standing != Standing::Ready || was_lost) {
-                self.teller.tell(key, variant, standing, None, now);
+                self.term.teller.tell(key, variant, standing, None, now);
             }
         }
         let audience = Audience::of(index, &self.scope);
@@ -234,10 +283,10 @@ impl Cycle {
 
     /// Logs variants of other instances once: taking them is allowed by configuration, and a common mistake.
     fn note_adopted(&mut self, census: &Census) {
-        for key in census.adopted.difference(&self.adopted) {
+        for key in census.adopted.difference(&self.term.adopted) {
             tracing::warn!(variant = key.name, namespace = key.namespace, "Taking a variant labelled for an instance");
         }
-        self.adopted.clone_from(&census.adopted);
+        self.term.adopted.clone_from(&census.adopted);
     }
 
     /// Observe, decide, actuate, report. Nothing in between awaits, so that what is carried out is what was observed.
@@ -250,19 +299,19 @@ impl Cycle {
         let snapshot = self.observe(&index, &census, &settings, readings, now);
         let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings));
         *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
-        let before = self.memory.clone();
-        let plan = decide(&snapshot, &mut self.memory, &settings, now);
-        actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.safety_net);
+        let before = self.term.memory.clone();
+        let plan = decide(&snapshot, &mut self.term.memory, &settings, now);
+        actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.term.safety_net);
         for target in &plan.targets {
             let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
             if let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) {
-                self.teller.tell(&key, variant, standing, Some(target), now);
+                self.term.teller.tell(&key, variant, standing, Some(target), now);
             }
         }
         drop(index);
         self.hand_over(&plan.targets);
         tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
-        let memory = self.memory.clone();
+        let memory = self.term.memory.clone();
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
     }
@@ -307,7 +356,7 @@ impl Cycle {
             let snapshot = self.observe(&index, &census, &settings, &Ok(Readings::default()), now);
             (settings, snapshot, census)
         };
-        let targets = wake(&snapshot, &self.memory, &settings, now);
+        let targets = wake(&snapshot, &self.term.memory, &settings, now);
         let before = published_before(&snapshot);
         let index = self.shared.index();
         for target in &targets {
@@ -316,7 +365,7 @@ impl Cycle {
                 continue;
             };
             publish(&key, target, before.get(&key).copied().flatten(), &self.metrics.published);
-            self.teller.tell(&key, variant, standing, Some(target), now);
+            self.term.teller.tell(&key, variant, standing, Some(target), now);
         }
         drop(index);
         self.hand_over(&targets);

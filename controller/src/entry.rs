@@ -24,6 +24,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
     sources.read_file()?;
     let early = Early::resolve(&sources)?;
     telemetry::init(early.level);
+    telemetry::log_panics();
     install_crypto();
     let runtime = runtime()?;
     let ended = runtime.block_on(run::run(early, sources))?;

@@ -10,7 +10,7 @@ pub mod selector;
 pub mod watch;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::watch as channel;
 use wva_engine::Snapshot;
@@ -19,6 +19,7 @@ use wva_engine::snapshot::{Gpus, Inventory};
 pub use self::node::GpuNode;
 pub use self::pod::GpuPod;
 use crate::index::ObjectKey;
+use crate::lock::lock;
 
 /// What is known of nodes and pods with GPUs, shared between tasks.
 #[derive(Debug, Default)]
@@ -64,7 +65,7 @@ pub fn of(snapshot: &Snapshot, hardware: &Hardware) -> Option<Inventory> {
 impl Shelf {
     /// What is known. Held for the length of a computation, never across an await.
     pub fn hardware(&self) -> MutexGuard<'_, Hardware> {
-        self.hardware.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.hardware)
     }
 
     /// Says whether growth is limited, hence whether GPUs are to be counted.

@@ -5,11 +5,13 @@
 
 pub mod elector;
 pub mod lease;
+pub mod owner;
 
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,14 @@ use tracing::Instrument as _;
 
 use self::elector::{Elector, Step};
 use self::lease::{LeaseApi, Written};
+use crate::shared::Shared;
+
+/// What is said not to work.
+const READ: &str = "read the lease";
+/// The same.
+const WRITE: &str = "write the lease";
+/// Longest a release may take.
+const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Whether this process may write, for everybody to ask.
 #[derive(Clone, Debug)]
@@ -133,19 +143,39 @@ impl Leadership {
     }
 }
 
+/// Gives the Lease up in place of an [`Election`] that has ended, if it is held by `identity`. Whoever calls this has made
+/// sure that nobody writes any longer.
+pub async fn give_up(lease: &LeaseApi, identity: &str) {
+    let release = async {
+        let Some(found) = lease.get().await? else { return Ok(Written::Conflict) };
+        match found.spec.as_ref().and_then(|spec| elector::released(spec, identity, Timestamp::now())) {
+            Some(spec) => lease.write(Some(found), spec).await,
+            None => Ok(Written::Conflict),
+        }
+    };
+    match tokio::time::timeout(RELEASE_WITHIN, release).await {
+        Ok(Ok(Written::Done)) => tracing::info!("Released the lease"),
+        // It was given up before, or is somebody else's.
+        Ok(Ok(Written::Conflict)) => {}
+        Ok(Err::<_, lease::Error>(error)) => tracing::warn!(%error, "Cannot release the lease; it runs out by itself"),
+        Err(_) => tracing::warn!("Releasing the lease timed out; it runs out by itself"),
+    }
+}
+
 /// Takes part in the election of one Lease.
 #[derive(Debug)]
 pub struct Election {
     elector: Elector,
     lease: LeaseApi,
     claim: watch::Sender<Claim>,
+    shared: Arc<Shared>,
 }
 
 impl Election {
     /// An election that has not begun, and what it will tell.
-    pub fn new(elector: Elector, lease: LeaseApi) -> (Leadership, Self) {
+    pub fn new(elector: Elector, lease: LeaseApi, shared: Arc<Shared>) -> (Leadership, Self) {
         let (claim, leadership) = watch::channel(Claim::Standby);
-        (Leadership(leadership), Self { elector, lease, claim })
+        (Leadership(leadership), Self { elector, lease, claim, shared })
     }
 
     /// Runs until the process is asked to stop, and releases the Lease then. A Lease that is lost in between is competed
@@ -157,7 +187,9 @@ impl Election {
     }
 
     async fn elect(mut self, stop: CancellationToken) {
-        let mut changes = self.lease.changes();
+        let mut changes = self.lease.changes(Arc::clone(&self.shared));
+        let owner = self.lease.clone();
+        let mut owner = std::pin::pin!(async move { owner.find_owner().await }.fuse());
         loop {
             tokio::select! {
                 () = self.attempt() => {}
@@ -169,6 +201,8 @@ impl Election {
                 () = tokio::time::sleep(self.elector.pause(Instant::now())) => {}
                 // A standby that sees the Lease released need not wait for its next turn.
                 Some(()) = changes.next(), if !leads => {}
+                // Written with the next renewal.
+                () = &mut owner => {}
                 () = stop.cancelled() => return self.release().await,
             }
         }
@@ -193,15 +227,17 @@ impl Election {
         let limit = self.elector.request_timeout(asked);
         let found = match tokio::time::timeout(limit, self.lease.get()).await {
             Ok(Ok(found)) => found,
-            Ok(Err(error)) => return tracing::warn!(%error, "Cannot read the lease"),
-            Err(_) => return tracing::warn!("Reading the lease timed out"),
+            Ok(Err(error)) => return self.shared.troubles.fails(READ, &error.to_string()),
+            Err(_) => return self.shared.troubles.fails(READ, "no answer in time"),
         };
+        self.shared.troubles.works(READ);
         let spec = found.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
         let Step::Write(spec) = self.elector.consider(spec.as_ref(), asked, Timestamp::now()) else { return };
         // The claim counts from before the write: others count from when they see it.
         let asked = Instant::now();
         match tokio::time::timeout(limit, self.lease.write(found, spec.clone())).await {
             Ok(Ok(Written::Done)) => {
+                self.shared.troubles.works(WRITE);
                 let led = self.elector.leads();
                 self.elector.wrote(spec, asked);
                 if let Some(deadline) = self.elector.deadline() {
@@ -212,8 +248,8 @@ impl Election {
                 }
             }
             Ok(Ok(Written::Conflict)) => tracing::debug!("Another process was faster"),
-            Ok(Err(error)) => tracing::warn!(%error, "Cannot write the lease"),
-            Err(_) => tracing::warn!("Writing the lease timed out"),
+            Ok(Err(error)) => self.shared.troubles.fails(WRITE, &error.to_string()),
+            Err(_) => self.shared.troubles.fails(WRITE, "no answer in time"),
         }
     }
 
@@ -221,20 +257,8 @@ impl Election {
     async fn release(mut self) {
         self.claim.send_replace(Claim::Standby);
         if self.elector.leads() {
-            match tokio::time::timeout(Duration::from_secs(1), self.hand_over()).await {
-                Ok(Ok(Written::Done)) => tracing::info!("Released the lease"),
-                Ok(Ok(Written::Conflict)) => tracing::info!("The lease had passed on already"),
-                Ok(Err(error)) => tracing::warn!(%error, "Cannot release the lease; it runs out by itself"),
-                Err(_) => tracing::warn!("Releasing the lease timed out; it runs out by itself"),
-            }
-        }
-    }
-
-    async fn hand_over(&mut self) -> Result<Written, lease::Error> {
-        let Some(found) = self.lease.get().await? else { return Ok(Written::Conflict) };
-        match self.elector.released(found.spec.as_ref(), Timestamp::now()) {
-            Some(spec) => self.lease.write(Some(found), spec).await,
-            None => Ok(Written::Conflict),
+            self.elector.resign();
+            give_up(&self.lease, self.elector.identity()).await;
         }
     }
 }

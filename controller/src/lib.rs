@@ -12,7 +12,9 @@
 //! - [`server`]: probes, state and metrics over HTTP; [`readiness`]: what is still waited for;
 //! - [`conflict`]: two controllers on one variant;
 //! - [`shared`]: the state that several of these look at; [`api_error`]: the API server's errors in words;
-//! - [`run`](mod@run): wiring and the end of the process; [`main`](mod@entry): the command line;
+//! - [`handover`]: a change of leader as others see it; [`tasks`]: what runs, by name; [`pulse`]: whether the cycle beats;
+//!   [`trouble`]: what does not work at the moment;
+//! - [`run`](mod@run): wiring; [`main`](mod@entry): the command line;
 //! - [`check`]: asks running controllers whether they are ready, for `helm test`.
 
 pub mod actuate;
@@ -21,19 +23,23 @@ pub mod check;
 pub mod config;
 pub mod conflict;
 pub mod cycle;
+mod ending;
 pub mod entry;
 pub mod events;
 #[cfg(test)]
 mod fixtures;
+pub mod handover;
 pub mod index;
 pub mod inventory;
 pub mod leader;
+mod lock;
 pub mod lookout;
 pub mod metrics;
 mod mirror;
 pub mod observe;
 pub mod pools;
 pub mod prometheus;
+pub mod pulse;
 pub mod readiness;
 pub mod report;
 pub mod run;
@@ -43,9 +49,11 @@ pub mod settings;
 pub mod shared;
 pub mod status_writer;
 pub mod targets;
+pub mod tasks;
 pub mod telemetry;
 pub mod teller;
 pub mod transitions;
+pub mod trouble;
 mod trust;
 pub mod watch;
 pub mod zero;

@@ -6,7 +6,7 @@ pub mod published;
 mod zero;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -40,6 +40,7 @@ pub struct Metrics {
     /// Scaling to zero and from zero.
     pub zero: ZeroMetrics,
     leader: Gauge,
+    silent: Arc<AtomicBool>,
 }
 
 /// Metrics of the decision cycle.
@@ -127,9 +128,20 @@ impl Metrics {
             events: WriteMetrics::register(&mut registry, "wva_event_writes", "Writes of events, by outcome"),
             zero: ZeroMetrics::register(&mut registry),
             leader,
+            silent: Arc::default(),
             health: Arc::new(registry),
             leaders: Arc::new(leaders),
         }
+    }
+
+    /// Keeps back what others scale by, or shows it again.
+    pub fn keep_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Whether what others scale by is kept back, at a [change of leader](crate::handover).
+    pub fn are_silent(&self) -> bool {
+        self.silent.load(Ordering::SeqCst)
     }
 
     /// Everything as `OpenMetrics` text. Who is not `leading` keeps to its own health: others would add up what it says
@@ -138,9 +150,17 @@ impl Metrics {
     /// # Errors
     /// When a metric cannot be written as text, which would be a bug.
     pub fn encode(&self, leading: bool) -> Result<String, std::fmt::Error> {
+        self.text(leading, leading)
+    }
+
+    /// The same, with or without the `numbers` that others scale by.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn text(&self, leading: bool, numbers: bool) -> Result<String, std::fmt::Error> {
         self.leader.set(leading.into());
         let mut text = String::new();
-        if leading {
+        if numbers {
             text::encode_registry(&mut text, &self.leaders)?;
         }
         text::encode_registry(&mut text, &self.health)?;

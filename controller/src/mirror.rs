@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt as _};
 use kube::runtime::watcher;
 
 use crate::api_error;
+use crate::trouble::Troubles;
 
 /// Longest pause between two attempts at a watch that fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -65,19 +66,21 @@ impl<K: Ord, R> Change<K, R> {
 /// Passes on what a watch brings, for as long as the API server serves its kind. `read` trims each object to what is
 /// kept, with `None` for one that does not count; `take` gets the changes, and the failures in between.
 pub(crate) async fn follow<O, K: Ord, R>(
-    kind: &'static str,
+    troubles: &Troubles,
+    kind: &str,
     stream: impl Stream<Item = watcher::Result<watcher::Event<O>>>,
     read: impl Fn(O) -> (K, Option<R>),
     mut take: impl FnMut(Result<Change<K, R>, Failure>),
 ) {
     let mut stream = std::pin::pin!(stream);
+    let what = format!("watch {kind}");
     let mut listing = BTreeMap::new();
     let mut failures: u32 = 0;
     while let Some(event) = stream.next().await {
         let error = match event {
             Ok(event) => {
                 if !matches!(event, watcher::Event::Init) && std::mem::take(&mut failures) > 0 {
-                    tracing::info!(kind, "Watch works again");
+                    troubles.works(&what);
                 }
                 if let Some(change) = change(event, &mut listing, &read) {
                     take(Ok(change));
@@ -88,14 +91,10 @@ pub(crate) async fn follow<O, K: Ord, R>(
         };
         take(Err(error.clone()));
         if error.not_served() {
+            troubles.works(&what);
             return;
         }
-        let Failure { words, code: _ } = error;
-        if failures == 0 {
-            tracing::warn!(kind, error = words, "Watch failed, what is known stays in force; retrying");
-        } else {
-            tracing::debug!(kind, error = words, failures, "Watch still fails");
-        }
+        troubles.fails(&what, &error.words);
         let pause = Duration::from_millis(250 << failures.min(5)).min(LONGEST_PAUSE);
         failures += 1;
         tokio::time::sleep(pause).await;
@@ -159,7 +158,7 @@ mod tests {
         let mut table = BTreeMap::from([("left over", 9)]);
         let mut failures = Vec::new();
         let read = |(key, value): (&'static str, i32)| (key, (value >= 0).then_some(value));
-        follow("numbers", futures::stream::iter(events), read, |change| match change {
+        follow(&Troubles::default(), "numbers", futures::stream::iter(events), read, |change| match change {
             Ok(change) => change.apply(&mut table),
             Err(failure) => failures.push(failure),
         })

@@ -13,12 +13,13 @@ pub mod scrape;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::index::ObjectKey;
+use crate::lock::lock;
 
 pub use self::pool::{Group, Pickers, Pool, PoolKey};
 pub use self::readings::Readings;
@@ -83,17 +84,17 @@ pub enum NoPicker {
 impl Gateway {
     /// The pools. Held for the length of a computation, never across an await.
     pub fn pools(&self) -> MutexGuard<'_, Pools> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pools)
     }
 
     /// Pools whose queues decisions need although nobody behind them sleeps, and how often. Held as [`Self::pools`] is.
     pub fn wanted(&self) -> MutexGuard<'_, (BTreeSet<PoolKey>, Duration)> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.wanted)
     }
 
     /// The last readings of their pickers. Held as [`Self::pools`] is.
     pub fn readings(&self) -> MutexGuard<'_, Readings> {
-        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.readings)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod paces;
 pub mod queries;
 pub mod readings;
 pub mod response;
+mod sightings;
 pub mod tokens;
 pub mod transport;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use wva_api::Instance;
 use wva_engine::Settings;
 
 pub use self::arrivals::{ArrivalQueries, Arrivals};
@@ -26,6 +28,7 @@ pub use self::queries::Queries;
 pub use self::readings::Readings;
 pub use self::tokens::TokenQueries;
 pub use self::transport::{SetupError, Transport};
+use crate::handover::Sighting;
 use crate::index::ObjectKey;
 use crate::lookout::{Limits, Load};
 use crate::metrics::PrometheusMetrics;
@@ -150,6 +153,15 @@ impl Prometheus {
         let samples = self.ask("lookout", &self.queries.near_limits(limits)).await?;
         let load = |sample: &response::Sample| Load::named(sample.label(queries::LOAD)?);
         Ok(samples.iter().filter_map(|it| Some(((readings::pod(it)?, load(it)?), it.value))).collect())
+    }
+
+    /// What Prometheus shows of the numbers of this instance, whoever exposed them.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub async fn sightings(&self, instance: &Instance) -> Result<Vec<Sighting>, QueryError> {
+        let samples = self.ask("sightings", &sightings::query(instance)).await?;
+        Ok(samples.iter().filter_map(sightings::read).collect())
     }
 
     /// Whether Prometheus answers at all.

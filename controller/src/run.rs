@@ -3,18 +3,17 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kube::Client;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wva_api::{config_keys as name, config_maps};
 
 use crate::config::sources::Sources;
 use crate::config::{Config, Early};
 use crate::cycle::{Cycle, Partners};
-use crate::events::{EventWriter, Reporter};
+use crate::ending::{CYCLE, ELECTION, EVENTS, METRICS, PROBES, Running, STATUS, Signals, fails};
+use crate::events::{EventSender, EventWriter, Reporter};
+use crate::handover::farewell::Scrapers;
 use crate::leader::elector::Elector;
 use crate::leader::lease::LeaseApi;
 use crate::leader::{Election, Leadership};
@@ -28,14 +27,12 @@ use crate::settings::{self, LiveSettings, watch::Follow};
 use crate::shared::Shared;
 use crate::status_writer::StatusWriter;
 use crate::targets::Targets;
+use crate::tasks::Tasks;
 use crate::telemetry;
 use crate::teller::Teller;
 use crate::zero::listen::Listener;
-use crate::zero::wake::{self, WakeTask};
+use crate::zero::wake::{self, WakeTask, Waker};
 use crate::{inventory, pools, trust, watch};
-
-/// Longest a graceful stop may take.
-const STOP_WITHIN: Duration = Duration::from_millis(1500);
 
 /// The controller cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -65,22 +62,26 @@ pub enum Error {
     Signals(#[source] std::io::Error),
 }
 
-/// Runs the controller until it is asked to stop.
+/// Runs the controller until it is asked to stop, or until one of its tasks ends: a controller that lacks one looks alive
+/// and is not, and a standby or its next start does better.
 ///
 /// # Errors
 /// When it cannot start.
 pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-    let shared = Arc::new(Shared::default());
+    let mut signals = Signals::new().map_err(Error::Signals)?;
+    let (shared, mut tasks) = (Arc::new(Shared::default()), Tasks::default());
+    // All gates are closed before anybody can ask: a first "ready" would let a roll-out replace a working controller.
+    let watching = shared.lists.gate("configuration, and what is to be watched");
+    let prometheus_answers = shared.answers.gate("first answer of Prometheus");
     let mut probes = Probes::default();
-    probes.serve(early.probes.socket(early.bind_host), &shared).await?;
+    probes.serve(&mut tasks, early.probes.socket(early.bind_host), &shared).await?;
     let client = client().await?;
     let config = tokio::select! {
-        config = configure(&early, &mut sources, &client, &shared, &mut probes) => config?,
-        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        config = configure(&early, &mut sources, &client, &shared) => config?,
+        _ = signals.next() => return Ok(ExitCode::SUCCESS),
+        ended = tasks.next_end() => return Ok(fails(&ended)),
     };
+    probes.serve(&mut tasks, config.probes.socket(config.bind_host), &shared).await?;
     let metrics = Metrics::new(&config.scope.instance);
     announce(&config);
 
@@ -89,51 +90,42 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
     let prometheus = Prometheus::new(transport, queries, metrics.prometheus.clone());
     let from_zero = &config.from_zero;
     let scraper = Scraper::new(from_zero.epp_token.as_ref())?;
-    let mut watches = watch::start(&client, &config.scope, &shared);
+    watch::start(&mut tasks, &client, &config.scope, &shared);
     let scales = Arc::new(Scales::new(client.clone()));
-    watches.spawn(Targets::new(client.clone(), Arc::clone(&scales), &config.scope, Arc::clone(&shared)).run());
-    watches.spawn(inventory::watch::run(client.clone(), config.node_selector.clone(), Arc::clone(&shared)));
-    let gateways = pools::watch::start(&client, &config.scope, from_zero.pool_group, &shared);
+    let targets = Targets::new(client.clone(), Arc::clone(&scales), &config.scope, Arc::clone(&shared));
+    tasks.spawn("targets", targets.run());
+    tasks.spawn("inventory", inventory::watch::run(client.clone(), config.node_selector.clone(), Arc::clone(&shared)));
+    pools::watch::start(&mut tasks, &client, &config.scope, from_zero.pool_group, &shared);
     let stop = CancellationToken::new();
     let manager = config.scope.instance.field_manager();
-    let (leadership, election) = match &config.election {
+    let lease = config.election.as_ref().map(|election| {
+        let lease = LeaseApi::new(client.clone(), &config.pod_namespace, &election.lease_name, manager.clone());
+        (election, identity(), lease)
+    });
+    let (leadership, election) = match &lease {
         None => (Leadership::always(), None),
-        Some(election) => {
-            let lease = LeaseApi::new(client.clone(), &config.pod_namespace, &election.lease_name, manager.clone());
-            let (leadership, election) = Election::new(Elector::new(identity(), election), lease);
+        Some((election, identity, lease)) => {
+            let elector = Elector::new(identity.clone(), election);
+            let (leadership, election) = Election::new(elector, lease.clone(), Arc::clone(&shared));
             (leadership, Some(election))
         }
     };
-    let source = server::metrics::Source { metrics: metrics.clone(), leadership: leadership.clone() };
-    serve_metrics(&config, source, &client).await?;
-    let reporter = Reporter { manager: manager.clone(), identity: host() };
+    let scrapers = Arc::new(Scrapers::default());
+    let source = server::metrics::Source {
+        metrics: metrics.clone(),
+        leadership: leadership.clone(),
+        scrapers: Arc::clone(&scrapers),
+    };
+    serve_metrics(&mut tasks, &config, source, &client).await?;
+    let reporter = Reporter { manager: manager.clone(), identity: telemetry::host() };
     let (events, event_writer) =
         EventWriter::new(client.clone(), reporter, config.rest_timeout, leadership.clone(), metrics.events.clone());
-    let event_writer = tokio::spawn(event_writer.run());
-    let parts = wake::Parts {
-        scales,
-        manager: manager.clone(),
-        timeout: config.rest_timeout,
-        concurrency: from_zero.concurrency,
-        leadership: leadership.clone(),
-        shared: Arc::clone(&shared),
-        events: events.clone(),
-        metrics: metrics.zero.clone(),
-    };
-    let (waker, wake_task) = WakeTask::new(parts);
-    tokio::spawn(wake_task.run());
-    let listener = Listener::new(
-        config.scope.clone(),
-        Arc::clone(&shared),
-        scraper,
-        from_zero.concurrency,
-        leadership.clone(),
-        metrics.zero.clone(),
-    );
-    tokio::spawn(listener.run(stop.child_token()));
+    tasks.spawn(EVENTS, event_writer.run());
+    let asleep = Asleep { scales, scraper, leadership: &leadership, events: &events, metrics: &metrics };
+    let waker = asleep.start(&mut tasks, &config, &shared, &stop);
     let settings = LiveSettings::new(&config, sources, events.clone());
     let follow = Follow { settings: settings.clone(), shared: Arc::clone(&shared) };
-    settings::watch::start(&mut watches, &client, &config, &early.config_map, &follow);
+    settings::watch::start(&mut tasks, &client, &config, &early.config_map, &follow);
     let (status, writer) = StatusWriter::new(
         client,
         config.scope.clone(),
@@ -142,35 +134,74 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         Arc::clone(&shared),
         metrics.status.clone(),
     );
-    let writer = tokio::spawn(writer.run());
-    tokio::spawn(Lookout::new(prometheus.clone(), Arc::clone(&shared), leadership.clone()).run());
-    let partners = Partners { prometheus, settings, teller: Teller::new(status, events), waker };
-    let cycle = Cycle::new(&config, partners, shared, metrics, leadership);
-    let cycle = tokio::spawn(cycle.run(stop.child_token()));
-
-    let elected = stop.child_token();
-    let election = election.map(|election| tokio::spawn(election.run(elected)));
-    let signal = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    tasks.spawn(STATUS, writer.run());
+    tasks.spawn("lookout", Lookout::new(prometheus.clone(), Arc::clone(&shared), leadership.clone()).run());
+    let partners = Partners {
+        prometheus: prometheus.clone(),
+        prometheus_answers,
+        settings: settings.clone(),
+        teller: Teller::new(status, events),
+        waker,
     };
-    tracing::info!(signal, "Stopping");
-    stop.cancel();
-    drop((watches, gateways));
-    // The cycle first, which ends the writer's input; the Lease is given up beside it, because a successor may begin
-    // as soon as this process has stopped deciding.
-    let stopping = async {
-        let _ended = cycle.await;
-        let written = futures::future::join(writer, event_writer);
-        let _ended = tokio::time::timeout(Duration::from_millis(300), written).await;
-        if let Some(election) = election {
-            let _ended = election.await;
-        }
-    };
-    if tokio::time::timeout(STOP_WITHIN, stopping).await.is_err() {
-        tracing::warn!("Not everything ended in time");
+    let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), leadership.clone());
+    tasks.spawn(CYCLE, cycle.run(stop.child_token()));
+    if let (Some(election), Some((_, _, lease))) = (election, &lease) {
+        let good = settings.clone();
+        lease.remembers(move || good.last_good());
+        tasks.spawn(ELECTION, election.run(stop.child_token()));
     }
-    Ok(ExitCode::SUCCESS)
+    watching.open();
+
+    let running = Running {
+        tasks,
+        signals,
+        stop,
+        metrics,
+        prometheus,
+        instance: config.scope.instance.clone(),
+        scrapers,
+        leadership,
+        lease: lease.map(|(_, identity, lease)| (identity, lease)),
+    };
+    Ok(running.until_end().await)
+}
+
+/// What waking sleeping models needs.
+struct Asleep<'a> {
+    scales: Arc<Scales>,
+    scraper: Scraper,
+    leadership: &'a Leadership,
+    events: &'a EventSender,
+    metrics: &'a Metrics,
+}
+
+impl Asleep<'_> {
+    /// Starts listening at gateways, and scaling what is to wake.
+    fn start(self, tasks: &mut Tasks, config: &Config, shared: &Arc<Shared>, stop: &CancellationToken) -> Waker {
+        let Self { scales, scraper, leadership, events, metrics } = self;
+        let parts = wake::Parts {
+            scales,
+            manager: config.scope.instance.field_manager(),
+            timeout: config.rest_timeout,
+            concurrency: config.from_zero.concurrency,
+            leadership: leadership.clone(),
+            shared: Arc::clone(shared),
+            events: events.clone(),
+            metrics: metrics.zero.clone(),
+        };
+        let (waker, wake_task) = WakeTask::new(parts);
+        tasks.spawn("wake", wake_task.run());
+        let listener = Listener::new(
+            config.scope.clone(),
+            Arc::clone(shared),
+            scraper,
+            config.from_zero.concurrency,
+            leadership.clone(),
+            metrics.zero.clone(),
+        );
+        tasks.spawn("gateway", listener.run(stop.child_token()));
+        waker
+    }
 }
 
 /// Completes the configuration by the main ConfigMap, which is waited for.
@@ -179,12 +210,10 @@ async fn configure(
     sources: &mut Sources,
     client: &Client,
     shared: &Arc<Shared>,
-    probes: &mut Probes,
 ) -> Result<Config, Error> {
-    sources.config_map = settings::start::main_config_map(client, early, &shared.lists).await?;
-    let config = Config::resolve(sources)?;
+    let read = settings::start::main_config_map(client, early, &shared.lists).await;
+    let config = settings::last_good::resolve(client, early, sources, read).await?;
     telemetry::set_level(config.live.level);
-    probes.serve(config.probes.socket(config.bind_host), shared).await?;
     Ok(config)
 }
 
@@ -192,20 +221,22 @@ async fn configure(
 #[derive(Default)]
 struct Probes {
     address: Option<SocketAddr>,
-    server: Option<JoinHandle<()>>,
 }
 
 impl Probes {
-    async fn serve(&mut self, address: Option<SocketAddr>, shared: &Arc<Shared>) -> Result<(), Error> {
+    async fn serve(
+        &mut self,
+        tasks: &mut Tasks,
+        address: Option<SocketAddr>,
+        shared: &Arc<Shared>,
+    ) -> Result<(), Error> {
         if self.address == address {
             return Ok(());
         }
-        if let Some(server) = self.server.take() {
-            server.abort();
-        }
+        tasks.cancel(PROBES);
         if let Some(address) = address {
             let listener = server::bind(name::HEALTH_PROBE_BIND_ADDRESS, address).await?;
-            self.server = Some(tokio::spawn(health::serve(listener, Arc::clone(shared))));
+            tasks.spawn(PROBES, health::serve(listener, Arc::clone(shared)));
         }
         self.address = address;
         Ok(())
@@ -253,26 +284,28 @@ pub async fn client() -> Result<Client, Error> {
     Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))
 }
 
-async fn serve_metrics(config: &Config, source: server::metrics::Source, client: &Client) -> Result<(), Error> {
+async fn serve_metrics(
+    tasks: &mut Tasks,
+    config: &Config,
+    source: server::metrics::Source,
+    client: &Client,
+) -> Result<(), Error> {
     let endpoint = &config.metrics;
     let Some(address) = endpoint.bind.socket(config.bind_host) else { return Ok(()) };
     let listener = server::bind(name::METRICS_BIND_ADDRESS, address).await?;
     if endpoint.secure {
-        let tls = certificate::load(endpoint.certificate.clone(), endpoint.http2).await.map_err(server::Error::from)?;
+        let tls = certificate::load(tasks, endpoint.certificate.clone(), endpoint.http2)
+            .await
+            .map_err(server::Error::from)?;
         let authenticator = Authenticator::new(client.clone());
-        tokio::spawn(server::metrics::serve_secure(listener, source, tls, authenticator));
+        tasks.spawn(METRICS, server::metrics::serve_secure(listener, source, tls, authenticator));
     } else {
-        tokio::spawn(server::metrics::serve_plain(listener, source));
+        tasks.spawn(METRICS, server::metrics::serve_plain(listener, source));
     }
     Ok(())
 }
 
 /// Identity in the Lease: the pod's name says who it is, the suffix keeps a restarted pod apart from its predecessor.
 fn identity() -> String {
-    format!("{}_{}", host(), uuid::Uuid::new_v4())
-}
-
-/// Name of the pod.
-fn host() -> String {
-    std::env::var("HOSTNAME").unwrap_or_else(|_| "wva-controller".to_owned())
+    format!("{}_{}", telemetry::host(), uuid::Uuid::new_v4())
 }

@@ -3,7 +3,7 @@
 //! The resource behind an API version and kind is asked of the API server once and remembered.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use k8s_openapi::api::autoscaling::v1::Scale as ApiScale;
 use k8s_openapi::api::core::v1::PodSpec;
@@ -16,6 +16,7 @@ use wva_engine::vllm::ServerArguments;
 use crate::api_error;
 use crate::index::selector::{self, Selector};
 use crate::index::{ObjectKey, Scale, TargetKind, workload};
+use crate::lock::lock;
 
 /// A kind cannot be scaled, or the API server did not say.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +66,11 @@ impl Scales {
     /// # Errors
     /// When it is not served, cannot be scaled, or the API server does not answer.
     pub async fn resource(&self, kind: &TargetKind) -> Result<ApiResource, Error> {
-        if let Some(known) = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).get(kind) {
+        if let Some(known) = lock(&self.kinds).get(kind) {
             return Ok(known.clone());
         }
         let resource = self.discover(kind).await?;
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.clone(), resource.clone());
+        lock(&self.kinds).insert(kind.clone(), resource.clone());
         Ok(resource)
     }
 

@@ -4,13 +4,15 @@
 //! - ConfigMaps with settings of models, global ones and those of a workload's namespace. [`entries`] reads each entry
 //!   ([`saturation`], [`scale_to_zero`], [`service_class`]) by its [`fields`]; [`seen`] keeps them all; [`resolve`](mod@resolve) says what
 //!   holds for whom; [`news`] finds what is to be said when that changes, and [`say`] says it.
-//! - [`watch`] follows them all by name; [`start`](mod@start) reads the main one before anything else is known.
+//! - [`watch`] follows them all by name; [`start`](mod@start) reads the main one before anything else is known, and
+//!   [`last_good`] stands in where that cannot be used.
 //!
 //! The cycle asks [`LiveSettings`] each time, so that what holds follows from what there is, not from the order in
 //! which it came.
 
 pub mod entries;
 pub mod fields;
+pub mod last_good;
 pub mod main_map;
 pub mod news;
 pub mod promise;
@@ -24,7 +26,7 @@ pub mod start;
 pub mod watch;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use wva_engine::Settings;
 
@@ -36,6 +38,7 @@ use crate::config::sources::Sources;
 use crate::config::{Config, Live};
 use crate::events::EventSender;
 use crate::index::ObjectKey;
+use crate::lock::lock;
 use crate::telemetry;
 
 /// The settings in force. Clones share them.
@@ -50,6 +53,8 @@ pub struct LiveSettings {
 struct State {
     live: Live,
     main: MainMap,
+    /// The main ConfigMap as last seen, and its uid.
+    object: Option<(ObjectKey, String)>,
     seen: Seen,
     /// What counted when it was told last.
     told: InForce,
@@ -63,6 +68,7 @@ impl LiveSettings {
         let state = State {
             live: config.live,
             main,
+            object: None,
             seen: Seen::new(&config.pod_namespace, &config.config_maps, config.proactive),
             told: InForce::default(),
         };
@@ -72,6 +78,22 @@ impl LiveSettings {
     /// What the main ConfigMap and the process were told.
     pub fn live(&self) -> Live {
         self.state().live
+    }
+
+    /// The last good content of the main ConfigMap, as JSON, for the next start.
+    pub fn last_good(&self) -> String {
+        self.state().main.last_good()
+    }
+
+    /// Says again what of the main ConfigMap cannot be used: who begins to lead may have seen it before, when its events were
+    /// not written.
+    pub fn remind(&self) {
+        let state = self.state();
+        let (invalid, object) = (state.main.invalid(), state.object.clone());
+        drop(state);
+        if let Some((key, uid)) = object {
+            say::main(&invalid, &key, &uid, &self.events);
+        }
     }
 
     /// Everything a decision depends on.
@@ -95,6 +117,7 @@ impl LiveSettings {
         let mut state = self.state();
         let before = state.live;
         let (live, news) = state.main.apply(data);
+        state.object = Some((key.clone(), uid.to_owned()));
         state.live = live.unwrap_or(before);
         let now = state.live;
         drop(state);
@@ -112,7 +135,7 @@ impl LiveSettings {
 
     /// Held for the length of a computation, never across an await.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,6 +1,6 @@
 //! State that several tasks look at.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,11 @@ use wva_engine::{Memory, Plan, Settings, Snapshot};
 
 use crate::index::Index;
 use crate::inventory::Shelf;
+use crate::lock::lock;
 use crate::pools::Gateway;
+use crate::pulse::Pulse;
 use crate::readiness::Readiness;
+use crate::trouble::Troubles;
 
 /// Shared by the watches, the cycle, the status writer and the server.
 #[derive(Debug, Default)]
@@ -29,6 +32,10 @@ pub struct Shared {
     pub lists: Readiness,
     /// First answers of what the controller depends on besides.
     pub answers: Readiness,
+    /// Whether the cycle still beats.
+    pub pulse: Pulse,
+    /// What does not work at the moment.
+    pub troubles: Troubles,
 }
 
 /// Everything the last decision was made of and led to; enough to take it again elsewhere.
@@ -51,11 +58,11 @@ pub struct LastCycle {
 impl Shared {
     /// The index. Held for the length of a computation, never across an await.
     pub fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.index)
     }
 
     /// The last cycle; `None` before the first.
     pub fn last_cycle(&self) -> MutexGuard<'_, Option<LastCycle>> {
-        self.last_cycle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last_cycle)
     }
 }

@@ -20,6 +20,7 @@ use wva_api::Scope;
 use crate::index::{Effect, ObjectKey, Scaled, TargetKey, TargetKind, convert};
 use crate::scale::{Error, Scales};
 use crate::shared::Shared;
+use crate::tasks::joined;
 
 /// Pause before a kind that is not served, or a target that could not be read, is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -90,6 +91,7 @@ impl Targets {
         tokio::select! {
             () = self.shared.targets.notified() => {}
             Some(hint) = self.hints.1.recv() => self.note(hint),
+            Some(ended) = self.tasks.join_next() => drop(joined(ended)),
             () = tokio::time::sleep(LOOK_AGAIN), if !self.failed.is_empty() => self.stale.append(&mut self.failed),
         }
         while let Ok(hint) = self.hints.1.try_recv() {

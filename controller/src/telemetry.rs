@@ -52,6 +52,11 @@ pub fn init(level: Level) {
     let _started_before = RELOAD.set(reload).is_err();
 }
 
+/// Name of the pod.
+pub fn host() -> String {
+    std::env::var("HOSTNAME").unwrap_or_else(|_| "wva-controller".to_owned())
+}
+
 /// Changes how much is logged from now on.
 pub fn set_level(level: Level) {
     if let Some(reload) = RELOAD.get() {
@@ -59,10 +64,24 @@ pub fn set_level(level: Level) {
     }
 }
 
-/// The client logs whole response bodies at WARN when one object does not parse; the watches report that themselves,
-/// with the object's name.
+/// The client logs an ERROR without a URL for every request that fails, and whole response bodies when one object does not
+/// parse; whoever asked says so itself, once, and with the object's name. Payloads are logged at the highest level only.
 fn filter(level: Level) -> EnvFilter {
+    let client = if level == Level::TRACE { "debug" } else { "off" };
     EnvFilter::new(format!(
-        "{level},kube_client=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn,h2=warn"
+        "{level},kube_client={client},kube_runtime={client},hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,\
+         tower=warn,h2=warn"
     ))
+}
+
+/// Logs panics like everything else.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let said = panic.payload_as_str().unwrap_or("without a message");
+        let place = panic.location().map(ToString::to_string);
+        let backtrace = std::backtrace::Backtrace::capture();
+        let backtrace =
+            (backtrace.status() == std::backtrace::BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(place, backtrace, "Panicked: {said}");
+    }));
 }

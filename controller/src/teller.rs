@@ -32,6 +32,12 @@ impl Teller {
         Self { status, events, told: BTreeMap::new() }
     }
 
+    /// One with nothing told yet, which reaches the same.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.status.clone(), self.events.clone())
+    }
+
     /// Tells what was found and decided; see [`report::status`].
     pub fn tell(
         &mut self,

@@ -14,13 +14,13 @@ use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::task::JoinSet;
 use wva_api::{Scope, VariantAutoscaling};
 
 use crate::api_error;
 use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Variant, convert};
 use crate::readiness::Gate;
 use crate::shared::Shared;
+use crate::tasks::Tasks;
 
 /// Plural name of the variants' kind.
 const VARIANTS: &str = "variantautoscalings";
@@ -29,27 +29,29 @@ const VARIANTS: &str = "variantautoscalings";
 /// the usual 500, the pages of a fleet of 1,000 take more memory than the index does afterwards.
 const PAGE: u32 = 100;
 
-/// Starts all watches; they run until the set is dropped.
-pub fn start(client: &Client, scope: &Scope, shared: &Arc<Shared>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+/// Starts all watches.
+pub fn start(tasks: &mut Tasks, client: &Client, scope: &Scope, shared: &Arc<Shared>) {
     let namespaces: Vec<Option<String>> =
         if scope.namespaces.is_empty() { vec![None] } else { scope.namespaces.iter().cloned().map(Some).collect() };
     let all = || watcher::Config::default().page_size(PAGE);
     let mine = || scope.selector().map_or_else(all, |selector| all().labels(&selector));
     for namespace in namespaces {
         let feed = |kind| Feed::new(kind, namespace.clone(), shared);
+        let name = |kind| place(&format!("watch of {kind}"), namespace.as_deref());
         let variants = watcher(api::<DeserializeGuard<VariantAutoscaling>>(client, namespace.as_deref()), mine());
-        tasks.spawn(feed(VARIANTS).run(variants, read_variant));
+        tasks.spawn(name(VARIANTS), feed(VARIANTS).run(variants, read_variant));
         let deployments = watcher(api::<ApiDeployment>(client, namespace.as_deref()), all());
         tasks.spawn(
+            name("deployments"),
             feed("deployments").run(deployments, |d| Read::of(convert::key(&d.metadata), convert::deployment(d))),
         );
         let replica_sets = watcher(api::<PartialObjectMeta<ApiReplicaSet>>(client, namespace.as_deref()), all());
-        tasks.spawn(feed("replicasets").run(replica_sets, read_replica_set));
+        tasks.spawn(name("replicasets"), feed("replicasets").run(replica_sets, read_replica_set));
         let pods = watcher(api::<ApiPod>(client, namespace.as_deref()), all());
-        tasks.spawn(feed("pods").run(pods, |p| Read::maybe(convert::key(&p.metadata), convert::pod(p))));
+        tasks.spawn(name("pods"), feed("pods").run(pods, |p| Read::maybe(convert::key(&p.metadata), convert::pod(p))));
         let hpas = watcher(api::<HorizontalPodAutoscaler>(client, namespace.as_deref()), all());
         tasks.spawn(
+            name("horizontalpodautoscalers"),
             feed("horizontalpodautoscalers").run(hpas, |h| Read::maybe(convert::key(&h.metadata), convert::hpa(h))),
         );
     }
@@ -58,9 +60,16 @@ pub fn start(client: &Client, scope: &Scope, shared: &Arc<Shared>) -> JoinSet<()
     if scope.namespaces.is_empty() {
         let namespaces = watcher(Api::<ApiNamespace>::all(client.clone()), all());
         let feed = Feed::new("namespaces", None, shared);
-        tasks.spawn(feed.run(namespaces, |n| Read::of(convert::key(&n.metadata), convert::namespace(n))));
+        tasks.spawn(
+            "watch of namespaces",
+            feed.run(namespaces, |n| Read::of(convert::key(&n.metadata), convert::namespace(n))),
+        );
     }
-    tasks
+}
+
+/// What is done, and where if not everywhere.
+fn place(what: &str, namespace: Option<&str>) -> String {
+    namespace.map_or_else(|| what.to_owned(), |namespace| format!("{what} in {namespace}"))
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -114,8 +123,7 @@ struct Feed {
 
 impl Feed {
     fn new(kind: &'static str, namespace: Option<String>, shared: &Arc<Shared>) -> Self {
-        let place = namespace.as_ref().map_or_else(String::new, |namespace| format!(" in {namespace}"));
-        let gate = shared.lists.gate(format!("list of {kind}{place}"));
+        let gate = shared.lists.gate(place(&format!("list of {kind}"), namespace.as_deref()));
         Self { kind, namespace, shared: Arc::clone(shared), gate }
     }
 
@@ -128,23 +136,19 @@ impl Feed {
     {
         let mut stream = std::pin::pin!(stream);
         let mut listed = BTreeSet::new();
+        let what = place(&format!("watch {}", self.kind), self.namespace.as_deref());
         let mut failures = 0;
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => {
                     // The announcement of a list is no answer yet.
                     if !matches!(event, watcher::Event::Init) && std::mem::take(&mut failures) > 0 {
-                        tracing::info!(kind = self.kind, "Watch works again");
+                        self.shared.troubles.works(&what);
                     }
                     self.take(event, &mut listed, &read);
                 }
                 Err(error) => {
-                    let error = words(&error);
-                    if failures == 0 {
-                        tracing::warn!(kind = self.kind, error, "Watch failed, what is known stays in force; retrying");
-                    } else {
-                        tracing::debug!(kind = self.kind, error, failures, "Watch still fails");
-                    }
+                    self.shared.troubles.fails(&what, &words(&error));
                     tokio::time::sleep(pause_after(failures)).await;
                     failures += 1;
                 }

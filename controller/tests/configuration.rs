@@ -50,6 +50,32 @@ fn a_bad_value_in_the_config_map_ends_the_start_with_1() {
 }
 
 #[test]
+fn a_start_with_a_bad_value_uses_the_last_good_one_of_its_lease_and_says_so_until_it_is_mended() {
+    let api = with_main(&[PROMETHEUS, ("GLOBAL_OPT_INTERVAL", "7s")]);
+    let election = ["--leader-elect", "--leader-election-retry-period=100ms"];
+    let mut controller = deciding(&api, &election, &[]);
+    assert!(controller.stop().success());
+    api.put("wva-system", MAIN, &[PROMETHEUS, ("GLOBAL_OPT_INTERVAL", "60"), ("METRICS_WINDOW", "31s")]);
+    let mut next = deciding(&api, &election, &[]);
+    next.says(&["starting with the last good values", "did you mean \"60s\"?", "GLOBAL_OPT_INTERVAL"]);
+    next.says(&["Starting", "interval=\"7s\""]);
+    eventually("an event", || {
+        let events = api.events(MAIN, "InvalidConfig");
+        events.iter().any(|event| event.contains("The value \"7s\" stays in force"))
+    });
+    api.put("wva-system", MAIN, &[PROMETHEUS, ("GLOBAL_OPT_INTERVAL", "9s"), ("METRICS_WINDOW", "31s")]);
+    next.says(&["Updated optimization interval", "old=7s", "new=9s"]);
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn a_file_that_is_named_and_missing_ends_the_start_with_1() {
     let environment = [("PROMETHEUS_BASE_URL", "https://127.0.0.1:9"), ("PROMETHEUS_CA_CERT_PATH", "/does/not/exist")];
     let mut controller = FakeApi::start().controller(&[], &environment);

@@ -6,7 +6,7 @@
 //! without leading, or lose a variant.
 
 mod cases;
-mod process;
+pub mod process;
 mod report;
 mod scene;
 mod watchdog;

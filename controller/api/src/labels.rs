@@ -20,3 +20,6 @@ pub const SERVICE_CLASS: &str = "wva.llmd.ai/service-class";
 
 /// Annotation of a Namespace (value exactly `true`) that takes all its variants out of the controller's hands.
 pub const EXCLUDE: &str = "wva.llmd.ai/exclude";
+
+/// Annotation of a controller's Lease: the last good content of its main ConfigMap, as JSON, for the next start.
+pub const LAST_GOOD_CONFIG: &str = "wva.llmd.ai/last-good-config";

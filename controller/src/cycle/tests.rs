@@ -50,7 +50,13 @@ impl Scene {
         tokio::spawn(writer.run());
         let settings = LiveSettings::new(&config, sources(), events.clone());
         let teller = Teller::new(status, events);
-        let partners = Partners { prometheus: asked, settings, teller, waker: Waker::idle() };
+        let partners = Partners {
+            prometheus: asked,
+            prometheus_answers: shared.answers.gate("first answer of Prometheus"),
+            settings,
+            teller,
+            waker: Waker::idle(),
+        };
         let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), Leadership::always());
         let stop = CancellationToken::new();
         tokio::spawn(cycle.run(stop.child_token()));

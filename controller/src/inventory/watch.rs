@@ -50,7 +50,7 @@ async fn nodes(client: &Client, selector: Option<&str>, shared: &Shared) {
                 shared.wake.notify_one();
             }
         };
-        mirror::follow("nodes", stream, read, take).await;
+        mirror::follow(&shared.troubles, "nodes", stream, read, take).await;
         tokio::time::sleep(TRY_AGAIN).await;
     }
 }
@@ -65,7 +65,7 @@ async fn pods(client: &Client, shared: &Shared) {
         let take = |change| {
             let _first = shared.shelf.hardware().pods.take(change);
         };
-        mirror::follow("pods with GPUs", stream, read, take).await;
+        mirror::follow(&shared.troubles, "pods with GPUs", stream, read, take).await;
         tokio::time::sleep(TRY_AGAIN).await;
     }
 }

@@ -99,18 +99,6 @@ impl Elector {
         self.renewed = None;
     }
 
-    /// What to write so that another candidate need not wait; `None` when the Lease is not this candidate's.
-    pub fn released(&mut self, found: Option<&LeaseSpec>, wall: Timestamp) -> Option<LeaseSpec> {
-        self.resign();
-        let found = found.filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity))?;
-        Some(LeaseSpec {
-            holder_identity: Some(String::new()),
-            lease_duration_seconds: Some(1),
-            renew_time: Some(MicroTime(wall)),
-            ..found.clone()
-        })
-    }
-
     fn is_free(&self, now: Instant) -> bool {
         let Some(Observed { spec, at }) = &self.observed else { return true };
         if spec.holder_identity.as_deref().unwrap_or_default().is_empty() {
@@ -134,6 +122,16 @@ impl Elector {
             ..LeaseSpec::default()
         }
     }
+}
+
+/// What to write so that another candidate need not wait; `None` when the Lease is not that of `identity`.
+pub fn released(found: &LeaseSpec, identity: &str, wall: Timestamp) -> Option<LeaseSpec> {
+    (found.holder_identity.as_deref() == Some(identity)).then(|| LeaseSpec {
+        holder_identity: Some(String::new()),
+        lease_duration_seconds: Some(1),
+        renew_time: Some(MicroTime(wall)),
+        ..found.clone()
+    })
 }
 
 fn changed(seen: &LeaseSpec, found: &LeaseSpec) -> bool {
@@ -235,15 +233,15 @@ mod tests {
         let (mut script, mut a, mut b) = (Script::new(), candidate("a"), candidate("b"));
         script.turn(&mut a);
         script.turn(&mut b);
-        script.lease = a.released(script.lease.as_ref(), script.wall());
-        assert!(!a.leads() && script.turn(&mut b));
+        script.lease = released(script.lease.as_ref().unwrap(), a.identity(), script.wall());
+        assert!(script.turn(&mut b));
     }
 
     #[test]
     fn nothing_is_released_that_belongs_to_another() {
-        let (mut script, mut a, mut b) = (Script::new(), candidate("a"), candidate("b"));
+        let (mut script, mut a, b) = (Script::new(), candidate("a"), candidate("b"));
         script.turn(&mut a);
-        assert_eq!(b.released(script.lease.as_ref(), script.wall()), None);
+        assert_eq!(released(script.lease.as_ref().unwrap(), b.identity(), script.wall()), None);
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn candidate(store: &LeaseStore, identity: &str) -> Candidate {
         retry_period: Duration::from_millis(50),
     };
     let lease = LeaseApi::new(store.client(), "ns", "lease", "wva-controller".to_owned());
-    let (leadership, election) = Election::new(Elector::new(identity.to_owned(), &election), lease);
+    let (leadership, election) = Election::new(Elector::new(identity.to_owned(), &election), lease, Arc::default());
     let stop = CancellationToken::new();
     let ended = tokio::spawn(election.run(stop.child_token()));
     Candidate { leadership, stop, ended }

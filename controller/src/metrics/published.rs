@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use wva_api::metrics;
 
 use crate::index::ObjectKey;
+use crate::lock::lock;
 
 /// The published series.
 #[derive(Clone, Debug)]
@@ -100,7 +101,7 @@ impl Published {
             namespace: variant.namespace.clone(),
             accelerator_type: accelerator.to_owned(),
         };
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = lock(&self.shown);
         let previous = shown.remove(variant);
         if let Some(previous) = previous.as_ref().filter(|previous| previous.labels != labels) {
             self.remove_gauges(&previous.labels);
@@ -122,12 +123,12 @@ impl Published {
 
     /// Replicas published last for a variant by this process.
     pub fn desired(&self, variant: &ObjectKey) -> Option<u32> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).get(variant).map(|shown| shown.desired)
+        lock(&self.shown).get(variant).map(|shown| shown.desired)
     }
 
     /// Removes the series of all variants but those `kept`. Returns whose were removed.
     pub fn keep_only(&self, kept: impl Fn(&ObjectKey) -> bool) -> Vec<ObjectKey> {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = lock(&self.shown);
         let gone: Vec<ObjectKey> = shown.keys().filter(|variant| !kept(variant)).cloned().collect();
         for variant in &gone {
             if let Some(Shown { labels, desired: _, scalings }) = shown.remove(variant) {

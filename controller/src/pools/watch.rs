@@ -20,36 +20,39 @@ use crate::api_error;
 use crate::index::convert;
 use crate::mirror::{self, Change};
 use crate::shared::Shared;
+use crate::tasks::{Tasks, joined};
 
-/// How often to ask whether an API that was not served is served by now.
+/// Pause before an API that is not served is asked for again; it doubles each time.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Longest such pause: most clusters without the API will never have it.
+const SELDOMEST: Duration = Duration::from_mins(5);
 /// How often to look for namespaces and Services whose pickers are to be watched, besides when a pool changes: a
 /// variant may have come to a namespace.
 const COMPARE: Duration = Duration::from_secs(1);
 /// Up to this many Services are named in a selector; beyond, all slices of the namespace are read.
 const MOST_NAMED: usize = 50;
 
-/// Starts everything; it runs until the set is dropped.
-/// Only pools of API group `only` are watched, unless that is `None`.
-pub fn start(client: &Client, scope: &Scope, only: Option<&str>, shared: &Arc<Shared>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+/// Starts everything. Only pools of API group `only` are watched, unless that is `None`.
+pub fn start(tasks: &mut Tasks, client: &Client, scope: &Scope, only: Option<&str>, shared: &Arc<Shared>) {
     for group in Group::ALL {
         if only.is_some_and(|only| only != group.name()) {
             shared.gateway.pools().groups.insert(group, Served::No);
             continue;
         }
-        tasks.spawn(watch_group(client.clone(), scope.namespaces.clone(), group, Arc::clone(shared)));
+        let watch = watch_group(client.clone(), scope.namespaces.clone(), group, Arc::clone(shared));
+        tasks.spawn(format!("watch of inferencepools.{}", group.name()), watch);
     }
-    tasks.spawn(watch_pickers(client.clone(), Arc::clone(shared)));
-    tasks
+    tasks.spawn("watch of endpoint pickers", watch_pickers(client.clone(), Arc::clone(shared)));
 }
 
 /// Watches the pools of one group whenever it is served.
 async fn watch_group(client: Client, namespaces: BTreeSet<String>, group: Group, shared: Arc<Shared>) {
-    let mut told = false;
+    let what = format!("find out whether {} serves InferencePools", group.name());
+    let mut pause = LOOK_AGAIN;
     loop {
         match is_served(&client, group).await {
             Ok(true) => {
+                shared.troubles.works(&what);
                 tracing::info!(group = group.name(), "Watching InferencePools");
                 watch_pools(&client, &namespaces, group, &shared).await;
                 let mut pools = shared.gateway.pools();
@@ -58,18 +61,20 @@ async fn watch_group(client: Client, namespaces: BTreeSet<String>, group: Group,
                 drop(pools);
                 shared.gateway.changed.notify_one();
                 tracing::info!(group = group.name(), "InferencePools are no longer served");
-                told = false;
+                pause = LOOK_AGAIN;
             }
             Ok(false) => {
+                shared.troubles.works(&what);
                 shared.gateway.pools().groups.insert(group, Served::No);
             }
-            Err(error) if told => tracing::debug!(group = group.name(), error, "Still cannot ask for InferencePools"),
+            // Nothing is known; that is not to last longer than the outage.
             Err(error) => {
-                tracing::warn!(group = group.name(), error, "Cannot find out whether InferencePools are served");
-                told = true;
+                shared.troubles.fails(&what, &error);
+                pause = LOOK_AGAIN;
             }
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(SELDOMEST);
     }
 }
 
@@ -112,7 +117,14 @@ async fn watch_pools(client: &Client, namespaces: &BTreeSet<String>, group: Grou
             drop(guard);
             shared.gateway.changed.notify_one();
         };
-        mirror::follow("inferencepools", watcher(api, watcher::Config::default()), move |pool| read(group, &pool), take)
+        let kind = place.map_or_else(
+            || format!("inferencepools.{}", group.name()),
+            |place| format!("inferencepools.{} in {place}", group.name()),
+        );
+        async move {
+            let stream = watcher(api, watcher::Config::default());
+            mirror::follow(&shared.troubles, &kind, stream, move |pool| read(group, &pool), take).await;
+        }
     });
     futures::future::join_all(watches).await;
 }
@@ -150,7 +162,9 @@ async fn watch_pickers(client: Client, shared: Arc<Shared>) {
                 (services, tasks.spawn(watch))
             });
         }
-        while tasks.try_join_next().is_some() {}
+        while let Some(ended) = tasks.try_join_next() {
+            let _cancelled = joined(ended).is_none();
+        }
         tokio::select! {
             () = shared.gateway.changed.notified() => {}
             () = tokio::time::sleep(COMPARE) => {}
@@ -184,7 +198,7 @@ async fn watch_slices(client: Client, namespace: String, services: BTreeSet<Stri
         let key = convert::key(&slice.metadata);
         (key, Pickers::read(slice).filter(|pickers| services.contains(&pickers.service)))
     };
-    mirror::follow("endpointslices", watcher(api, config), read, |change| {
+    mirror::follow(&shared.troubles, &format!("endpointslices in {namespace}"), watcher(api, config), read, |change| {
         let Ok(change) = change else { return };
         let slices = &mut shared.gateway.pools().slices;
         match change {

@@ -2,7 +2,7 @@
 //! (`SubjectAccessReview`).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
@@ -10,6 +10,8 @@ use k8s_openapi::api::authorization::v1::{NonResourceAttributes, SubjectAccessRe
 use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest as _, Sha256};
+
+use crate::lock::lock;
 
 /// How long a yes holds. A scraper asks every few seconds; a right that is withdrawn ends within this time.
 const REMEMBER: Duration = Duration::from_mins(1);
@@ -97,13 +99,13 @@ impl Authenticator {
     }
 
     fn remembered(&self, question: &[u8; 32], now: Instant) -> Option<Verdict> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = lock(&self.remembered);
         let (until, verdict) = remembered.get(question)?;
         (now < *until).then(|| verdict.clone())
     }
 
     fn remember(&self, question: [u8; 32], verdict: Verdict, now: Instant) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = lock(&self.remembered);
         if remembered.len() >= CAPACITY {
             remembered.clear();
         }

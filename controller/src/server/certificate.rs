@@ -9,6 +9,8 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::tasks::Tasks;
+
 /// Pause between two looks at the files. A mounted Secret takes up to a minute to follow its object anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
@@ -50,12 +52,13 @@ struct Pem {
 ///
 /// # Errors
 /// When the files cannot be read or used.
-pub async fn load(files: Option<(PathBuf, PathBuf)>, http2: bool) -> Result<RustlsConfig, Error> {
-    load_and_look(files, http2, LOOK_EVERY).await
+pub async fn load(tasks: &mut Tasks, files: Option<(PathBuf, PathBuf)>, http2: bool) -> Result<RustlsConfig, Error> {
+    load_and_look(tasks, files, http2, LOOK_EVERY).await
 }
 
 /// The same, looking at the files this often.
 pub(crate) async fn load_and_look(
+    tasks: &mut Tasks,
     files: Option<(PathBuf, PathBuf)>,
     http2: bool,
     every: Duration,
@@ -65,7 +68,7 @@ pub(crate) async fn load_and_look(
     };
     let pem = read(&certificate, &key).await?;
     let config = RustlsConfig::from_config(parse(&pem, &certificate, &key, http2)?);
-    tokio::spawn(follow(config.clone(), certificate, key, http2, every, pem));
+    tasks.spawn("certificate", follow(config.clone(), certificate, key, http2, every, pem));
     Ok(config)
 }
 

@@ -24,10 +24,22 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/healthz", get(async || "ok"))
+        .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/debug/state", get(state))
         .with_state(shared)
+}
+
+/// Alive is who decides in time. A watch that fails does not make it unhealthy, because a restart would not mend it and
+/// would lose what is known; it is told.
+async fn healthy(State(shared): State<Arc<Shared>>) -> Response {
+    let (late, troubles) = (shared.pulse.late(), shared.troubles.all());
+    let status = if late.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let mut text = late.map_or_else(|| "ok".to_owned(), |late| format!("late: {late}"));
+    for trouble in troubles {
+        let _infallible = write!(text, "\n- {trouble}");
+    }
+    (status, text).into_response()
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
@@ -84,6 +96,25 @@ mod tests {
         list.open();
         prometheus.open();
         assert_eq!(get(format!("{url}/readyz")).await.0, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_cycle_is_unhealthy_and_a_failing_watch_is_told() {
+        let shared = Arc::new(Shared::default());
+        shared.troubles.fails("watch pods", "connection refused");
+        shared.pulse.beat(std::time::Duration::from_secs(1));
+        let healthz = async || {
+            let answer = healthy(State(Arc::clone(&shared))).await;
+            let status = answer.status().as_u16();
+            let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        let expect = "ok\n- cannot watch pods since 0 s (1 times): connection refused";
+        assert_eq!(healthz().await, (200, expect.to_owned()));
+        tokio::time::advance(std::time::Duration::from_secs(14)).await;
+        let (status, text) = healthz().await;
+        assert_eq!(status, 503);
+        assert!(text.starts_with("late: the decision cycle: none has ended for 14s"), "{text}");
     }
 
     #[tokio::test]

@@ -1,9 +1,10 @@
 //! `/metrics`, by HTTP or by HTTPS with authentication and authorisation.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +13,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use tokio::net::TcpListener;
 
 use super::auth::{Authenticator, Verdict};
+use crate::handover::farewell::Scrapers;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 
@@ -25,11 +27,14 @@ pub struct Source {
     pub metrics: Metrics,
     /// Whether this process leads.
     pub leadership: Leadership,
+    /// Who asks.
+    pub scrapers: Arc<Scrapers>,
 }
 
 /// Answers by HTTP until the process ends.
 pub async fn serve_plain(listener: TcpListener, source: Source) {
-    if let Err(error) = axum::serve(listener, router(source)).await {
+    if let Err(error) = axum::serve(listener, router(source).into_make_service_with_connect_info::<SocketAddr>()).await
+    {
         tracing::error!(%error, "Metrics are no longer served");
     }
 }
@@ -38,8 +43,8 @@ pub async fn serve_plain(listener: TcpListener, source: Source) {
 pub async fn serve_secure(listener: TcpListener, source: Source, tls: RustlsConfig, authenticator: Authenticator) {
     let checked = middleware::from_fn_with_state(Arc::new(authenticator), check);
     let router = router(source).layer(checked);
-    let server =
-        async { axum_server::from_tcp_rustls(listener.into_std()?, tls)?.serve(router.into_make_service()).await };
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = async { axum_server::from_tcp_rustls(listener.into_std()?, tls)?.serve(service).await };
     if let Err(error) = server.await {
         tracing::error!(%error, "Metrics are no longer served");
     }
@@ -49,8 +54,14 @@ fn router(source: Source) -> Router {
     Router::new().route("/metrics", get(text)).with_state(source)
 }
 
-async fn text(State(Source { metrics, leadership }): State<Source>) -> Response {
-    match metrics.encode(leadership.holds()) {
+async fn text(State(source): State<Source>, request: Request) -> Response {
+    let Source { metrics, leadership, scrapers } = source;
+    let leading = leadership.holds();
+    let numbers = leading && !metrics.are_silent();
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
+        scrapers.note(peer.ip(), numbers);
+    }
+    match metrics.text(leading, numbers) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "Cannot write metrics as text");

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wva_api::config_maps::MAIN_FILE;
 
-use crate::config::keys::{self, Change, KEYS, Key};
+use crate::config::keys::{self, Change, KEYS, Key, Kind};
 use crate::config::sources::{Origin, Sources, given, uppercase};
 use crate::config::{Live, flat};
 
@@ -19,6 +19,8 @@ pub struct MainMap {
     sources: Sources,
     /// The content seen last.
     seen: BTreeMap<String, String>,
+    /// The last value of each key that could be used, for the next start.
+    good: BTreeMap<String, String>,
     /// The last content of [`MAIN_FILE`] that could be read.
     file: BTreeMap<String, String>,
     /// Keys that do not exist and have been told of.
@@ -93,6 +95,19 @@ pub fn flatten(data: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
     Ok(join(data, &file(data)?))
 }
 
+/// The last good values after a new content: of each key the new value, or the old one where that cannot be used.
+fn good(before: &BTreeMap<String, String>, seen: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut good = seen.clone();
+    for key in KEYS {
+        let Some(value) = given(seen, key).filter(|value| key.kind.check(value).is_err()) else { continue };
+        good.retain(|name, old| old != value || !key.names().any(|other| other == name));
+        if let Some(kept) = given(before, key) {
+            good.insert(key.name.to_owned(), kept.to_owned());
+        }
+    }
+    good
+}
+
 fn file(data: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
     data.get(MAIN_FILE).map_or_else(|| Ok(BTreeMap::new()), |text| flat::parse(text).map(uppercase))
 }
@@ -107,6 +122,7 @@ impl MainMap {
     pub fn new(sources: Sources) -> (Self, Vec<News>) {
         let mut map = Self {
             seen: BTreeMap::new(),
+            good: sources.config_map.clone(),
             // Whatever the YAML said is part of this.
             file: sources.config_map.clone(),
             unknown: BTreeSet::new(),
@@ -130,6 +146,7 @@ impl MainMap {
             }),
         }
         let before = std::mem::replace(&mut self.seen, join(data, &self.file));
+        self.good = good(&self.good, &self.seen);
         for key in KEYS {
             let (old, new) = (given(&before, key), given(&self.seen, key));
             if old != new {
@@ -140,6 +157,29 @@ impl MainMap {
         news.extend(self.odd_keys());
         // Every value that got this far has been checked.
         (Live::resolve(&self.sources).ok(), news)
+    }
+
+    /// The values of the content seen last that cannot be used.
+    pub fn invalid(&self) -> Vec<News> {
+        let read = KEYS.iter().filter(|key| key.change != Change::NotRead);
+        let invalid = read.filter_map(|key| {
+            let value = given(&self.seen, key)?;
+            let why = key.kind.check(value).err()?;
+            let (value, kept) = (key.shown(value).to_owned(), key.shown(self.sources.value(key).0).to_owned());
+            Some(News::Invalid { key: key.name.to_owned(), value, why, kept })
+        });
+        invalid.collect()
+    }
+
+    /// The last values that could be used, as JSON, without what must not be shown.
+    pub fn last_good(&self) -> String {
+        let shown = |name: &str, value: &str| {
+            let key = keys::find_any(name).filter(|key| key.change != Change::NotRead)?;
+            // The user info of a URL is a secret.
+            (!(key.secret || key.kind == Kind::Url && value.contains('@'))).then_some(())
+        };
+        let good = self.good.iter().filter(|(name, value)| shown(name, value).is_some());
+        serde_json::to_string(&good.collect::<BTreeMap<_, _>>()).unwrap_or_default()
     }
 
     /// What comes of a key that has a new value in the ConfigMap, or none any more.

@@ -7,24 +7,27 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use tokio::task::JoinSet;
 
 use super::LiveSettings;
 use crate::config::Config;
 use crate::index::{ObjectKey, convert};
 use crate::readiness::Gate;
 use crate::shared::Shared;
+use crate::tasks::Tasks;
 use crate::watch::{pause_after, words};
 
 /// Starts following them, beside what else `tasks` run.
-pub fn start(tasks: &mut JoinSet<()>, client: &Client, config: &Config, main: &str, follow: &Follow) {
+pub fn start(tasks: &mut Tasks, client: &Client, config: &Config, main: &str, follow: &Follow) {
     let names: Vec<String> = follow.settings.state().seen.names().into_iter().map(str::to_owned).collect();
     for namespace in namespaces(config) {
         for name in &names {
-            tasks.spawn(follow.clone().run(client.clone(), namespace.clone(), name.clone(), false));
+            let place = namespace.as_ref().map_or_else(String::new, |namespace| format!("{namespace}/"));
+            let task = follow.clone().run(client.clone(), namespace.clone(), name.clone(), false);
+            tasks.spawn(format!("watch of configmaps {place}{name}"), task);
         }
     }
-    tasks.spawn(follow.clone().run(client.clone(), Some(config.pod_namespace.clone()), main.to_owned(), true));
+    let task = follow.clone().run(client.clone(), Some(config.pod_namespace.clone()), main.to_owned(), true);
+    tasks.spawn("watch of the main configmap", task);
 }
 
 /// Where ConfigMaps with settings of models can be: everywhere, or in the namespaces to watch and the controller's own.
@@ -52,26 +55,19 @@ impl Follow {
             namespace.as_ref().map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
         let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut stream = std::pin::pin!(watcher(api, named));
+        let (what, shared) = (format!("watch configmaps {place}"), Arc::clone(&self.shared));
         let mut one = One { follow: self, namespace, name, main, gate, listed: BTreeSet::new() };
         let mut failures = 0;
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => {
                     if !matches!(event, watcher::Event::Init) && std::mem::take(&mut failures) > 0 {
-                        tracing::info!(kind = "configmaps", place, "Watch works again");
+                        shared.troubles.works(&what);
                     }
                     one.take(event);
                 }
                 Err(error) => {
-                    let error = words(&error);
-                    if failures == 0 {
-                        tracing::warn!(
-                            kind = "configmaps",
-                            place,
-                            error,
-                            "Watch failed, what is known stays in force; retrying"
-                        );
-                    }
+                    shared.troubles.fails(&what, &words(&error));
                     tokio::time::sleep(pause_after(failures)).await;
                     failures += 1;
                 }

@@ -43,10 +43,11 @@ impl Lists {
         Some(axum::Json(list).into_response())
     }
 
-    fn start(&self, scope: &Scope) -> (Arc<Shared>, JoinSet<()>) {
+    fn start(&self, scope: &Scope) -> (Arc<Shared>, Tasks) {
         let client = Client::new(Router::new().fallback(serve).with_state(self.clone()), "default");
         let shared = Arc::new(Shared::default());
-        let watches = start(&client, scope, &shared);
+        let mut watches = Tasks::default();
+        start(&mut watches, &client, scope, &shared);
         (shared, watches)
     }
 }

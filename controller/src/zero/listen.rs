@@ -24,6 +24,7 @@ use crate::observe::Census;
 use crate::pools::PoolKey;
 use crate::pools::scrape::{Answer, Scraper};
 use crate::shared::Shared;
+use crate::tasks::joined;
 
 /// How often a picker is asked while a model behind it sleeps.
 const OFTEN: Duration = Duration::from_millis(100);
@@ -106,7 +107,7 @@ impl Listener {
                 }
                 tokio::select! {
                     _ = tick.tick() => self.ask(),
-                    Some(done) = self.tasks.join_next() => if let Ok((pool, answer, asked)) = done {
+                    Some(done) = self.tasks.join_next() => if let Some((pool, answer, asked)) = joined(done) {
                         self.take(pool, answer, asked);
                     },
                 }

@@ -4,7 +4,7 @@
 //! zero does not touch it at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -16,9 +16,11 @@ use wva_api::{ScaleTargetRef, events};
 use crate::events::{Event, EventSender};
 use crate::index::{ObjectKey, TargetKind};
 use crate::leader::Leadership;
+use crate::lock::lock;
 use crate::metrics::ZeroMetrics;
 use crate::scale::{Scales, Woken};
 use crate::shared::Shared;
+use crate::tasks::joined;
 use crate::teller;
 
 /// Pause after the first failure of a variant; it doubles.
@@ -97,6 +99,11 @@ impl Waker {
         }
     }
 
+    /// Forgets what could not be woken: who leads next begins anew.
+    pub fn forget_failures(&self) {
+        state(&self.state).failing.clear();
+    }
+
     /// Whether a variant could not be woken a moment ago. Another one of its model may stand in.
     pub fn is_failing(&self, variant: &ObjectKey) -> bool {
         state(&self.state).failing.get(variant).is_some_and(|(_, until)| Instant::now() < *until)
@@ -147,7 +154,7 @@ impl WakeTask {
                         (variant, target, outcome)
                     });
                 }
-                Some(done) = writes.join_next() => if let Ok((variant, target, outcome)) = done {
+                Some(done) = writes.join_next() => if let Some((variant, target, outcome)) = joined(done) {
                     self.conclude(&variant, &target, outcome);
                 },
             }
@@ -209,7 +216,7 @@ impl WakeTask {
 }
 
 fn state(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(state)
 }
 
 #[cfg(test)]

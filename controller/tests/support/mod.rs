@@ -36,6 +36,8 @@ struct Stored {
     config_maps: BTreeMap<(String, String), Value>,
     pods: Vec<Value>,
     events: Vec<Value>,
+    /// The one Lease.
+    lease: Option<Value>,
     requests: Vec<String>,
     /// How many of the next requests fail.
     failing: usize,
@@ -108,6 +110,13 @@ impl FakeApi {
         state.events.iter().filter(on).map(|event| event["note"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// Who holds the Lease; empty for nobody.
+    pub(crate) fn holder(&self) -> String {
+        let state = self.state.lock().unwrap();
+        let lease = state.lease.as_ref();
+        lease.map_or_else(String::new, |lease| lease["spec"]["holderIdentity"].as_str().unwrap().to_owned())
+    }
+
     /// Requests so far, as method and address.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.clone()
@@ -116,7 +125,10 @@ impl FakeApi {
     /// The controller as a pod of this cluster would start it.
     pub(crate) fn controller(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Controller {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wva-controller"));
-        command.arg("--health-probe-bind-address=127.0.0.1:0").args(arguments).env_clear();
+        if !arguments.iter().any(|argument| argument.starts_with("--health-probe-bind-address")) {
+            command.arg("--health-probe-bind-address=127.0.0.1:0");
+        }
+        command.args(arguments).env_clear();
         command
             .env("KUBECONFIG", self.kubeconfig())
             .env("POD_NAMESPACE", "wva-system")
@@ -144,6 +156,9 @@ async fn answer(State(api): State<FakeApi>, request: Request) -> Response {
         let event: Value = serde_json::from_slice(&body).unwrap();
         state.events.push(event.clone());
         return (StatusCode::CREATED, Json(event)).into_response();
+    }
+    if path.contains("/leases") && !query.contains_key("fieldSelector") {
+        return lease(&mut state, &method, &body);
     }
     if method != Method::GET {
         return not_found();
@@ -182,6 +197,24 @@ async fn answer(State(api): State<FakeApi>, request: Request) -> Response {
     let version = state.version.to_string();
     Json(json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": version}, "items": items}))
         .into_response()
+}
+
+/// Stores the Lease, unless it is written over another version than the stored one.
+fn lease(state: &mut Stored, method: &Method, body: &[u8]) -> Response {
+    if method == Method::GET {
+        return state.lease.clone().map_or_else(not_found, |lease| Json(lease).into_response());
+    }
+    let mut sent: Value = serde_json::from_slice(body).unwrap();
+    let version = |lease: &Value| lease["metadata"]["resourceVersion"].clone();
+    if state.lease.as_ref().map_or(Value::Null, version) != version(&sent) {
+        let status =
+            json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 409, "reason": "Conflict"});
+        return (StatusCode::CONFLICT, Json(status)).into_response();
+    }
+    state.version += 1;
+    sent["metadata"]["resourceVersion"] = json!(state.version.to_string());
+    state.lease = Some(sent.clone());
+    Json(sent).into_response()
 }
 
 fn tokio_stream(

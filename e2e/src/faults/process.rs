@@ -25,7 +25,10 @@ pub enum Error {
 }
 
 /// The process of the pod at an address: the node tells every process in `BIND_HOST` which is its own.
-pub(super) fn at(ip: IpAddr) -> Result<Pid, Error> {
+///
+/// # Errors
+/// When no process has it.
+pub fn at(ip: IpAddr) -> Result<Pid, Error> {
     let wanted = format!("BIND_HOST={ip}");
     let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let mut processes = entries.filter_map(|entry| {
@@ -37,6 +40,9 @@ pub(super) fn at(ip: IpAddr) -> Result<Pid, Error> {
 }
 
 /// Sends a signal.
-pub(super) fn signal(pid: Pid, signal: Signal) -> Result<(), Error> {
+///
+/// # Errors
+/// When the process is gone.
+pub fn signal(pid: Pid, signal: Signal) -> Result<(), Error> {
     kill(pid, signal).map_err(|source| Error::Signal { signal, pid, source })
 }

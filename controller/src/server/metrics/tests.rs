@@ -12,6 +12,7 @@ use super::*;
 use crate::index::ObjectKey;
 use crate::metrics::published::Numbers;
 use crate::server::certificate;
+use crate::tasks::Tasks;
 
 /// An API server that knows the token `good` (which may read metrics) and `weak` (which may not).
 fn api_server() -> Client {
@@ -32,7 +33,7 @@ fn api_server() -> Client {
 }
 
 fn source(leadership: Leadership) -> Source {
-    Source { metrics: Metrics::new(&Instance::default()), leadership }
+    Source { metrics: Metrics::new(&Instance::default()), leadership, scrapers: Arc::default() }
 }
 
 fn client() -> reqwest::Client {
@@ -74,7 +75,7 @@ async fn who_does_not_lead_tells_only_of_its_own_health() {
 async fn secure_metrics_are_for_those_who_may_read_them() {
     let client = client();
     let (listener, address) = listener().await;
-    let tls = certificate::load(None, false).await.unwrap();
+    let tls = certificate::load(&mut Tasks::default(), None, false).await.unwrap();
     let authenticator = Authenticator::new(api_server());
     tokio::spawn(serve_secure(listener, source(Leadership::always()), tls, authenticator));
     let status = async |token: Option<&str>| {
@@ -94,7 +95,8 @@ async fn a_certificate_that_cannot_be_used_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let (certificate, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
     crate::install_crypto();
-    let load = async || certificate::load(Some((certificate.clone(), key.clone())), false).await.err();
+    let load =
+        async || certificate::load(&mut Tasks::default(), Some((certificate.clone(), key.clone())), false).await.err();
     let missing = load().await.unwrap().to_string();
     assert!(missing.contains("tls.crt") && missing.contains("METRICS_CERT_PATH"), "{missing}");
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -171,7 +173,7 @@ async fn http_2_is_agreed_on_only_when_it_is_switched_on() {
     crate::install_crypto();
     for (http2, agreed) in [(false, &b"http/1.1"[..]), (true, b"h2")] {
         let (listener, address) = listener().await;
-        let tls = certificate::load(None, http2).await.unwrap();
+        let tls = certificate::load(&mut Tasks::default(), None, http2).await.unwrap();
         tokio::spawn(serve_secure(listener, source(Leadership::always()), tls, Authenticator::new(api_server())));
         assert_eq!(handshake(&address, &[b"h2", b"http/1.1"]).await.0.as_deref(), Some(agreed));
         assert_eq!(handshake(&address, &[b"http/1.1"]).await.0.as_deref(), Some(&b"http/1.1"[..]));
@@ -191,7 +193,8 @@ async fn a_certificate_that_changes_is_used_without_a_restart_and_a_broken_one_i
     };
     let first = write();
     let files = Some((certificate.clone(), key.clone()));
-    let tls = certificate::load_and_look(files, false, Duration::from_millis(10)).await.unwrap();
+    let mut tasks = Tasks::default();
+    let tls = certificate::load_and_look(&mut tasks, files, false, Duration::from_millis(10)).await.unwrap();
     let (listener, address) = listener().await;
     tokio::spawn(serve_secure(listener, source(Leadership::always()), tls, Authenticator::new(api_server())));
     assert_eq!(handshake(&address, &[]).await.1, first);
@@ -213,7 +216,7 @@ async fn every_refusal_says_what_is_missing() {
     let client = client();
     let ask = async |api_server: Client, authorization: &str| {
         let (listener, address) = listener().await;
-        let tls = certificate::load(None, false).await.unwrap();
+        let tls = certificate::load(&mut Tasks::default(), None, false).await.unwrap();
         tokio::spawn(serve_secure(listener, source(Leadership::always()), tls, Authenticator::new(api_server)));
         let request = client.get(format!("https://{address}")).header("authorization", authorization);
         let answer = request.send().await.unwrap();
