@@ -64,7 +64,7 @@ impl Wanted {
         Self {
             retentions: demand::retentions(&settings.zero),
             tokens: settings.counts_tokens(),
-            arrivals: settings.proactive.is_some(),
+            arrivals: settings.counts_arrivals(),
         }
     }
 }

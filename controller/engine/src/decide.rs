@@ -18,6 +18,7 @@ mod limit;
 mod model;
 mod rates;
 mod readings;
+mod sizing;
 mod standing;
 mod tokens;
 mod view;

@@ -1,10 +1,13 @@
 //! What one decision leaves for the next.
 
+mod flow;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::flow::Flow;
 use crate::plan::Target;
 use crate::proactive::Learnt;
 use crate::saturation::Capacities;
@@ -27,6 +30,9 @@ pub struct Memory {
     /// What the proactive mode learnt of how fast models of the last snapshot are.
     #[serde(with = "serde_pairs", default)]
     learnt: BTreeMap<ModelKey, Learnt>,
+    /// What was seen of the load of models that are sized by it.
+    #[serde(with = "serde_pairs", default, skip_serializing_if = "BTreeMap::is_empty")]
+    flows: BTreeMap<ModelKey, Flow>,
 }
 
 /// What is remembered of one variant.
@@ -91,6 +97,11 @@ impl Memory {
         self.learnt.entry(model.clone()).or_default()
     }
 
+    /// What was seen of a model's load.
+    pub(crate) fn flow(&mut self, model: &ModelKey) -> &mut Flow {
+        self.flows.entry(model.clone()).or_default()
+    }
+
     /// Starts the variant's clock again.
     pub(crate) fn forget(&mut self, variant: &VariantKey) {
         self.variants.remove(variant);
@@ -120,6 +131,7 @@ impl Memory {
         let models: BTreeSet<_> = models.collect();
         self.models.retain(|model, _| models.contains(model));
         self.learnt.retain(|model, learnt| models.contains(model) && !learnt.is_empty());
+        self.flows.retain(|model, _| models.contains(model));
         let Self { variants, capacities, .. } = self;
         capacities.retain(|model, learnt| {
             let key = |name: &str| VariantKey { namespace: model.namespace.clone(), name: name.to_owned() };

@@ -9,7 +9,7 @@ mod zero;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-pub use self::analyzer::{Analyzer, TokenThresholds};
+pub use self::analyzer::{Analyzer, ScaleUpPolicy, TokenThresholds};
 pub use self::limiter::{FailMode, Limiter};
 pub use self::per_model::PerModel;
 pub use self::proactive::{Lookup, Proactive, Profile, Slo};
@@ -28,6 +28,8 @@ pub struct Settings {
     pub thresholds: PerModel<Thresholds>,
     /// How a model's need is found.
     pub analyzer: PerModel<Analyzer>,
+    /// How many replicas a model that is short gets.
+    pub scale_up: PerModel<ScaleUpPolicy>,
     /// Which idle models are put to sleep.
     pub zero: ZeroPolicies,
     /// Whether growth is limited by the GPUs there are.
@@ -81,6 +83,7 @@ impl Default for Settings {
             interval: SignedDuration::from_secs(60),
             thresholds: PerModel::default(),
             analyzer: PerModel::default(),
+            scale_up: PerModel::default(),
             zero: ZeroPolicies::default(),
             limiter: Limiter::Off,
             proactive: None,
@@ -113,6 +116,13 @@ impl Settings {
                 .chain(namespaces.values())
                 .chain(models.values())
                 .any(|analyzer| matches!(analyzer, Analyzer::Saturation(_)))
+    }
+
+    /// Whether any model is sized by what arrives for it, which then has to be counted.
+    pub fn counts_arrivals(&self) -> bool {
+        let PerModel { default, namespaces, models } = &self.scale_up;
+        let mut policies = std::iter::once(default).chain(namespaces.values()).chain(models.values());
+        self.proactive.is_some() || policies.any(|policy| *policy == ScaleUpPolicy::Demand)
     }
 
     /// The thresholds that hold for a model.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use wva_api::{Claim, Scope, labels};
-use wva_engine::settings::{Limiter, PerModel, ZeroPolicy};
+use wva_engine::settings::{Limiter, PerModel, ScaleUpPolicy, ZeroPolicy};
 use wva_engine::{ModelKey, Settings, Thresholds};
 
 use super::entries::{Entries, Entry};
@@ -86,6 +86,7 @@ pub fn resolve(seen: &Seen, audience: &Audience, live: &Live, fixed: Fixed) -> S
         thresholds: per_model(seen, &seen.saturation, audience, Thresholds::DEFAULT, thresholds),
         zero: per_model(seen, &seen.scale_to_zero, audience, zero_by_default(fixed), zero),
         analyzer: PerModel::all(analyzer),
+        scale_up: per_model(seen, &seen.saturation, audience, ScaleUpPolicy::default(), scale_up),
         proactive: fixed.proactive.then(|| promise::proactive(seen, &audience.promises)),
         limiter: if limited { Limiter::On { on_unknown: live.limiter_fail_mode } } else { Limiter::Off },
         ..Settings::default()
@@ -137,6 +138,10 @@ fn per_model<E: Entry, T: Copy + Default + PartialEq>(
 /// An entry that contradicts what it inherits is left out; [`super::news`] says so.
 fn thresholds(entry: &Saturation, inherited: Thresholds) -> Thresholds {
     entry.over(inherited).unwrap_or(inherited)
+}
+
+fn scale_up(entry: &Saturation, inherited: ScaleUpPolicy) -> ScaleUpPolicy {
+    entry.scale_up_policy.unwrap_or(inherited)
 }
 
 fn zero(entry: &ScaleToZero, inherited: ZeroPolicy) -> ZeroPolicy {

@@ -1,7 +1,7 @@
 //! An entry of a saturation ConfigMap.
 
 use wva_engine::Thresholds;
-use wva_engine::settings::{Analyzer, TokenThresholds};
+use wva_engine::settings::{Analyzer, ScaleUpPolicy, TokenThresholds};
 
 use super::entries::Entry;
 use super::fields::Fields;
@@ -17,6 +17,8 @@ pub struct Saturation {
     pub kv_spare_trigger: Option<f64>,
     /// See [`Thresholds::queue_spare_trigger`].
     pub queue_spare_trigger: Option<f64>,
+    /// See [`ScaleUpPolicy`].
+    pub scale_up_policy: Option<ScaleUpPolicy>,
     /// What the entry `default` of the global ConfigMap says for all models.
     pub for_all: ForAll,
 }
@@ -42,6 +44,7 @@ impl Entry for Saturation {
             queue_length_threshold: fields.amount("queueLengthThreshold")?,
             kv_spare_trigger: fields.share("kvSpareTrigger")?,
             queue_spare_trigger: fields.amount("queueSpareTrigger")?,
+            scale_up_policy: scale_up_policy(fields)?,
             for_all: if counts_for_all { for_all(fields)? } else { ForAll::default() },
         };
         if !counts_for_all {
@@ -79,6 +82,15 @@ fn fitting(threshold: f64, spare: f64) -> Result<(), String> {
         return Err(format!("`kvCacheThreshold` ({threshold}) is less than `kvSpareTrigger` ({spare})"));
     }
     Ok(())
+}
+
+fn scale_up_policy(fields: &mut Fields) -> Result<Option<ScaleUpPolicy>, String> {
+    match fields.text(&["scaleUpPolicy"]).as_deref() {
+        None => Ok(None),
+        Some("step") => Ok(Some(ScaleUpPolicy::Step)),
+        Some("demand") => Ok(Some(ScaleUpPolicy::Demand)),
+        Some(other) => Err(format!("`scaleUpPolicy: {other}` is not known; use `step` or `demand`")),
+    }
 }
 
 fn for_all(fields: &mut Fields) -> Result<ForAll, String> {

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use super::limit::Pools;
 use super::rates::Allowance;
 use super::readings::Readings;
+use super::sizing::Measured;
 use super::view::{Choices, View};
-use super::{Decided, idle, rates, tokens, wake};
+use super::{Decided, idle, rates, sizing, tokens, wake};
 use crate::plan::{Evidence, ModelOutcome, Note, Reason, Unsettled};
 use crate::proactive::{Forecast, Rates};
-use crate::settings::{Analyzer, Lookup, ZeroPolicy};
+use crate::settings::{Analyzer, Lookup, ScaleUpPolicy, ZeroPolicy};
 use crate::snapshot::{Model, Source};
 use crate::threshold::{self, Analysis, Choice, analyze};
 use crate::{Memory, Settings, saturation};
@@ -70,6 +71,14 @@ pub(super) fn decide<'a>(
         _ => (None, None),
     };
 
+    let measured = match (settings.scale_up.of(key), found) {
+        (ScaleUpPolicy::Demand, Some(_)) if settings.enabled && !blind => {
+            let (thresholds, flow) = (settings.thresholds_of(key), memory.flow(key));
+            sizing::measure(&active, demand, forecast.as_ref(), thresholds, flow, settings, now)
+        }
+        _ => None,
+    };
+    let unmeasured = *settings.scale_up.of(key) == ScaleUpPolicy::Demand && found.is_some() && measured.is_none();
     if found.and_then(Found::reason_to_grow).is_some() || forecast.as_ref().and_then(rates::reason_to_grow).is_some() {
         views.iter_mut().filter(|view| view.is_active()).for_each(View::while_short);
     }
@@ -90,7 +99,7 @@ pub(super) fn decide<'a>(
         let policy = settings.zero.of(key);
         choices.extend(match found.and_then(|_| idle::put_to_sleep(&active, quiet_for, policy, now)) {
             Some(asleep) => asleep,
-            None => serve(&views, found, forecast.as_ref(), policy, pools),
+            None => serve(&views, found, (forecast.as_ref(), measured.as_ref()), policy, pools),
         });
         // Nobody serves, and nobody will: those that wait at the gateway need another variant.
         let is_hopeless = |view: &&View<'_>| view.readings.ready == 0 && view.standing.state.barred;
@@ -104,6 +113,7 @@ pub(super) fn decide<'a>(
         let mut target = view.target(key, choices.remove(view.name())?, source);
         target.notes.extend(notes_of(view));
         target.notes.extend((uncounted && view.is_active()).then_some(Note::TokensNotCounted));
+        target.notes.extend((unmeasured && view.is_active()).then_some(Note::LoadNotMeasured));
         let missing = missing.clone().filter(|_| view.is_active());
         target.notes.extend(missing.map(|missing| Note::NoForecast { missing }));
         let spare = found.map_or(0.0, |found| found.spare_of(view.name()));
@@ -117,7 +127,7 @@ pub(super) fn decide<'a>(
 fn serve<'a>(
     views: &[View<'a>],
     found: Option<Found<'_>>,
-    forecast: Option<&Forecast>,
+    (forecast, measured): (Option<&Forecast>, Option<&Measured>),
     policy: &ZeroPolicy,
     pools: &Pools,
 ) -> Choices<'a> {
@@ -128,6 +138,9 @@ fn serve<'a>(
     }
     if let (Some(found), Some(forecast)) = (found, forecast) {
         analysed = rates::choose(forecast, analysed, found.allowance(), &active);
+    }
+    if let Some(measured) = measured.filter(|_| found.and_then(Found::reason_to_grow).is_some()) {
+        analysed = sizing::choose(measured, analysed, &active);
     }
     for view in &active {
         if let Some(choice) = analysed.get_mut(view.name()) {

@@ -28,6 +28,8 @@ pub enum Note {
         /// What keeps the first of them, by name.
         obstacle: Obstacle,
     },
+    /// The model is to be sized by demand, but the rates for that are not known, so it grows step by step.
+    LoadNotMeasured,
     /// The `saturation` analyzer is wanted, but pods do not say how many tokens their KV cache holds.
     TokensNotCounted,
     /// The proactive mode is on but knows too little of the model, so only saturation decides.
@@ -47,6 +49,9 @@ impl fmt::Display for Note {
             Self::TakenBack { published } => write!(f, "the scale-down to {published} replicas is taken back"),
             Self::PodsStopped { pods: 1, obstacle } => write!(f, "a pod of it {obstacle}"),
             Self::PodsStopped { pods, obstacle } => write!(f, "{pods} pods of it do not run, and the first {obstacle}"),
+            Self::LoadNotMeasured => f.write_str(
+                "scaleUpPolicy demand: it grows step by step until the rate that a replica can take has been seen",
+            ),
             Self::NoForecast { missing } => write!(f, "hybrid mode: saturation alone decides, because {missing}"),
             Self::TokensNotCounted => f.write_str(
                 "pods do not report vllm:cache_config_info, so the thresholds decide instead of the saturation analyzer",

@@ -61,6 +61,16 @@ pub enum Reason {
         /// Requests per second that are too many, with the share that is to stay free.
         required: f64,
     },
+    /// The thresholds say that the model is short, and what arrives and waits says by how much; this variant takes it at the
+    /// least cost.
+    LoadShort {
+        /// Requests that arrive per second.
+        rate: f64,
+        /// Requests that wait.
+        waiting: f64,
+        /// Requests per second that the replicas take, those on their way included.
+        anticipated: f64,
+    },
     /// Fewer requests arrive than the replicas can take within what was promised, and this variant is the dearest that can
     /// be given up.
     RateToSpare {
@@ -205,6 +215,7 @@ impl Reason {
             Self::ScaleUp { .. } | Self::TokensShort { .. } => "saturation",
             Self::ScaleDown { .. } | Self::TokensToSpare { .. } => "spare_capacity",
             Self::RateShort { .. } => "arrival_rate",
+            Self::LoadShort { .. } => "demand",
             Self::RateToSpare { .. } => "spare_rate",
             Self::ForecastVetoed { .. } => "forecast_vetoed",
             Self::NeededByForecast { .. } => "needed_by_forecast",
@@ -259,6 +270,11 @@ impl fmt::Display for Reason {
                 f,
                 "{rate:.2} requests arrive per second and the replicas can take {anticipated:.2} within what was promised: \
                  room for {required:.2} more is needed"
+            ),
+            Self::LoadShort { rate, waiting, anticipated } => write!(
+                f,
+                "the model needs capacity: {rate:.2} requests arrive per second and {waiting:.0} wait, and the replicas take \
+                 {anticipated:.2} per second, those on their way included"
             ),
             Self::RateToSpare { rate, supply, spare, per_replica } => write!(
                 f,

@@ -13,6 +13,17 @@ pub enum Analyzer {
     Saturation(TokenThresholds),
 }
 
+/// How many replicas a model that is short gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ScaleUpPolicy {
+    /// What its analyzer asks for: one, with thresholds.
+    #[default]
+    Step,
+    /// As many as what arrives and waits needs, in one decision.
+    Demand,
+}
+
 /// Shares of a model's capacity between which it is left alone, by the `saturation` analyzer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
