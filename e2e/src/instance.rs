@@ -174,7 +174,6 @@ impl Model<'_> {
             "1",
             "--max",
             &max,
-            "--wait",
         ];
         if !instance.is_empty() {
             args.extend(["--instance", instance]);
@@ -195,6 +194,10 @@ impl Model<'_> {
         for value in quick {
             args.extend(["--set", value]);
         }
-        kubectl.wva(&args).await
+        let added = kubectl.wva(&args).await?;
+        // Its controller has taken it; the first decision is for whoever waits for one.
+        let (variant, timeout) = (format!("va/{release}-va"), "--timeout=60s");
+        kubectl.run(&["wait", "--for=condition=Ready", &variant, "-n", &server.namespace, timeout]).await?;
+        Ok(added)
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Clinic<'a> {
         let model =
             Model { release: "llama", server: &server, accelerator: "A100", cost: "40", max: 3, instance: "team-a" };
         model.add(kubectl).await.unwrap();
-        let clinic = Self { environment, controller, va: "llama-workload-variant-autoscaler-va".to_owned() };
+        let clinic = Self { environment, controller, va: "llama-va".to_owned() };
         clinic.healthy().await;
         clinic
     }
@@ -72,9 +72,9 @@ impl<'a> Clinic<'a> {
     async fn finds(&self, cause: &str) -> Value {
         let findings = self.finds_in("models", &[cause]).await;
         assert_eq!(findings.as_array().unwrap().len(), 1, "{findings:#}");
-        for part in ["finding", "evidence", "mend"] {
-            assert!(!findings[0][part].is_null() && findings[0][part] != Value::Array(vec![]), "{findings:#}");
-        }
+        let given = |part: &str| findings[0][part].as_array().is_some_and(|lines| !lines.is_empty());
+        assert!(findings[0]["finding"].is_string() && given("evidence"), "{findings:#}");
+        assert!(given("mend") || given("look"), "{findings:#}");
         findings[0].clone()
     }
 
@@ -189,8 +189,8 @@ async fn controllers_that_do_not_work_are_named_and_mended() {
 
         // The label value of an id must begin with a letter or digit.
         clinic.run("kubectl set env deployment/@controller -n wva CONTROLLER_INSTANCE=-").await;
-        clinic.finds("ControllerDown").await;
-        clinic.run("kubectl set env deployment/@controller -n wva CONTROLLER_INSTANCE=team-a").await;
+        let finding = clinic.finds("ControllerDown").await;
+        clinic.mend(&finding, 0).await;
         clinic.healthy().await;
 
         clinic
@@ -238,6 +238,7 @@ async fn configuration_that_nobody_reads_or_that_stops_decisions_is_named_and_me
         };
         clinic.case("OptimizationDisabled", &set("GLOBAL_OPT_ENABLE", "false")).await;
         clinic.case("OptimizationSlow", &set("GLOBAL_OPT_INTERVAL", "10m")).await;
+        clinic.case("ConfigInvalid", &set("GLOBAL_OPT_INTERVAL", "20")).await;
     })
     .await;
 }
@@ -256,18 +257,31 @@ async fn metrics_that_do_not_arrive_are_named_and_mended() {
         assert!(finding["finding"].as_str().unwrap().contains(MODEL_ID), "{finding:#}");
 
         // A failed scrape ends its series at once; a job that is taken away leaves them until they are too old.
-        let monitor = "servicemonitor llama-workload-variant-autoscaler-vllm-monitor -n models";
+        let monitor = "servicemonitor llama-vllm-monitor -n models";
         clinic.run(&scrape(monitor, "/nothing")).await;
         clinic.finds("MetricsMissing").await;
-        clinic.case("ServiceMonitorMissing", &format!("kubectl delete {monitor}")).await;
+        let finding = clinic.case("ServiceMonitorMissing", &format!("kubectl delete {monitor}")).await;
+        assert_eq!(finding["mend"][0], "kubectl wva add-model llama -n models", "it remembers the rest: {finding:#}");
+        let interval = clinic.run(&format!("kubectl get {monitor} -o jsonpath='{{.spec.endpoints[0].interval}}'")).await;
+        assert_eq!(interval, "1s", "the user's own settings are kept");
+        clinic
+            .case(
+                "ServiceMonitorMissing",
+                r#"kubectl patch service llama-vllm -n models --type=merge -p '{"spec":{"selector":{"llm-d.ai/model":"lama"}}}'"#,
+            )
+            .await;
 
         clinic.run("kubectl scale deployment/@controller -n wva --replicas=0").await;
         clinic.run("kubectl set env deployment/@controller -n wva PROMETHEUS_BASE_URL=http://127.0.0.1:1").await;
         clinic.run("kubectl scale deployment/@controller -n wva --replicas=1").await;
+        make_namespace(environment.kubectl(), "monitoring").await.unwrap();
+        clinic.run("kubectl create service clusterip prometheus -n monitoring --tcp=9090:9090").await;
         let finding = clinic.finds("PrometheusUnreachable").await;
-        let command =
-            finding["mend"][0].as_str().unwrap().replace("=URL", &format!("={}", environment.prometheus().url()));
-        clinic.run(&command).await;
+        // No name server runs here; that the Service is found is what counts.
+        let command = finding["mend"][0].as_str().unwrap();
+        let named = "http://prometheus.monitoring.svc:9090";
+        assert!(command.contains(named), "{finding:#}");
+        clinic.run(&command.replace(named, environment.prometheus().url())).await;
         clinic.healthy().await;
     })
     .await;
@@ -277,9 +291,19 @@ async fn metrics_that_do_not_arrive_are_named_and_mended() {
 async fn numbers_that_do_not_reach_the_autoscaler_are_named_and_mended() {
     with_environment(async |environment: &Environment| {
         let clinic = Clinic::open(environment).await;
-        let hpa = "hpa llama-workload-variant-autoscaler-hpa -n models";
+        let hpa = "hpa llama-hpa -n models";
 
         clinic.case("HpaMissing", &format!("kubectl delete {hpa}")).await;
+        let most = clinic.run(&format!("kubectl get {hpa} -o jsonpath='{{.spec.maxReplicas}}'")).await;
+        assert_eq!(most, "3", "the user's own settings are kept");
+        let target = "/spec/metrics/0/external/target";
+        let value = r#"{"type":"Value","value":"1"}"#;
+        clinic
+            .case(
+                "HpaTargetMisread",
+                &format!("kubectl patch {hpa} --type=json -p '[{{\"op\":\"replace\",\"path\":\"{target}\",\"value\":{value}}}]'"),
+            )
+            .await;
         let selector = "/spec/metrics/0/external/metric/selector/matchLabels/controller_instance";
         clinic
             .case(

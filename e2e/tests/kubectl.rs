@@ -107,7 +107,7 @@ async fn a_model_is_added_seen_scaled_and_removed_with_kubectl() {
         let model =
             Model { release: "llama-a100", server: &server, accelerator: "A100", cost: "40", max: 3, instance: "" };
         model.add(kubectl).await.unwrap();
-        let va = "llama-a100-workload-variant-autoscaler-va";
+        let va = "llama-a100-va";
 
         let listed = kubectl.eventually(patience, &["get", "va", "-A"], |seen| seen.contains("True")).await.unwrap();
         for header in ["TARGET", "MODEL", "OPTIMIZED", "METRICSREADY", "AGE"] {

@@ -179,7 +179,7 @@ async fn a_restarted_controller_finds_the_same_state_and_writes_nothing() {
         let server = Vllm::new("models", "llama", MODEL_ID, A100);
         let model = Model { release: "llama", server: &server, accelerator: "A100", cost: "40", max: 3, instance: "" };
         model.add(kubectl).await.unwrap();
-        let va = "llama-workload-variant-autoscaler-va";
+        let va = "llama-va";
         let metrics = ["get", "va", va, "-n", "models", "-o", "jsonpath={.status.conditions[*].reason}"];
         kubectl
             .eventually(PATIENCE, &metrics, |seen| seen.contains("MetricsFound") && seen.contains("Optimization"))

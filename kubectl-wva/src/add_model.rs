@@ -15,9 +15,11 @@ pub(crate) use args::release_name;
 pub use args::{AddModelArgs, DryRun};
 pub use facts::{Controllers, Facts};
 pub use neighbours::compare;
+pub(crate) use plan::kept::ANNOTATION as REMEMBERED;
 pub use plan::{Plan, check_rendered, plan};
 pub use refusal::Refusal;
 
+use chart_render::Rendered;
 use serde_json::Value;
 
 use crate::apply::{self, Applied};
@@ -40,7 +42,8 @@ pub async fn run(flags: &Connection, args: &AddModelArgs, console: &mut Console<
     for note in &plan.notes {
         console.note(&format!("note: {note}"))?;
     }
-    let rendered = install::render(&plan.release, &plan.namespace, plan.values.clone())?;
+    let mut rendered = install::render(&plan.release, &plan.namespace, plan.values.clone())?;
+    remember(&plan, &mut rendered);
     let objects: Vec<&Value> = rendered.manifests.iter().map(|manifest| &manifest.object).collect();
     let variant = check_rendered(&plan, &objects, &facts)?;
     for note in compare(&plan, &rendered, neighbours::gather(&session).await?, args.force_conflicts)? {
@@ -56,6 +59,15 @@ pub async fn run(flags: &Connection, args: &AddModelArgs, console: &mut Console<
     match args.wait.then_some(args.dry_run) {
         Some(None) => wait::until_ready(&session, &plan.namespace, &variant, args.timeout, console).await,
         _ => Ok(Verdict::Fine),
+    }
+}
+
+/// Keeps with the variant what was given, for the next call.
+fn remember(plan: &Plan, rendered: &mut Rendered) {
+    let settings = Value::Object(plan.settings.clone()).to_string();
+    let variants = rendered.manifests.iter_mut().filter(|manifest| manifest.object["kind"] == "VariantAutoscaling");
+    for manifest in variants {
+        manifest.object["metadata"]["annotations"][plan::kept::ANNOTATION] = Value::String(settings.clone());
     }
 }
 

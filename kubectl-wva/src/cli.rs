@@ -64,6 +64,8 @@ pub enum Command {
     Render(RenderArgs),
     /// Print the chart's values with what is given laid over them.
     Values(ValuesArgs),
+    /// Say how shell completion is set up.
+    Completion,
     /// Print the versions of this program, its chart and the controllers.
     Version(VersionArgs),
 }

@@ -18,6 +18,11 @@ use crate::{controllers, lists, variants};
 
 /// Name under which kubectl looks for the program that completes.
 pub const PROGRAM: &str = "kubectl_complete-wva";
+/// How completion is set up, for whoever asks.
+pub const SETUP: &str =
+    "kubectl completes `kubectl wva` by itself once kubectl_complete-wva is on PATH beside kubectl-wva:
+    ln -s \"$(command -v kubectl-wva)\" \"$(dirname \"$(command -v kubectl-wva)\")/kubectl_complete-wva\"
+and completion of kubectl is set up in the shell: source <(kubectl completion bash)";
 /// Cobra's directive "do not offer files".
 const NO_FILES: &str = ":4";
 /// Cobra's directive "offer files".

@@ -7,6 +7,7 @@ mod checks;
 mod examine;
 mod facts;
 mod finding;
+mod fix;
 mod gather;
 mod mend;
 mod text;
@@ -33,6 +34,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Flags of `doctor`.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 pub struct DoctorArgs {
     /// Only this variant; the NAME given to add-model will do.
     #[arg(value_name = "NAME")]
@@ -40,6 +42,12 @@ pub struct DoctorArgs {
     /// All namespaces.
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
+    /// Carry out the commands that mend what was found, after asking for each.
+    #[arg(long)]
+    pub fix: bool,
+    /// Do not ask.
+    #[arg(short = 'y', long, requires = "fix")]
+    pub yes: bool,
     /// Look again until nothing is found, e.g. after an install.
     #[arg(long)]
     pub wait: bool,
@@ -62,6 +70,9 @@ pub async fn run(flags: &Connection, args: &DoctorArgs, console: &mut Console<'_
         let settled = view.verdict() == Verdict::Fine && view.starting.is_empty();
         if !args.wait || settled || Instant::now() >= end {
             print(&view, console)?;
+            if args.fix {
+                return fix::carry_out(&view, args.yes, flags, console);
+            }
             return Ok(view.verdict());
         }
         let waits_for: Vec<String> = view

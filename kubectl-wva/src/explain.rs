@@ -3,6 +3,7 @@
 
 mod chain;
 mod gather;
+mod idle;
 mod text;
 mod what_if;
 

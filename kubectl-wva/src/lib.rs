@@ -100,6 +100,7 @@ pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error>
         Command::Render(args) => render::run(&cli.connection, args, console),
         Command::Values(args) => render::values(args, console),
         Command::Status(args) => status::run(&cli.connection, args, console).await,
+        Command::Completion => console.lines(complete::SETUP.lines().map(str::to_owned)).map(|()| Verdict::Fine),
         Command::Version(args) => version::run(&cli.connection, args, console).await,
     }
 }

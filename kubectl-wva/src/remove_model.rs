@@ -139,9 +139,16 @@ fn ours(object: &DynamicObject) -> bool {
 
 /// The names of a release's user roles.
 fn role_names(release: &str, namespace: &str) -> Result<Vec<String>, Error> {
-    let values = serde_json::json!({"controller": {"enabled": false}, "llmd": {"namespace": namespace}});
-    let serde_json::Value::Object(values) = values else { return Ok(Vec::new()) };
-    let rendered = install::render(release, namespace, values)?;
-    let roles = rendered.manifests.iter().filter(|manifest| manifest.kind() == "ClusterRole");
-    Ok(roles.filter_map(|role| role.object["metadata"]["name"].as_str().map(str::to_owned)).collect())
+    let mut names = Vec::new();
+    // By the name given to add-model, and by the chart's own rule.
+    for fullname in [release, ""] {
+        let values = serde_json::json!({
+            "controller": {"enabled": false}, "llmd": {"namespace": namespace}, "fullnameOverride": fullname,
+        });
+        let serde_json::Value::Object(values) = values else { continue };
+        let rendered = install::render(release, namespace, values)?;
+        let roles = rendered.manifests.iter().filter(|manifest| manifest.kind() == "ClusterRole");
+        names.extend(roles.filter_map(|role| role.object["metadata"]["name"].as_str().map(str::to_owned)));
+    }
+    Ok(names)
 }

@@ -1,9 +1,11 @@
 //! `render` and `values`: the chart that is part of this program, as text.
 
+mod commented;
+
 use std::path::PathBuf;
 
 use chart_render::cli::{Kind, ProfileFlags};
-use chart_render::{Options, Release, Selection, Values};
+use chart_render::{Chart, Options, Release, Selection, Values};
 use clap::Args;
 use serde_json::Value;
 
@@ -115,9 +117,26 @@ pub fn values(args: &ValuesArgs, console: &mut Console<'_>) -> Result<Verdict, E
     let mut tree = chart.values().clone();
     install::overlay(&mut tree, Value::Object(given.tree().clone()));
     match console.format {
-        Format::Json => console.json(&tree)?,
+        Format::Json => console.json(&commented::whole(Value::Object(tree)))?,
         Format::Name => console.lines(tree.keys().cloned())?,
-        Format::Yaml | Format::Table | Format::Wide => console.yaml(&tree)?,
+        Format::Yaml | Format::Table | Format::Wide => {
+            let text = defaults().and_then(|text| commented::with(&text, given.tree()));
+            // Whatever was written into the text must read back as what was asked for.
+            let same = |text: &String| {
+                serde_saphyr::from_str::<Value>(text)
+                    .is_ok_and(|read| commented::whole(read) == commented::whole(Value::Object(tree.clone())))
+            };
+            match text.filter(same) {
+                Some(text) => console.data(&text)?,
+                None => console.yaml(&commented::whole(Value::Object(tree)))?,
+            }
+        }
     }
     Ok(Verdict::Fine)
+}
+
+/// The text of the chart's `values.yaml`.
+fn defaults() -> Option<String> {
+    let (_, bytes) = Chart::embedded_files().find(|(name, _)| *name == "values.yaml")?;
+    String::from_utf8(bytes.to_vec()).ok()
 }

@@ -1,5 +1,7 @@
 //! `replay`: a dumped decision taken again by the engine, with other thresholds if asked.
 
+use std::borrow::Cow;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,7 +19,7 @@ use crate::{Error, Verdict, table};
 /// Flags of `replay`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReplayArgs {
-    /// What /debug/state of a controller answered, or - for standard input; `explain --save` and `report` write one.
+    /// What /debug/state of a controller answered, as `explain --save` writes it, the zip of `report`, or - for standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Only variants of this model.
@@ -87,9 +89,11 @@ pub struct ReplayedView {
 /// When the file cannot be read, or holds no decision.
 pub fn run(args: &ReplayArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
     let whose = args.file.display().to_string();
+    let failed = |source| Error::File { path: args.file.clone(), source };
+    let bytes = if whose == "-" { read_all(std::io::stdin().lock()) } else { std::fs::read(&args.file) };
+    let bytes = bytes.map_err(failed)?;
     let text =
-        if whose == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(&args.file) };
-    let text = text.map_err(|source| Error::File { path: args.file.clone(), source })?;
+        if bytes.starts_with(b"PK") { of_report(&bytes).map_err(failed)? } else { text_of(bytes).map_err(failed)? };
     let Some(cycle) = debug_state::parse(&whose, &text)?.last_cycle else {
         return Err(debug_state::Error::Parse { whose, message: "nothing had been decided yet".to_owned() }.into());
     };
@@ -103,6 +107,30 @@ pub fn run(args: &ReplayArgs, console: &mut Console<'_>) -> Result<Verdict, Erro
         Format::Table | Format::Wide => print(&view, console)?,
     }
     Ok(if view.changed == 0 { Verdict::Fine } else { Verdict::Found })
+}
+
+fn read_all(mut from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).map(|_| bytes)
+}
+
+fn text_of(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is neither a decision state nor a report"))
+}
+
+/// The decision state in a zip that `report` wrote.
+fn of_report(bytes: &[u8]) -> io::Result<String> {
+    let mut zip = zip::ZipArchive::new(io::Cursor::new(bytes)).map_err(io::Error::other)?;
+    let names: Vec<String> =
+        zip.file_names().flatten().map(Cow::into_owned).filter(|name| name.starts_with("decisions/")).collect();
+    match names.as_slice() {
+        [] => Err(io::Error::other("this report holds no decision state")),
+        [one] => text_of(read_all(zip.by_name(one).map_err(io::Error::other)?)?),
+        several => Err(io::Error::other(format!(
+            "this report holds the states of several controllers; unpack the one that is meant: {}",
+            several.join(", ")
+        ))),
+    }
 }
 
 /// Takes a recorded decision again.

@@ -1,8 +1,12 @@
-//! `--watch`: an answer printed again and again.
+//! `--watch`: an answer printed again and again. On a terminal it has a screen of its own, as `less` has, with a clock and a
+//! mark at what has changed; the last answer stays when the screen is left.
+
+mod screen;
 
 use std::time::Duration;
 
 use clap::Args;
+use screen::Screen;
 
 use crate::console::Console;
 use crate::{Error, Verdict, duration};
@@ -32,12 +36,13 @@ impl WatchArgs {
         if !self.watch {
             return look(console).await;
         }
-        clear(console)?;
+        if let Some(width) = console.width {
+            return self.on_screen(console, width, look).await;
+        }
         look(console).await?;
         loop {
             console.out.flush().map_err(Error::Output)?;
             tokio::time::sleep(self.interval).await;
-            clear(console)?;
             match look(console).await {
                 Ok(_) => {}
                 Err(error @ Error::Output(_)) => return Err(error),
@@ -45,14 +50,63 @@ impl WatchArgs {
             }
         }
     }
+
+    /// The same on a terminal, until Ctrl-C.
+    async fn on_screen(
+        &self,
+        console: &mut Console<'_>,
+        width: u16,
+        mut look: impl AsyncFnMut(&mut Console<'_>) -> Result<Verdict, Error>,
+    ) -> Result<Verdict, Error> {
+        let mut screen = Screen::new(width, screen::terminal_height(), self.interval);
+        let (mut verdict, first) = Self::frame(console, &screen, &mut look).await?;
+        console.data(Screen::ENTER)?;
+        console.data(&screen.draw(&first, &clock()))?;
+        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        loop {
+            console.out.flush().map_err(Error::Output)?;
+            tokio::select! {
+                () = tokio::time::sleep(self.interval) => {}
+                _ = &mut interrupted => break,
+            }
+            let seen = tokio::select! {
+                seen = Self::frame(console, &screen, &mut look) => seen,
+                _ = &mut interrupted => break,
+            };
+            match seen {
+                Ok((now, text)) => {
+                    verdict = now;
+                    console.data(&screen.draw(&text, &clock()))?;
+                }
+                Err(error @ Error::Output(_)) => return Err(error),
+                Err(error) => console.data(&screen.trouble(error.report().trim_end(), &clock()))?,
+            }
+        }
+        console.data(&screen.leave())?;
+        console.out.flush().map_err(Error::Output)?;
+        Ok(verdict)
+    }
+
+    /// One answer as text, and what is said beside it above it.
+    async fn frame(
+        console: &Console<'_>,
+        screen: &Screen,
+        look: &mut impl AsyncFnMut(&mut Console<'_>) -> Result<Verdict, Error>,
+    ) -> Result<(Verdict, String), Error> {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut inner = Console {
+            out: &mut out,
+            err: &mut err,
+            format: console.format,
+            headers: console.headers,
+            width: Some(screen.inner_width()),
+        };
+        let verdict = look(&mut inner).await?;
+        err.append(&mut out);
+        Ok((verdict, String::from_utf8_lossy(&err).into_owned()))
+    }
 }
 
-/// Home, and clear to the end: what was printed before makes room without flicker.
-fn clear(console: &mut Console<'_>) -> Result<(), Error> {
-    if console.width.is_some() {
-        console.data("\x1b[H\x1b[J")?;
-        // What is said beside the answer goes another way to the same terminal.
-        console.out.flush().map_err(Error::Output)?;
-    }
-    Ok(())
+fn clock() -> String {
+    jiff::Zoned::now().strftime("%T").to_string()
 }

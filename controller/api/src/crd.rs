@@ -68,7 +68,7 @@ mod tests {
             .map(|c| (c["name"].as_str().unwrap(), c["priority"] == 1))
             .collect();
         let narrow = ["Target", "Model", "Optimized", "MetricsReady", "Age"].map(|name| (name, false));
-        let wide = ["Instance", "Reason", "Cost"].map(|name| (name, true));
+        let wide = ["Ready", "Instance", "Reason", "Cost"].map(|name| (name, true));
         assert_eq!(columns, [narrow.as_slice(), wide.as_slice()].concat());
     }
 

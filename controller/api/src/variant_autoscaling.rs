@@ -36,6 +36,12 @@ pub const DEFAULT_COST: f64 = 10.0;
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        priority = 1
+    ),
+    printcolumn(
         name = "Instance",
         type_ = "string",
         json_path = ".metadata.labels.wva\\.llmd\\.ai/controller-instance",

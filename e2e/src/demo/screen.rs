@@ -20,7 +20,8 @@ const DIM: Style = Style::new().dimmed();
 /// Where the demo prints.
 pub struct Screen {
     out: Box<dyn Write + Send>,
-    live: bool,
+    /// Columns of the terminal; `None` when lines are to be plain.
+    width: Option<usize>,
     drawn: usize,
     shown: Vec<String>,
     moves_shown: usize,
@@ -29,13 +30,14 @@ pub struct Screen {
 impl Screen {
     /// Standard output: live when it is a terminal.
     pub fn stdout() -> Self {
+        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
         let live = io::stdout().is_terminal();
-        Self::new(Box::new(AutoStream::auto(io::stdout())), live)
+        Self::new(Box::new(AutoStream::auto(io::stdout())), live.then_some(width))
     }
 
-    /// Any output.
-    pub fn new(out: Box<dyn Write + Send>, live: bool) -> Self {
-        Self { out, live, drawn: 0, shown: Vec::new(), moves_shown: 0 }
+    /// Any output. With a width it is a terminal, and live.
+    pub fn new(out: Box<dyn Write + Send>, width: Option<usize>) -> Self {
+        Self { out, width, drawn: 0, shown: Vec::new(), moves_shown: 0 }
     }
 
     /// Begins a part.
@@ -52,10 +54,9 @@ impl Screen {
     /// The newest look. Live: the whole table, drawn over the last one. Plain: a line per variant that changed.
     pub fn rows(&mut self, record: &Record) {
         let Some(look) = record.looks().last() else { return };
-        if self.live {
-            self.draw(look, record);
-        } else {
-            self.changes(look);
+        match self.width {
+            Some(width) => self.draw(look, record, width),
+            None => self.changes(look),
         }
     }
 
@@ -74,7 +75,7 @@ impl Screen {
         }
     }
 
-    fn draw(&mut self, look: &Look, record: &Record) {
+    fn draw(&mut self, look: &Look, record: &Record, width: usize) {
         let table = table(look);
         let mut text = String::new();
         if self.drawn > 0 {
@@ -82,9 +83,8 @@ impl Screen {
             let _ = write!(text, "\x1b[{}A", self.drawn);
         }
         for m in &record.moves()[self.moves_shown..] {
-            let _ = writeln!(
-                text,
-                "\x1b[2K{DIM}{:6.1}s{DIM:#}  {} {BOLD}{} {} → {}{BOLD:#}  {}",
+            let line = format!(
+                "{DIM}{:6.1}s{DIM:#}  {} {BOLD}{} {} → {}{BOLD:#}  {}",
                 m.at.as_secs_f64(),
                 m.instance,
                 m.variant,
@@ -92,10 +92,11 @@ impl Screen {
                 m.to,
                 m.reason
             );
+            let _ = writeln!(text, "\x1b[2K{}", clipped(&line, width));
         }
         self.moves_shown = record.moves().len();
         for line in &table {
-            let _ = writeln!(text, "\x1b[2K{line}");
+            let _ = writeln!(text, "\x1b[2K{}", clipped(line, width));
         }
         self.drawn = table.len();
         self.print(&text);
@@ -149,20 +150,33 @@ fn table(look: &Look) -> Vec<String> {
             number(row.desired),
             format!("{}/{}", row.ready, row.replicas),
             number(row.hpa),
-            clipped(&row.reason),
+            row.reason,
         )
     };
     std::iter::once(header).chain(look.rows.iter().map(row)).collect()
 }
 
-/// A wrapped line would spoil the redraw.
-fn clipped(reason: &str) -> String {
-    const WIDTH: usize = 70;
-    if reason.chars().count() <= WIDTH {
-        reason.to_owned()
-    } else {
-        reason.chars().take(WIDTH - 1).chain(['…']).collect()
+/// A line cut to the width of the terminal: a wrapped line would spoil the redraw. Styles take no room.
+fn clipped(line: &str, width: usize) -> String {
+    let (mut text, mut seen, mut styled) = (String::new(), 0, false);
+    let mut letters = line.chars();
+    let whole = anstream::adapter::strip_str(line).to_string().chars().count() <= width;
+    while let Some(letter) = letters.next() {
+        if letter == '\x1b' {
+            styled = true;
+            text.push(letter);
+            text.extend(letters.by_ref().take_while(|letter| *letter != 'm'));
+            text.push('m');
+            continue;
+        }
+        if !whole && seen + 1 >= width {
+            text.push('…');
+            break;
+        }
+        text.push(letter);
+        seen += 1;
     }
+    if styled { format!("{text}\x1b[0m") } else { text }
 }
 
 /// What makes a plain line worth printing: replicas and their reason's kind, not every wobble of the cache.
@@ -205,9 +219,9 @@ mod tests {
         }
     }
 
-    fn printed(live: bool, looks: &[Vec<Row>]) -> String {
+    fn printed(width: Option<usize>, looks: &[Vec<Row>]) -> String {
         let sink = Sink::default();
-        let mut screen = Screen::new(Box::new(sink.clone()), live);
+        let mut screen = Screen::new(Box::new(sink.clone()), width);
         let mut record = Record::default();
         for rows in looks {
             record.add(rows.clone());
@@ -222,7 +236,7 @@ mod tests {
         let row = Row::example("team-a", "llama", 1);
         let wobble = Row { kv: Some(0.51), ..row.clone() };
         let grown = Row { desired: Some(2), ..row.clone() };
-        let text = printed(false, &[vec![row], vec![wobble], vec![grown]]);
+        let text = printed(None, &[vec![row], vec![wobble], vec![grown]]);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(!text.contains('\x1b'));
         assert!(text.contains("team-a llama: kv 50%, queue 0, desired 2, ready 1/1, hpa 1"), "{text}");
@@ -231,8 +245,29 @@ mod tests {
     #[test]
     fn a_terminal_gets_the_table_drawn_over_the_last_one() {
         let row = Row { kv: None, ..Row::example("team-a", "llama", 1) };
-        let text = printed(true, &[vec![row.clone()], vec![row]]);
+        let text = printed(Some(100), &[vec![row.clone()], vec![row]]);
         assert!(text.contains("\x1b[2A"), "{text:?}");
         assert!(text.contains("    -  "), "what is not known is a dash: {text:?}");
+    }
+
+    /// What a terminal shows of it, without the empty lines below.
+    fn on_terminal(width: u16, looks: &[Vec<Row>]) -> Vec<String> {
+        let mut terminal = vt100::Parser::new(40.try_into().unwrap(), width.try_into().unwrap(), 0);
+        terminal.process(printed(Some(width.into()), looks).replace('\n', "\r\n").as_bytes());
+        let rows = terminal.screen().rows(0, width).map(|row| row.trim_end().to_owned());
+        rows.filter(|row| !row.is_empty()).collect()
+    }
+
+    #[test]
+    fn redraws_leave_one_table_at_every_width() {
+        let reason =
+            "load and capacity are in balance, which takes many more words to say than a terminal has columns for";
+        let row = |variant: &str| Row { reason: reason.to_owned(), ..Row::example("team-a", variant, 1) };
+        for width in [80, 120] {
+            let looks: Vec<Vec<Row>> = (0..20).map(|_| vec![row("llama"), row("other")]).collect();
+            let shown = on_terminal(width, &looks);
+            assert_eq!(shown.len(), 3, "a header and two rows at {width} columns: {shown:#?}");
+            assert!(shown[1].contains("llama") && shown[1].ends_with('…'), "{shown:#?}");
+        }
     }
 }

@@ -56,7 +56,11 @@ pub(crate) fn installed(dir: &Path) -> PathBuf {
 pub(crate) async fn healthy(kubectl: &Kubectl) {
     wait::until("doctor to find nothing", PATIENCE, || async {
         let answer = kubectl.answer(&["doctor", "-n", "models"]).await.unwrap();
-        if answer.code == Some(0) { Look::Done(()) } else { Look::NotYet(format!("{answer:?}")) }
+        if answer.code == Some(0) && !answer.out.contains("starting") {
+            Look::Done(())
+        } else {
+            Look::NotYet(format!("{answer:?}"))
+        }
     })
     .await
     .unwrap();

@@ -16,7 +16,7 @@ fn helm() -> String {
 /// helm's words for the same install as [`ADD`].
 fn helm_install(more: &str) -> String {
     format!(
-        "{} upgrade -i llama {} -n models {more} --set controller.enabled=false,llmd.namespace=models,llmd.modelName=llama,\
+        "{} upgrade -i llama {} -n models {more} --set controller.enabled=false,fullnameOverride=llama,llmd.namespace=models,llmd.modelName=llama,\
          llmd.deploymentName=llama,llmd.modelID={MODEL_ID},va.accelerator=,va.variantCost=40,vllmService.interval=1s,\
          vllmService.port=8000,vllmService.targetPort=8000",
         helm(),

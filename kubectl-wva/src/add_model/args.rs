@@ -18,7 +18,7 @@ pub struct AddModelArgs {
     #[arg(value_name = "NAME", value_parser = release_name)]
     pub name: String,
     /// Model id as the servers report it, e.g. meta-llama/Llama-3.1-8B.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub model_id: Option<String>,
     /// Deployment to scale; if not given, NAME or NAME-decode, whichever exists.
     #[arg(long, value_name = "NAME")]
@@ -36,7 +36,7 @@ pub struct AddModelArgs {
     #[arg(long, value_name = "N")]
     pub min: Option<u32>,
     /// Most replicas.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max: Option<u32>,
     /// Controller instance that is to scale the model; needed only when several could. "" is the one without an id.
     #[arg(long, value_name = "ID")]
@@ -50,6 +50,9 @@ pub struct AddModelArgs {
     /// Add the model before its Deployment exists.
     #[arg(long)]
     pub create_before_target: bool,
+    /// Forget what was given at earlier calls for this NAME; without it that stays in force where nothing else is given.
+    #[arg(long)]
+    pub reset_values: bool,
     /// Take over fields that somebody else manages.
     #[arg(long)]
     pub force_conflicts: bool,
@@ -59,7 +62,7 @@ pub struct AddModelArgs {
     /// Only show how the objects in the cluster would change, as `kubectl diff` does; exit code 1 when they would.
     #[arg(long, conflicts_with_all = ["dry_run", "wait"])]
     pub diff: bool,
-    /// Wait until the controller has accepted the model.
+    /// Wait until the controller has accepted the model and taken its first decision.
     #[arg(long)]
     pub wait: bool,
     /// How long to wait.

@@ -1,5 +1,6 @@
 //! From flags and facts to the values of a model-only install, or to a [`Refusal`]. Pure.
 
+pub(super) mod kept;
 mod owner;
 mod target;
 
@@ -25,27 +26,39 @@ pub struct Plan {
     pub target: String,
     /// Values over the chart's defaults.
     pub values: Map<String, Value>,
+    /// What the user gave, now and before: kept with the variant for the next call.
+    pub settings: Map<String, Value>,
     /// What the user should know, though it stops nothing.
     pub notes: Vec<String>,
 }
 
-/// Plans the install. `given` are the values of `--values` and `--set`, merged.
+/// Plans the install. `given_now` are the values of `--values` and `--set`, merged.
 ///
 /// Precedence, weakest first: what the facts suggest, `--values`, `--set`, the other flags, what makes this a
 /// model-only install for this namespace and instance.
 ///
 /// # Errors
 /// When the install would not give what was asked for.
-pub fn plan(args: &AddModelArgs, given: &Map<String, Value>, facts: &Facts) -> Result<Plan, Refusal> {
+pub fn plan(args: &AddModelArgs, given_now: &Map<String, Value>, facts: &Facts) -> Result<Plan, Refusal> {
     if let (Some(min), Some(max)) = (args.min, args.max)
         && min > max
     {
         return Err(Refusal::EmptyRange { min, max });
     }
-    if args.model_id.is_none() && text(given, "/llmd/modelID").is_none() {
+    let before = if args.reset_values { Map::new() } else { kept::before(&args.name, facts) };
+    let mut settings = before.clone();
+    overlay(&mut settings, Value::Object(given_now.clone()));
+    let given = &settings;
+    if args.model_id.as_deref().or(text(given, "/llmd/modelID").as_deref()).is_none_or(str::is_empty) {
         return Err(Refusal::NoModelId);
     }
+    if let (None, Some(max), Some(min)) = (args.min, args.max, at(given, "/hpa/minReplicas").and_then(Value::as_u64))
+        && min > max.into()
+    {
+        return Err(Refusal::EmptyRange { min: u32::try_from(min).unwrap_or(u32::MAX), max });
+    }
     let wanted = args.instance.clone().or_else(|| text(given, "/wva/controllerInstance"));
+    let wanted = wanted.or_else(|| kept::instance(&args.name, facts));
     let owner = owner::choose(wanted.as_deref(), facts)?;
     let target = target::choose(args, given, facts)?;
 
@@ -68,10 +81,15 @@ pub fn plan(args: &AddModelArgs, given: &Map<String, Value>, facts: &Facts) -> R
         // Not the chart's default: the controller finds the accelerator out when the label is missing.
         "va": {"accelerator": ""},
         "llmd": {"modelName": target.model_name, "deploymentName": target.name},
+        // The objects are called by the name that people know, unless an earlier version of this program, or helm, has
+        // called them otherwise.
+        "fullnameOverride": if kept::chart_named(&args.name, given, facts) { "" } else { args.name.as_str() },
     });
     for layer in [suggested, Value::Object(given.clone()), flags(args), fixed] {
         overlay(&mut values, layer);
     }
+    overlay(&mut settings, flags(args));
+    let kept = kept::told(&before, given_now, &flags(args));
     Ok(Plan {
         release: args.name.clone(),
         namespace: facts.namespace.clone(),
@@ -79,7 +97,8 @@ pub fn plan(args: &AddModelArgs, given: &Map<String, Value>, facts: &Facts) -> R
         instance_given: wanted.is_some(),
         target: target.name,
         values,
-        notes: [owner.notes, target.notes].concat(),
+        settings,
+        notes: [kept.into_iter().collect(), owner.notes, target.notes].concat(),
     })
 }
 

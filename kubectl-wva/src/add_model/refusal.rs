@@ -104,9 +104,9 @@ impl Refusal {
                 "wva.controllerInstance" => "choose the controller with --instance".to_owned(),
                 _ => "for an install with other parts use helm".to_owned(),
             },
-            Self::NoController => "install one first: helm upgrade -i wva-controller \
-                                   ./charts/workload-variant-autoscaler -n wva-system --create-namespace --set \
-                                   va.enabled=false --set hpa.enabled=false --set vllmService.enabled=false"
+            Self::NoController => "install one first: kubectl create namespace wva-system && kubectl wva render wva -n \
+                                   wva-system --profile controller --include-crds | kubectl apply --server-side -n \
+                                   wva-system -f -"
                 .to_owned(),
             Self::SeveralControllers(_) => "choose one with --instance ID (\"\" is the one without an id)".to_owned(),
             Self::NotManaged { .. } => {

@@ -8,6 +8,7 @@ use wva_api::Instance;
 use super::Facts;
 use super::checks::target;
 use super::examine::Managed;
+use crate::add_model::REMEMBERED;
 use crate::controllers::Controller;
 use crate::list_models::HELM_RELEASE;
 use crate::{variants, workload};
@@ -35,6 +36,11 @@ pub(super) fn install_again(facts: &Facts, one: &Managed<'_>) -> String {
         return format!(
             "helm get manifest {release} -n {home} | kubectl apply --server-side --force-conflicts -n {namespace} -f -"
         );
+    }
+    let known = variants::release(&variant.metadata).filter(|_| variant.annotations().contains_key(REMEMBERED));
+    if let Some(release) = known {
+        // What it was given before, it remembers.
+        return format!("kubectl wva add-model {release} -n {namespace}");
     }
     let (spec, reference) = (&variant.spec, &variant.spec.scale_target_ref);
     let name = variant.name_any();

@@ -10,7 +10,7 @@ use wva_engine::proactive::Forecast;
 use wva_engine::snapshot::{Readiness, Variant};
 use wva_engine::{ModelKey, Target, Thresholds, VariantKey};
 
-use super::{Found, WhatIf, what_if};
+use super::{Found, WhatIf, idle, what_if};
 use crate::Verdict;
 use crate::console::counted;
 use crate::debug_state::{self, LastCycle};
@@ -96,8 +96,14 @@ pub struct ExplainView {
     /// When that was decided, or looked at last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Timestamp>,
+    /// What keeps the number from being decided and carried out; absent when nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// The chain.
     pub chain: Vec<LinkView>,
+    /// Whether the model is idle, and when that puts it to sleep; absent where it never is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<String>,
     /// Readings the decision was made of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<PodView>,
@@ -143,10 +149,14 @@ impl ExplainView {
             prometheus(found, decided.as_ref()),
             decision(found, decided.as_ref(), now),
             metric(found, desired),
-            hpa(found, desired),
+            hpa(found, desired, now),
             replicas(found, current, desired),
         ];
+        let broken = chain.iter().find(|link| link.state == State::Broken);
+        let cause = found.orphaned.clone().or_else(|| broken.map(|link| link.says.clone()));
         Self {
+            cause,
+            idle: decided.as_ref().and_then(|decided| idle::told(decided.cycle, decided.model, now)),
             current,
             desired,
             decided_at: decided.as_ref().map(|decided| decided.at).or(stored.last_run_time.map(|time| time.0)),
@@ -242,6 +252,9 @@ fn servers(found: &Found) -> LinkView {
 }
 
 fn prometheus(found: &Found, decided: Option<&Decided<'_>>) -> LinkView {
+    if found.orphaned.is_some() {
+        return link(Link::Prometheus, State::Unknown, "nobody asks Prometheus for it");
+    }
     if let Some(decided) = decided {
         let oldest = decided.pods().iter().filter_map(|pod| pod.age_seconds).max();
         let age = oldest.map_or(String::new(), |age| format!(", the oldest is {age}s old"));
@@ -266,6 +279,9 @@ fn prometheus(found: &Found, decided: Option<&Decided<'_>>) -> LinkView {
 }
 
 fn decision(found: &Found, decided: Option<&Decided<'_>>, now: Timestamp) -> LinkView {
+    if let Some(why) = &found.orphaned {
+        return link(Link::Decision, State::Broken, format!("nobody decides: {why}"));
+    }
     if let Some(decided) = decided {
         let age = duration::age(decided.at, now);
         let says = format!("{}: {} ({age} ago)", replicas_of(decided.target.replicas), decided.target.explanation());
@@ -310,7 +326,7 @@ fn metric(found: &Found, desired: Option<u32>) -> LinkView {
     }
 }
 
-fn hpa(found: &Found, desired: Option<u32>) -> LinkView {
+fn hpa(found: &Found, desired: Option<u32>, now: Timestamp) -> LinkView {
     let hpa = match &found.hpa {
         Err(why) => return link(Link::Hpa, State::Unknown, why.clone()),
         Ok(hpas) => match hpas.first() {
@@ -335,8 +351,12 @@ fn hpa(found: &Found, desired: Option<u32>) -> LinkView {
     if let Some(why) = condition(hpa, "ScalingLimited", "True").filter(|_| above) {
         says = format!("{says}; limited: {why}");
     }
-    if desired.is_some_and(|desired| i64::from(desired) != i64::from(status.desired_replicas)) {
-        says = format!("{says}; its stabilisation window may hold the change back");
+    let since = found.variant.status.as_ref().and_then(|status| status.desired_optimized_alloc.as_ref());
+    let since = since.and_then(|decided| decided.last_run_time.as_ref()).map(|time| time.0);
+    let wanted = desired.and_then(|desired| i32::try_from(desired).ok());
+    if let Some(wait) = wanted.and_then(|wanted| hpas::waits(hpa, wanted, since, now)) {
+        let word = if wait.limit.is_some() { "it is" } else { "it waits" };
+        says = format!("{says}; {word} {}", wait.text(now));
     }
     link(Link::Hpa, State::Fine, says)
 }

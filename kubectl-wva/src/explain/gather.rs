@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
-use wva_api::VariantAutoscaling;
+use wva_api::{Instance, VariantAutoscaling};
 
 use crate::controllers::{self, Controller};
 use crate::lists::{self, Part};
@@ -23,6 +23,8 @@ pub struct Found {
     pub hpa: Part<HorizontalPodAutoscaler>,
     /// The number the external metrics API gives for it, or why not.
     pub published: Result<Vec<f64>, String>,
+    /// Why nobody scales it: every controller is known, and none takes it.
+    pub orphaned: Option<String>,
     /// Its controller, when one takes it.
     pub controller: Option<Controller>,
     /// What `/debug/state` of the leader answered, or why it could not be asked.
@@ -48,6 +50,12 @@ pub(super) async fn gather(session: &Session, name: &str) -> Result<Found, Error
         .as_ref()
         .ok()
         .and_then(|controllers| controllers.iter().find(|one| one.takes(variant.labels(), &namespace, None)).cloned());
+    let orphaned = controllers.as_ref().ok().filter(|_| controller.is_none()).map(|known| {
+        let ids: Vec<String> = known.iter().map(|one| one.scope.instance.to_string()).collect();
+        let there =
+            if ids.is_empty() { "there is no controller".to_owned() } else { format!("there is {}", ids.join(", ")) };
+        format!("no controller takes variants of {}: {there}", Instance::of_labels(variant.labels()))
+    });
     let state = async {
         match (&controllers, &controller) {
             (Err(error), _) => Err(error.to_string()),
@@ -75,6 +83,7 @@ pub(super) async fn gather(session: &Session, name: &str) -> Result<Found, Error
         }),
         variant,
         published,
+        orphaned,
         controller,
         state,
     })

@@ -22,13 +22,17 @@ pub fn print(view: &ExplainView, console: &mut Console<'_>) -> Result<(), Error>
     if let Some(why) = &view.unread {
         console.note(&format!("note: the numbers of the last decision are missing: {why}"))?;
     }
-    console.prose([headline(view), String::new()])?;
+    console.prose([headline(view)])?;
+    let red = AnsiColor::Red.on_default();
+    console.prose(view.cause.iter().map(|cause| format!("{red}cause:{red:#} {cause}")))?;
+    console.lines([String::new()])?;
     console.prose(view.chain.iter().map(link_line))?;
     if !view.pods.is_empty() {
         console.prose([String::new()])?;
         let rows = view.pods.iter().map(row).collect();
         console.data(&table::render(&COLUMNS, rows, console.headers, console.width))?;
     }
+    console.prose(view.idle.iter().flat_map(|idle| [String::new(), format!("idle: {idle}")]))?;
     if let Some(thresholds) = &view.thresholds {
         console.prose([
             String::new(),

@@ -280,8 +280,8 @@ fn add_model_rehearses_every_object_before_it_writes_the_first() {
     let api = FakeApi::start(cluster_without_model);
     let answer = wva(&ADD_MODEL, Some(&api.kubeconfig));
     assert_eq!(answer.code, 0, "{}", answer.err);
-    let expect = "horizontalpodautoscaler.autoscaling/llama-workload-variant-autoscaler-hpa created\n\
-                  variantautoscaling.llmd.ai/llama-workload-variant-autoscaler-va created\n";
+    let expect = "horizontalpodautoscaler.autoscaling/llama-hpa created\n\
+                  variantautoscaling.llmd.ai/llama-va created\n";
     assert_eq!(answer.out, expect);
     let (rehearsed, written): (Vec<_>, Vec<_>) =
         writes(&api).into_iter().partition(|asked| asked.ends_with("(dry run)"));
@@ -332,6 +332,6 @@ fn a_client_dry_run_prints_what_helm_template_would_and_writes_nothing() {
     assert_eq!(answer.code, 0, "{}", answer.err);
     assert!(answer.out.starts_with("---\n# Source: workload-variant-autoscaler/templates/"), "{}", answer.out);
     assert!(answer.out.contains("variantCost: \"40\""), "{}", answer.out);
-    assert!(answer.err.contains("variantautoscaling.llmd.ai/llama-workload-variant-autoscaler-va rendered (dry run)"));
+    assert!(answer.err.contains("variantautoscaling.llmd.ai/llama-va rendered (dry run)"));
     assert_eq!(writes(&api), Vec::<String>::new());
 }

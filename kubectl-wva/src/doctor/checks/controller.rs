@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use wva_api::config_keys;
+use wva_api::{Instance, config_keys};
 
 use super::metrics;
 use crate::controllers::Controller;
@@ -67,7 +67,16 @@ pub(super) fn broken(deployment: &Deployment) -> Finding {
         format!("controller {namespace}/{name} cannot start: its instance id is not a valid label value"),
     )
     .shown_by(format!("{} in its environment or arguments", config_keys::CONTROLLER_INSTANCE))
-    .mended_by(format!("kubectl set env deployment/{name} -n {namespace} {}=ID", config_keys::CONTROLLER_INSTANCE))
+    .mended_by(format!("kubectl set env deployment/{name} -n {namespace} {}", labelled(deployment)))
+}
+
+/// The setting with the id that the Deployment is labelled for, or without one.
+fn labelled(deployment: &Deployment) -> String {
+    let key = config_keys::CONTROLLER_INSTANCE;
+    match Instance::of_labels(deployment.labels()).id() {
+        Some(id) => format!("{key}={id}"),
+        None => format!("{key}-"),
+    }
 }
 
 /// The age of the youngest pod of a controller that has had no time yet to be ready, or to take the Lease over from one

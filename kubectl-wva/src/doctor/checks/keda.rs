@@ -45,7 +45,7 @@ pub(super) fn check(
         );
     };
     paused(object, one)
-        .or_else(|| wrong_query(object, one))
+        .or_else(|| wrong_query(facts, object, one))
         .or_else(|| misread(object, one))
         .or_else(|| unwell(object, one, hpa))
 }
@@ -106,7 +106,7 @@ fn wanted(one: &Managed<'_>) -> Vec<(&'static str, String)> {
     wanted
 }
 
-fn wrong_query(object: &DynamicObject, one: &Managed<'_>) -> Option<Finding> {
+fn wrong_query(facts: &Facts, object: &DynamicObject, one: &Managed<'_>) -> Option<Finding> {
     let (namespace, name) = (one.namespace(), object.name_any());
     let triggers = object.data["spec"]["triggers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let queries =
@@ -121,7 +121,7 @@ fn wrong_query(object: &DynamicObject, one: &Managed<'_>) -> Option<Finding> {
     let Some((at, query, metric)) = followed else {
         let address = triggers.iter().find_map(|trigger| trigger["metadata"]["serverAddress"].as_str());
         let trigger = json!({"type": "prometheus", "metricType": "AverageValue", "metadata": {
-            "serverAddress": address.unwrap_or("http://PROMETHEUS:9090"),
+            "serverAddress": address.map(str::to_owned).or_else(|| super::metrics::addresses(facts).into_iter().next()),
             "query": right_query(one, metrics::DESIRED_REPLICAS), "threshold": "1", "ignoreNullValues": "false",
         }});
         return Some(

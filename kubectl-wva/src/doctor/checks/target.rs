@@ -62,12 +62,17 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
     }
     if one.variant.spec.model().is_none() {
         let model = deployment(facts, namespace, target).and_then(workload::served_model);
-        let model = model.unwrap_or_else(|| "MODEL-ID".to_owned());
-        return Some(
-            Finding::new(Cause::InvalidVariant, subject(), "the variant names no model")
-                .shown_by("spec.modelID is empty")
-                .mended_by(mend::merge("va", namespace, name, &json!({"spec": {"modelID": model, "modelId": null}}))),
-        );
+        let finding = Finding::new(Cause::InvalidVariant, subject(), "the variant names no model")
+            .shown_by("spec.modelID is empty");
+        return Some(match model {
+            Some(model) => finding.mended_by(mend::merge(
+                "va",
+                namespace,
+                name,
+                &json!({"spec": {"modelID": model, "modelId": null}}),
+            )),
+            None => finding.looked_at(format!("kubectl get deployment {} -n {namespace} -o yaml", target.name)),
+        });
     }
     let ready = ready?;
     match ready.reason.as_str() {
@@ -142,9 +147,9 @@ fn gone(facts: &Facts, one: &Managed<'_>, target: &ScaleTargetRef) -> Finding {
             finding.mended_by(mend::merge("va", namespace, name, &json!({"spec": {"scaleTargetRef": reference}})));
     }
     if finding.mend.is_empty() {
-        let kind = kind.to_lowercase();
-        finding = finding.mended_by(format!("kubectl apply -n {namespace} -f {target}.yaml")).advised(format!(
-            "{target}.yaml stands for the manifest of the {kind} ({api_version}); the variant takes it up by itself"
+        finding = finding.looked_at(format!("kubectl get all -n {namespace}")).advised(format!(
+            "apply the manifest of the {} ({api_version}); the variant takes it up by itself",
+            kind.to_lowercase()
         ));
     }
     finding
