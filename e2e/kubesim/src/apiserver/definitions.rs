@@ -62,6 +62,18 @@ const ATOMIC_TYPES: &[&str] = &[
     "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference",
 ];
 
+/// References to an object whose name may be left out: it is empty then.
+const NAMELESS_REFERENCES: &[&str] = &[
+    "io.k8s.api.core.v1.ConfigMapEnvSource",
+    "io.k8s.api.core.v1.ConfigMapKeySelector",
+    "io.k8s.api.core.v1.ConfigMapProjection",
+    "io.k8s.api.core.v1.ConfigMapVolumeSource",
+    "io.k8s.api.core.v1.LocalObjectReference",
+    "io.k8s.api.core.v1.SecretEnvSource",
+    "io.k8s.api.core.v1.SecretKeySelector",
+    "io.k8s.api.core.v1.SecretProjection",
+];
+
 /// All component schemas by type name, as the OpenAPI documents carry them.
 pub(super) fn definitions() -> &'static Map<String, Value> {
     static DEFINITIONS: LazyLock<Map<String, Value>> = LazyLock::new(generate);
@@ -99,6 +111,11 @@ fn annotate(name: &str, schema: &mut Value) {
     if ATOMIC_TYPES.contains(&name) {
         schema["x-kubernetes-map-type"] = json!("atomic");
     }
+    if NAMELESS_REFERENCES.contains(&name)
+        && let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut)
+    {
+        required.retain(|field| field != "name");
+    }
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (field, property) in properties.iter_mut() {
         let keyed = KEYED_LISTS.iter().find(|(type_name, list, _)| *type_name == name && list == field);
@@ -129,6 +146,16 @@ fn annotate(name: &str, schema: &mut Value) {
 mod tests {
     use super::*;
     use crate::apiserver::schema::ListType;
+
+    #[test]
+    fn a_reference_may_leave_its_name_out() {
+        for name in NAMELESS_REFERENCES {
+            let schema = &definitions()[*name];
+            assert!(schema["properties"]["name"].is_object(), "{name} has no name");
+            let required = schema["required"].as_array();
+            assert!(required.is_none_or(|required| required.iter().all(|field| field != "name")), "{name}");
+        }
+    }
 
     #[test]
     fn every_merge_rule_names_an_existing_field() {
