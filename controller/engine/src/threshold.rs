@@ -10,12 +10,14 @@
 
 mod analyze;
 mod targets;
+mod uneven;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::analyze::analyze;
 pub use self::targets::targets;
 pub(crate) use self::targets::{hold, reason_to_grow};
+pub use self::uneven::uneven;
 use crate::plan::{Reason, Trigger, Unsettled};
 use crate::settings::Thresholds;
 use crate::snapshot::Bounds;

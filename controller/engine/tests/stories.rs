@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rstest::rstest;
 use wva_engine::Memory;
 use wva_engine::fixtures::{MODEL, ModelBuilder, Script, VariantBuilder, model, variant};
-use wva_engine::plan::{Evidence, Reason, Unsettled};
+use wva_engine::plan::{Evidence, Note, Reason, Unsettled};
 
 const BUSY: (f64, f64) = (0.78, 4.0);
 const IDLE: (f64, f64) = (0.05, 0.0);
@@ -325,4 +325,17 @@ fn variants_that_are_gone_are_forgotten() {
 
     script.cycle([]);
     assert_eq!(script.memory(), &Memory::default());
+}
+
+#[test]
+fn load_on_one_variant_while_another_is_hardly_used_is_said_and_even_load_is_not() {
+    let told = |a: (f64, f64), b: (f64, f64)| {
+        let model = [model(MODEL).with(variant("a").ready(1, a)).with(variant("b").ready(1, b))];
+        Script::new().cycle(model).target("b").notes.clone()
+    };
+    let uneven = Note::UnevenLoad { saturated: "a".into(), idle: "b".into() };
+    assert_eq!(told((1.0, 237.0), IDLE), [uneven]);
+    assert_eq!(told((1.0, 237.0), BUSY), []);
+    assert_eq!(told(BALANCED, IDLE), []);
+    assert_eq!(told(IDLE, IDLE), []);
 }

@@ -109,6 +109,7 @@ pub(super) fn decide<'a>(
         }
     }
 
+    let uneven = analysis.as_ref().and_then(threshold::uneven);
     let decided = views.iter().filter_map(|view| {
         let mut target = view.target(key, choices.remove(view.name())?, source);
         target.notes.extend(notes_of(view));
@@ -116,6 +117,7 @@ pub(super) fn decide<'a>(
         target.notes.extend((unmeasured && view.is_active()).then_some(Note::LoadNotMeasured));
         let missing = missing.clone().filter(|_| view.is_active());
         target.notes.extend(missing.map(|missing| Note::NoForecast { missing }));
+        target.notes.extend(uneven.clone().filter(|_| view.is_active()));
         let spare = found.map_or(0.0, |found| found.spare_of(view.name()));
         Some(Decided { target, variant: view.variant, spare })
     });

@@ -32,6 +32,13 @@ pub enum Note {
     LoadNotMeasured,
     /// The `saturation` analyzer is wanted, but pods do not say how many tokens their KV cache holds.
     TokensNotCounted,
+    /// One variant of the model is saturated and another hardly used: requests do not reach them alike.
+    UnevenLoad {
+        /// The saturated one.
+        saturated: String,
+        /// The other.
+        idle: String,
+    },
     /// The proactive mode is on but knows too little of the model, so only saturation decides.
     NoForecast {
         /// What is missing.
@@ -51,6 +58,11 @@ impl fmt::Display for Note {
             Self::PodsStopped { pods, obstacle } => write!(f, "{pods} pods of it do not run, and the first {obstacle}"),
             Self::LoadNotMeasured => f.write_str(
                 "scaleUpPolicy demand: it grows step by step until the rate that a replica can take has been seen",
+            ),
+            Self::UnevenLoad { saturated, idle } => write!(
+                f,
+                "load is uneven: {saturated} is saturated and {idle} hardly used, so send requests to both, by a gateway or \
+                 a Service of the whole model"
             ),
             Self::NoForecast { missing } => write!(f, "hybrid mode: saturation alone decides, because {missing}"),
             Self::TokensNotCounted => f.write_str(
