@@ -274,6 +274,7 @@ impl Cycle {
                 self.term.teller.tell(key, variant, standing, None, now);
             }
         }
+        self.teller.tell_unreadable(index.unreadable_variants(&self.scope));
         let audience = Audience::of(index, &self.scope);
         self.settings.tell(&audience);
         self.note_adopted(&census);

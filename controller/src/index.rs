@@ -58,7 +58,18 @@ pub struct Index {
     pub revision: u64,
     /// Objects (kind and key) whose last version could not be read, with the reason. A version read before stays
     /// in force.
-    pub unreadable: BTreeMap<(&'static str, ObjectKey), String>,
+    pub unreadable: BTreeMap<(&'static str, ObjectKey), Unreadable>,
+}
+
+/// An object that does not have the form its kind should have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 /// Whether a change calls for a cycle at once.
@@ -126,6 +137,16 @@ impl Index {
     pub fn claim(&self, scope: &Scope, key: &ObjectKey, variant: &Variant) -> Claim {
         let namespace = self.namespaces.get(&ObjectKey::new("", &*key.namespace));
         scope.claim(&variant.labels, &key.namespace, namespace.map(|namespace| &namespace.annotations))
+    }
+
+    /// The variants within `scope` that cannot be read.
+    pub fn unreadable_variants(&self, scope: &Scope) -> impl Iterator<Item = (&ObjectKey, &Unreadable)> {
+        let variants = self.unreadable.iter().filter(|((kind, _), _)| *kind == crate::watch::VARIANTS);
+        variants.map(|((_, key), unreadable)| (key, unreadable)).filter(move |(key, unreadable)| {
+            let namespace = self.namespaces.get(&ObjectKey::new("", &*key.namespace));
+            let annotations = namespace.map(|namespace| &namespace.annotations);
+            scope.claim(&unreadable.labels, &key.namespace, annotations) == Claim::Mine
+        })
     }
 
     /// Whether any variant names an object of this kind and name as its target.

@@ -79,7 +79,7 @@ fn standing_conditions(
             vec![ready(true, reasons::DEPLOYMENT_FOUND, message), resolved(true)]
         }
         Standing::TargetMissing => {
-            let message = conditions::target_gone_message(kind, name);
+            let message = conditions::target_gone_message(kind, name, &variant.status.conditions);
             vec![ready(false, reasons::DEPLOYMENT_NOT_FOUND, message), resolved(false)]
         }
         Standing::Unscalable(why) => {

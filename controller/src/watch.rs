@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod as ApiPod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
@@ -17,13 +18,13 @@ use serde::de::DeserializeOwned;
 use wva_api::{Scope, VariantAutoscaling};
 
 use crate::api_error;
-use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Variant, convert};
+use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Unreadable, Variant, convert};
 use crate::readiness::Gate;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
 
 /// Plural name of the variants' kind.
-const VARIANTS: &str = "variantautoscalings";
+pub(crate) const VARIANTS: &str = "variantautoscalings";
 
 /// Objects per page of a first list. All kinds are listed at the same time, and only what is kept of an object is small: with
 /// the usual 500, the pages of a fleet of 1,000 take more memory than the index does afterwards.
@@ -87,7 +88,11 @@ fn read_replica_set(object: PartialObjectMeta<ApiReplicaSet>) -> Read<ReplicaSet
 fn read_variant(object: DeserializeGuard<VariantAutoscaling>) -> Read<Variant> {
     match object.0 {
         Ok(variant) => Read::of(convert::key(&variant.metadata), convert::variant(variant)),
-        Err(invalid) => Read::Unreadable(convert::key(&invalid.metadata), invalid.error),
+        Err(invalid) => {
+            let ObjectMeta { uid, labels, .. } = &invalid.metadata;
+            let (uid, labels) = (uid.clone().unwrap_or_default(), labels.clone().unwrap_or_default());
+            Read::Unreadable(convert::key(&invalid.metadata), Unreadable { uid, labels, why: invalid.error })
+        }
     }
 }
 
@@ -99,7 +104,7 @@ pub(crate) enum Read<R> {
     /// It is none of ours, e.g. a pod without a `ReplicaSet`.
     Irrelevant(ObjectKey),
     /// It does not have the form its kind should have.
-    Unreadable(ObjectKey, String),
+    Unreadable(ObjectKey, Unreadable),
 }
 
 impl<R> Read<R> {
@@ -206,10 +211,11 @@ impl Feed {
                 let effect = self.remove::<R>(&key);
                 (key, effect)
             }
-            Read::Unreadable(key, error) => {
+            Read::Unreadable(key, unreadable) => {
+                let error = &unreadable.why;
                 tracing::warn!(kind = self.kind, object = %key, %error, "Ignoring an object that cannot be read");
-                self.shared.index().unreadable.insert((self.kind, key.clone()), error);
-                (key, Effect::Later)
+                self.shared.index().unreadable.insert((self.kind, key.clone()), unreadable);
+                (key, Effect::Now)
             }
         }
     }

@@ -55,9 +55,14 @@ pub mod reasons {
     pub const OPTIMIZATION_PAUSED: &str = "OptimizationPaused";
 }
 
-/// Message of [`READY`] = False, [`reasons::DEPLOYMENT_NOT_FOUND`]. `kind` is the target's kind, e.g. `Deployment`.
-pub fn target_gone_message(kind: &str, name: &str) -> String {
-    format!("Target {} '{name}' no longer exists", kind.to_lowercase())
+/// Message of [`READY`] = False, [`reasons::DEPLOYMENT_NOT_FOUND`]. `kind` is the target's kind, e.g. `Deployment`;
+/// `before` are the conditions that were stored, which tell whether there ever was one.
+pub fn target_gone_message(kind: &str, name: &str, before: &[Condition]) -> String {
+    let gone = "no longer exists";
+    let found = |type_| find(before, type_).is_some_and(|condition| condition.status == "True");
+    let lost = find(before, READY).is_some_and(|ready| ready.message.ends_with(gone));
+    let there_once = found(READY) || found(TARGET_RESOLVED) || lost;
+    format!("Target {} '{name}' {}", kind.to_lowercase(), if there_once { gone } else { "does not exist yet" })
 }
 
 /// Message of [`TARGET_RESOLVED`] for either status.
@@ -136,6 +141,16 @@ mod tests {
 
     #[test]
     fn the_message_for_a_lost_target_is_the_documented_one() {
-        assert_eq!(target_gone_message("Deployment", "llama-8b"), "Target deployment 'llama-8b' no longer exists");
+        let message = |before: &[Condition]| target_gone_message("Deployment", "llama-8b", before);
+        let ready = |status, message: String| [condition(READY, status, "x", message, None, at(0))];
+        let (yet, gone) =
+            ("Target deployment 'llama-8b' does not exist yet", "Target deployment 'llama-8b' no longer exists");
+        assert_eq!(message(&[]), yet);
+        assert_eq!(message(&ready(false, yet.to_owned())), yet);
+        assert_eq!(message(&ready(true, "found".to_owned())), gone);
+        assert_eq!(message(&ready(false, gone.to_owned())), gone);
+        // Another reason not to be ready, with a target that was there.
+        let conflict = condition(TARGET_RESOLVED, true, "x", "found", None, at(0));
+        assert_eq!(message(&[conflict]), gone);
     }
 }

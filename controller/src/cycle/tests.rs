@@ -7,7 +7,7 @@ use super::*;
 use crate::config::sources::Sources;
 use crate::events::{EventWriter, Reporter};
 use crate::fixtures::{FakeApi, FakePrometheus, Recorded, eventually, variant, variant_on};
-use crate::index::{Deployment, Effect, Index, Variant};
+use crate::index::{Deployment, Effect, Index, Unreadable, Variant};
 use crate::prometheus::{Queries, Transport};
 use crate::status_writer::StatusWriter;
 
@@ -297,4 +297,35 @@ async fn a_quiet_cycle_writes_nothing() {
     let asked = scene.prometheus.requests();
     eventually("ten more cycles", || scene.prometheus.requests() > asked + 30).await;
     assert_eq!(scene.api.requests().len(), written);
+}
+
+#[tokio::test]
+async fn a_variant_that_cannot_be_read_is_told_on_the_object_once_and_again_when_it_is_another_fault() {
+    let scene = Scene::start(one_variant(), LONG).await;
+    scene.desired("a", Some("1")).await;
+    let old = |why: &str| Unreadable { uid: "u".to_owned(), why: why.to_owned(), ..Unreadable::default() };
+    let enter = |why: &str| {
+        scene.change(|index| {
+            index.unreadable.insert((crate::watch::VARIANTS, ObjectKey::new("ns", "llama")), old(why));
+            Effect::Now
+        });
+    };
+    let told = || scene.events().into_iter().filter(|reason| reason == "InvalidSpec").count();
+    enter("missing field `scaleTargetRef`");
+    eventually("an event", || told() == 1).await;
+    enter("missing field `scaleTargetRef`");
+    scene.change(|index| index.delete::<Variant>(&ObjectKey::new("ns", "a")));
+    scene.desired("a", None).await;
+    assert_eq!(told(), 1);
+    enter("invalid type: integer `7`");
+    eventually("another event", || told() == 2).await;
+    // What belongs to others is theirs to tell.
+    let labels = [("wva.llmd.ai/controller-instance".to_owned(), "other".to_owned())].into();
+    let foreign = Unreadable { labels, ..old("missing field `scaleTargetRef`") };
+    let index = {
+        let mut index = Index::default();
+        index.unreadable.insert((crate::watch::VARIANTS, ObjectKey::new("ns", "theirs")), foreign);
+        index
+    };
+    assert_eq!(index.unreadable_variants(&Scope::default()).count(), 0);
 }

@@ -62,7 +62,7 @@ async fn state(ConnectInfo(peer): ConnectInfo<SocketAddr>, State(shared): State<
     }
     let unreadable: Vec<_> = {
         let index = shared.index();
-        index.unreadable.iter().map(|((kind, key), why)| json!({"kind": kind, "object": key, "why": why})).collect()
+        index.unreadable.iter().map(|((kind, key), it)| json!({"kind": kind, "object": key, "why": it.why})).collect()
     };
     let last_cycle = shared.last_cycle().clone();
     Json(json!({ "lastCycle": last_cycle, "unreadable": unreadable })).into_response()
@@ -71,6 +71,7 @@ async fn state(ConnectInfo(peer): ConnectInfo<SocketAddr>, State(shared): State<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Unreadable;
 
     async fn started(shared: &Arc<Shared>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -121,7 +122,10 @@ mod tests {
     async fn the_state_names_objects_that_could_not_be_read() {
         let shared = Arc::new(Shared::default());
         let key = crate::index::ObjectKey::new("ns", "broken");
-        shared.index().unreadable.insert(("variantautoscalings", key), "missing field `name`".to_owned());
+        shared.index().unreadable.insert(
+            ("variantautoscalings", key),
+            Unreadable { why: "missing field `name`".to_owned(), ..Unreadable::default() },
+        );
         let (status, body) = get(format!("{}/debug/state", started(&shared).await)).await;
         assert_eq!(status, 200);
         assert!(body.contains("broken") && body.contains("missing field"), "{body}");

@@ -203,7 +203,7 @@ impl WakeTask {
         tracing::warn!(variant = name, namespace, target = target.name, %error, retryIn = ?pause, "Cannot scale a workload up from zero");
         if let Some(found) = self.parts.shared.index().variants.get(variant) {
             self.parts.events.send(Event {
-                on: teller::reference(variant, found),
+                on: teller::reference(variant, &found.uid),
                 warning: true,
                 reason: events::SCALE_FROM_ZERO_FAILED,
                 message: format!(
