@@ -11,6 +11,7 @@ use crate::doctor::DoctorArgs;
 use crate::explain::ExplainArgs;
 use crate::instances::InstancesArgs;
 use crate::list_models::ListModelsArgs;
+use crate::migrate::MigrateArgs;
 use crate::remove_model::RemoveModelArgs;
 use crate::render::{RenderArgs, ValuesArgs};
 use crate::replay::ReplayArgs;
@@ -60,6 +61,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Take a recorded decision again, with other thresholds if asked.
     Replay(ReplayArgs),
+    /// Move an install of the releases 0.4.1 to 0.5.1 to this one, or back.
+    Migrate(MigrateArgs),
     /// Print what an install of the chart consists of, as helm template does.
     Render(RenderArgs),
     /// Print the chart's values with what is given laid over them.

@@ -61,6 +61,9 @@ pub enum Error {
     /// The decision state of a controller.
     #[error(transparent)]
     DebugState(#[from] debug_state::Error),
+    /// A migration stopped.
+    #[error(transparent)]
+    Migrate(#[from] crate::migrate::Failure),
     /// A file named on the command line.
     #[error("could not use the file {}: {source}", path.display())]
     File {
@@ -102,6 +105,7 @@ impl Error {
             Self::NoSuchModel { namespace, .. } => Some(format!("`kubectl wva list-models -n {namespace}` shows them")),
             Self::OfHelm { release, namespace } => Some(format!("helm uninstall {release} -n {namespace}")),
             Self::DebugState(error) => error.hint(),
+            Self::Migrate(failure) => failure.hint(),
             Self::File { .. } | Self::Instance(_) | Self::Encode(_) | Self::Output(_) | Self::Runtime(_) => None,
         }
     }

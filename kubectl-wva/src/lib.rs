@@ -15,6 +15,7 @@
 //! - [`report`]: a zip for whoever helps; [`render`]: the chart as text; [`complete`]: shell completion;
 //! - [`doctor`]: every known cause of trouble, with what mends it;
 //! - [`version`]: of this program, of its chart, of the controllers;
+//! - [`migrate`]: from the releases 0.4.1 to 0.5.1 to this one, and back;
 //! - [`watch`]: answers printed again and again;
 //! - [`forward`]: the way to a pod's own port;
 //! - [`controllers`], [`variants`], [`definition`], [`pods`], [`servers`], [`workload`], [`external`], [`hpas`], [`lists`]: what several commands read from the
@@ -42,6 +43,7 @@ pub mod install;
 pub mod instances;
 pub mod list_models;
 pub mod lists;
+pub mod migrate;
 pub mod pods;
 pub mod remove_model;
 pub mod render;
@@ -97,6 +99,7 @@ pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error>
         Command::Doctor(args) => doctor::run(&cli.connection, args, console).await,
         Command::Report(args) => report::run(&cli.connection, args, console).await,
         Command::Replay(args) => replay::run(args, console),
+        Command::Migrate(args) => migrate::run(&cli.connection, args, console).await,
         Command::Render(args) => render::run(&cli.connection, args, console),
         Command::Values(args) => render::values(args, console),
         Command::Status(args) => status::run(&cli.connection, args, console).await,
