@@ -10,7 +10,7 @@ use wva_e2e::helm::Helm;
 use wva_e2e::instance::make_namespace;
 
 /// Render nothing by themselves.
-const WITHOUT_OBJECTS: &[&str] = &["validate.yaml"];
+const WITHOUT_OBJECTS: &[&str] = &["validate.yaml", "preflight.yaml"];
 
 /// The value sets of the chart: `ci/` and the one for development.
 fn value_sets() -> Vec<PathBuf> {

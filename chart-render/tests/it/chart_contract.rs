@@ -213,6 +213,50 @@ fn a_token_is_sent_over_https_only() {
 }
 
 #[test]
+fn the_controllers_metrics_are_scraped_with_a_token_from_a_secret() {
+    // The guide's command for OpenShift, and any other install.
+    for set in ["va.accelerator=L40S,wva.prometheus.caCert=x", "wva.prometheus.baseURL=http://prometheus:9090"] {
+        let rendered = rendered(&[set]);
+        let endpoint = &one(&rendered, "ServiceMonitor", "-metrics-monitor").object["spec"]["endpoints"][0];
+        let secret = one(&rendered, "Secret", "-metrics-reader");
+        assert_eq!(endpoint["authorization"]["credentials"], json!({"name": secret.name(), "key": "token"}));
+        let texts = rendered.manifests.iter().map(|manifest| &manifest.text);
+        assert_eq!(texts.filter(|text| text.contains("bearerTokenFile")).count(), 0);
+    }
+    let own = rendered(&["wva.metrics.serviceMonitor.dedicatedToken=false"]);
+    assert!(one(&own, "ServiceMonitor", "-metrics-monitor").text.contains("bearerTokenFile"));
+}
+
+#[rstest]
+#[case::openshifts("", Json::Null)]
+#[case::openshifts_with_a_user("wva.podSecurityContext.runAsUser=1000", json!(1000))]
+#[case::another("wva.prometheus.baseURL=https://prometheus:9090", json!(65532))]
+#[case::openshift("wva.openshift.enabled=true,wva.podSecurityContext.runAsUser=1000", Json::Null)]
+fn where_prometheus_is_openshifts_no_user_is_fixed(#[case] set: &str, #[case] user: Json) {
+    let rendered = rendered(&[set]);
+    let pod = &one(&rendered, "Deployment", "-controller-manager").object["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"]["runAsUser"], user);
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+}
+
+#[rstest]
+#[case::by_default("", &[], false)]
+#[case::asked_for("wva.openshift.enabled=true", &[], true)]
+#[case::on_openshift("", &["config.openshift.io/v1"], true)]
+#[case::on_openshift_with_another_prometheus("wva.prometheus.baseURL=http://p", &["config.openshift.io/v1"], false)]
+fn rights_in_openshifts_monitoring_are_given_there_only(#[case] set: &str, #[case] apis: &[&str], #[case] bound: bool) {
+    let mut values = Values::new();
+    if !set.is_empty() {
+        values.set(set).expect("settings");
+    }
+    let options = Options { api_versions: apis.iter().map(|api| (*api).to_owned()).collect(), ..Options::default() };
+    let chart = Chart::load(chart()).expect("chart");
+    let rendered = render(&chart, values, &Release::new("wva", "wva-system"), &options).expect("it renders");
+    let views = rendered.manifests.iter().filter(|manifest| manifest.text.contains("cluster-monitoring-view"));
+    assert_eq!(views.count() == 1, bound);
+}
+
+#[test]
 fn the_metrics_port_goes_everywhere() {
     let rendered = rendered(&["wva.metrics.port=9443"]);
     assert!(container(&rendered)["args"].to_string().contains("--metrics-bind-address=:9443"));

@@ -96,7 +96,7 @@ const CHANGES: &[&str] = &[
     "wva.metrics.service.annotations.a=x",
     "wva.metrics.serviceMonitor.enabled=false",
     "wva.metrics.serviceMonitor.labels.a=x",
-    "wva.metrics.serviceMonitor.dedicatedToken=true",
+    "wva.metrics.serviceMonitor.dedicatedToken=false",
     "wva.metrics.serviceMonitor.tlsConfig.serverName=x",
     "wva.prometheus.baseURL=http://p",
     "wva.prometheus.monitoringNamespace=x",
@@ -172,6 +172,9 @@ const CHANGES: &[&str] = &[
     "keda.fallback=null|hpa.enabled=false,keda.enabled=true",
     "keda.authenticationRef.name=x|hpa.enabled=false,keda.enabled=true",
     "keda.metadata.authModes=bearer|hpa.enabled=false,keda.enabled=true",
+    "modelService.enabled=true,modelService.selector.a=x",
+    "modelService.selector.a=y|modelService.enabled=true,modelService.selector.a=x",
+    "modelService.annotations.a=x|modelService.enabled=true,modelService.selector.a=x",
     "vllmService.enabled=false",
     "vllmService.type=NodePort",
     "vllmService.port=8000",
@@ -222,11 +225,14 @@ fn no_value_is_left_out_of_the_proof_that_it_has_an_effect() {
         "llmd.target",
         "keda.fallback",
     ];
+    /// For umbrellas, for `--reuse-values`, and for the cluster: nothing of them shows without one.
+    const ELSEWHERE: &[&str] = &["global", "defaultsOf", "preflight.enabled"];
     let mut all = BTreeSet::new();
     leaves("", &Json::Object(Chart::load(chart()).expect("chart").values().clone()), &mut all);
     let shown = |path: &String| CHANGES.iter().any(|change| change.starts_with(path.as_str()));
     let whole = |path: &String| WHOLE.iter().any(|whole| path.starts_with(whole) && shown(&(*whole).to_owned()));
-    let left: Vec<String> = all.into_iter().filter(|path| path != "global" && !shown(path) && !whole(path)).collect();
+    let left: Vec<String> =
+        all.into_iter().filter(|path| !ELSEWHERE.contains(&path.as_str()) && !shown(path) && !whole(path)).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -255,6 +261,7 @@ fn a_node_port_counts_for_its_type_only() {
     "wva.prometheus.tokenPath=/x wva.prometheus.tokenSecret.name=y",
     "both give the token for Prometheus"
 )]
+#[case::a_service_of_every_pod("modelService.enabled=true", "give a label that the pods of every variant")]
 #[case::misspelt("wva.controllerInstnace=x", "controllerInstnace")]
 #[case::part_of_a_reference("wva.scaleFromZero.tokenSecret.key=x", "name")]
 #[case::our_own_label("commonLabels.control-plane=x", "commonLabels")]

@@ -1,6 +1,7 @@
 //! chart-render and the project's chart, tested against real helm.
 
 mod chart_contract;
+mod chart_legacy;
 mod chart_names;
 mod chart_readme;
 mod chart_schemas;

@@ -115,6 +115,7 @@ pub(crate) fn assert_same(chart: &Path, values: &str, arguments: &str, succeeds:
 )]
 #[case::one_template("wva -s templates/controller/deployment.yaml", "")]
 #[case::a_pattern_of_templates("wva -s templates/rbac/*.yaml -s templates/model/hpa.yaml", "")]
+#[case::section_removed("wva --set wva.image=null", "")]
 #[case::as_an_upgrade("wva --is-upgrade --kube-version 1.30.2", "")]
 fn our_chart_renders_like_helm(#[case] arguments: &str, #[case] values: &str) {
     let arguments = arguments.replace("{chart}", &chart().display().to_string());
@@ -126,7 +127,6 @@ fn our_chart_renders_like_helm(#[case] arguments: &str, #[case] values: &str) {
 #[case::wrong_type("wva --set wva.replicaCount=many", "")]
 #[case::duration_without_unit("wva --set wva.reconcileInterval=60", "")]
 #[case::invalid_instance("wva --set wva.controllerInstance=a/b", "")]
-#[case::section_removed("wva --set wva.image=null", "")]
 #[case::no_model_name("wva --set llmd.modelName=", "")]
 #[case::no_prometheus("wva --set wva.prometheus.baseURL=", "")]
 #[case::numeric_name("wva --set llmd.modelName=123", "")]

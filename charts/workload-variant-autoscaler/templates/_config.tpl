@@ -13,7 +13,7 @@ PROMETHEUS_METRICS_CACHE_{{ regexReplaceAll "([A-Z])" $name "_${1}" | upper }}: 
 {{- end }}
 GLOBAL_OPT_ENABLE: {{ not .Values.wva.paused | quote }}
 GLOBAL_OPT_INTERVAL: {{ .Values.wva.reconcileInterval | quote }}
-EXPERIMENTAL_PROACTIVE_MODEL: {{ .Values.wva.proactiveModel | quote }}
+EXPERIMENTAL_PROACTIVE_MODEL: {{ include "wva.hybridMode" . | quote }}
 METRICS_WINDOW: {{ .Values.wva.prometheus.metricsWindow | quote }}
 WVA_SCALE_TO_ZERO: {{ .Values.wva.scaleToZero | quote }}
 SCALE_FROM_ZERO_ENGINE_MAX_CONCURRENCY: {{ int .Values.wva.scaleFromZero.maxConcurrency | quote }}

@@ -14,6 +14,26 @@ control-plane: controller-manager
 {{ include "wva.selectorLabels" . }}
 {{- end }}
 
+{{/*
+What the Deployment selects by. A selector cannot change, so one that is there, and that the pods match, stays: that of
+release 0.4.1 has no instance.
+*/}}
+{{- define "wva.deploymentSelector" -}}
+{{- $there := lookup "apps/v1" "Deployment" .Release.Namespace (include "wva.controllerName" .) -}}
+{{- default (include "wva.controllerSelector" .) (include "wva.keptSelector" (list . $there)) -}}
+{{- end }}
+
+{{/* The selector of a Deployment if the controller's pods match it; called with a list of the root and the Deployment. */}}
+{{- define "wva.keptSelector" -}}
+{{- $pods := include "wva.controllerSelector" (index . 0) | fromYaml -}}
+{{- $selector := dig "spec" "selector" dict (index . 1) -}}
+{{- $kept := default dict $selector.matchLabels -}}
+{{- range $key, $value := $kept -}}
+{{- if ne (toString (get $pods $key)) $value -}}{{- $kept = dict -}}{{- end -}}
+{{- end -}}
+{{- if and $kept (not $selector.matchExpressions) -}}{{- toYaml $kept -}}{{- end -}}
+{{- end }}
+
 {{/* Only when an id is set: its absence is what marks an object as belonging to the controller without an id. */}}
 {{- define "wva.instanceLabel" -}}
 {{- with .Values.wva.controllerInstance }}
@@ -53,7 +73,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- define "wva.monitorLabels" -}}
 {{- $root := index . 0 -}}
 {{- $extra := dict -}}
-{{- if $root.Values.wva.openshift.enabled -}}
+{{- if include "wva.onOpenShift" $root -}}
 {{- $extra = dict "openshift.io/user-monitoring" "true" -}}
 {{- end -}}
 {{- include "wva.labelsAnd" (list $root (merge $extra (index . 1) (default dict (index . 2)))) -}}

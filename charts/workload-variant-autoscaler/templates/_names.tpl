@@ -125,7 +125,7 @@ name: {{ include "wva.targetName" . | quote }}
 {{- define "wva.prometheusServiceAccount" -}}
 {{- if .Values.wva.prometheus.serviceAccountName -}}
 {{- .Values.wva.prometheus.serviceAccountName -}}
-{{- else if .Values.wva.openshift.enabled -}}
+{{- else if or .Values.wva.openshift.enabled (hasPrefix "openshift-" .Values.wva.prometheus.monitoringNamespace) -}}
 prometheus-user-workload
 {{- else -}}
 kube-prometheus-stack-prometheus

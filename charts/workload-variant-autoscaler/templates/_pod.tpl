@@ -65,23 +65,40 @@
 {{- end }}
 {{- end }}
 
-{{/* OpenShift chooses user and group of a pod itself and refuses others. */}}
+{{/*
+OpenShift chooses user and group of a pod itself and refuses others. Where only the address of Prometheus is OpenShift's,
+a user that was chosen stays and the chart's own goes: the image names it too.
+*/}}
 {{- define "wva.podSecurityContext" -}}
 {{- $context := default dict .Values.wva.podSecurityContext -}}
-{{- if .Values.wva.openshift.enabled -}}
+{{- if include "wva.onOpenShift" . -}}
 {{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- else if include "wva.asksOpenShift" . -}}
+{{- range $field := list "runAsUser" "runAsGroup" -}}
+{{- if eq (toString (get $context $field)) "65532" -}}
+{{- $context = omit $context $field -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml $context -}}
 {{- end }}
 
 {{- define "wva.image" -}}
 {{- with .Values.wva.image -}}
-{{- if .digest -}}
+{{- if include "wva.hasGoImage" $ -}}
+{{- printf "%s:%s" ($.Files.Get "defaults.yaml" | fromYaml).wva.image.repository $.Chart.AppVersion -}}
+{{- else if .digest -}}
 {{- printf "%s@%s" .repository .digest -}}
 {{- else -}}
 {{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) -}}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* Nothing can be pulled from localhost: such an image is loaded into the nodes. */}}
+{{- define "wva.imagePullPolicy" -}}
+{{- $local := hasPrefix "localhost/" (include "wva.image" .) -}}
+{{- ternary "IfNotPresent" .Values.wva.imagePullPolicy (and $local (eq .Values.wva.imagePullPolicy "Always")) -}}
 {{- end }}
 
 {{- define "wva.arguments" -}}

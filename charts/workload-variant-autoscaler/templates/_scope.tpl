@@ -15,7 +15,21 @@
 {{/* "true" when the controller's metrics are scraped with the token of an account made for that. */}}
 {{- define "wva.hasScrapeAccount" -}}
 {{- if include "wva.hasSecureMetrics" . -}}
-{{- if or .Values.wva.openshift.enabled .Values.wva.metrics.serviceMonitor.dedicatedToken -}}true{{- end -}}
+{{- if or (include "wva.onOpenShift" .) .Values.wva.metrics.serviceMonitor.dedicatedToken -}}true{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* "true" when Prometheus is the one of OpenShift's monitoring. */}}
+{{- define "wva.asksOpenShift" -}}
+{{- if contains ".openshift-monitoring." .Values.wva.prometheus.baseURL -}}true{{- end -}}
+{{- end }}
+
+{{/* "true" on OpenShift: said so, or the cluster is one and its monitoring is asked. */}}
+{{- define "wva.onOpenShift" -}}
+{{- if .Values.wva.openshift.enabled -}}
+true
+{{- else if and (include "wva.asksOpenShift" .) (.Capabilities.APIVersions.Has "config.openshift.io/v1") -}}
+true
 {{- end -}}
 {{- end }}
 

@@ -4,6 +4,7 @@
 {{- include "wva.validateReplicas" . -}}
 {{- include "wva.validateScope" . -}}
 {{- include "wva.validatePrometheus" . -}}
+{{- include "wva.validateModelService" . -}}
 {{- end }}
 
 {{- define "wva.validateInstance" -}}
@@ -38,6 +39,12 @@
 {{- end -}}
 {{- if and (include "wva.hasController" .) (not .Values.wva.serviceAccount.create) (not .Values.wva.serviceAccount.name) .Values.wva.rbac.create -}}
 {{- fail "wva.serviceAccount.create is false and wva.serviceAccount.name is empty, so the controller's rights would go to the account `default`, which other pods use: set wva.serviceAccount.name" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "wva.validateModelService" -}}
+{{- if and .Values.modelService.enabled (not .Values.modelService.selector) -}}
+{{- fail "modelService.enabled is true and modelService.selector is empty: give a label that the pods of every variant of the model carry, and no others" -}}
 {{- end -}}
 {{- end }}
 
