@@ -274,7 +274,7 @@ impl Cycle {
                 self.term.teller.tell(key, variant, standing, None, now);
             }
         }
-        self.teller.tell_unreadable(index.unreadable_variants(&self.scope));
+        self.term.teller.tell_unreadable(index.unreadable_variants(&self.scope));
         let audience = Audience::of(index, &self.scope);
         self.settings.tell(&audience);
         self.note_adopted(&census);
@@ -311,6 +311,9 @@ impl Cycle {
         }
         drop(index);
         self.hand_over(&plan.targets);
+        for (variant, from) in asleep::ours_to_scale(&plan.targets, &snapshot) {
+            self.waker.sleep(&variant, from);
+        }
         tracing::debug!(variants = plan.targets.len(), models = plan.models.len(), "Decided");
         let memory = self.term.memory.clone();
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use wva_api::VariantAutoscaling;
 
 use crate::config;
-use crate::index::{Effect, Index, convert};
+use crate::index::{Effect, Index, convert, hpa};
 
 pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
     serde_saphyr::from_str(text).unwrap()
@@ -86,7 +86,7 @@ impl Index {
             "{{metadata: {{namespace: ns, name: {target}-hpa}}, spec: {{scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, \
              name: {target}}}, minReplicas: {min}, maxReplicas: {max}}}}}"
         ));
-        self.apply(convert::key(&object.metadata), convert::hpa(object).unwrap())
+        self.apply(convert::key(&object.metadata), hpa::read(object).unwrap())
     }
 }
 

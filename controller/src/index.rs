@@ -4,7 +4,10 @@
 //! cycle should not wait for. Only what decisions need is kept of each object ([`records`]), made from the API's
 //! types in [`convert`] and [`workload`]. Targets that are no Deployments are read one by one ([`scaled`]).
 
+pub mod autoscaler;
 pub mod convert;
+pub mod hpa;
+pub mod keda;
 pub mod obstacle;
 pub mod records;
 pub mod scaled;
@@ -20,7 +23,8 @@ use wva_api::{Claim, Scope};
 
 use crate::conflict::Refusal;
 
-pub use self::records::{Deployment, Hpa, Namespace, Pod, ReplicaSet, Variant};
+pub use self::autoscaler::{Hpa, ScaledObject};
+pub use self::records::{Deployment, Namespace, Pod, ReplicaSet, Variant};
 pub use self::scaled::{Scale, Scaled, TargetKey, TargetKind};
 
 /// Namespace and name of an object. Cluster-scoped objects have an empty namespace.
@@ -48,6 +52,8 @@ pub struct Index {
     pub pods: Table<Pod>,
     /// `HorizontalPodAutoscaler`s.
     pub hpas: Table<Hpa>,
+    /// KEDA's `ScaledObject`s, where the cluster serves them.
+    pub scaled_objects: Table<ScaledObject>,
     /// Targets of other kinds, as far as variants name them.
     pub scaled: BTreeMap<TargetKey, Scaled>,
     /// Namespaces; empty when the namespaces to watch are given by name.

@@ -6,6 +6,7 @@
 //! turns it into status and [`transitions`] into events; the [`teller`] hands these to the tasks that write
 //! ([`status_writer`], [`events`]). Only the [`leader`] does so.
 //!
+//! - `keda`: KEDA's `ScaledObject`s, where there are any;
 //! - [`zero`]: to zero and back, by what waits at gateways ([`pools`]); [`inventory`]: the GPUs there are;
 //! - [`config`]: flags, environment and the main ConfigMap, resolved once; [`settings`]: what may change meanwhile;
 //!   [`telemetry`]: logs;
@@ -31,6 +32,7 @@ mod fixtures;
 pub mod handover;
 pub mod index;
 pub mod inventory;
+mod keda;
 pub mod leader;
 mod lock;
 pub mod lookout;

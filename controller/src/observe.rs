@@ -3,14 +3,16 @@
 //! [`Census`] needs no metrics: it says which variants are mine and which of them can be decided. [`snapshot`] adds
 //! the readings.
 
+mod limits;
 mod pods;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use wva_api::{Claim, Instance, Scope};
-use wva_engine::snapshot::{Bounds, Model, Pod, Source, Variant as Observed};
+use wva_engine::snapshot::{Model, Pod, Source, Variant as Observed};
 use wva_engine::{ModelKey, Snapshot};
 
+use self::limits::{Limits, Of};
 use self::pods::Pods;
 use crate::conflict::Refusal;
 use crate::index::target::Target;
@@ -133,7 +135,7 @@ pub fn snapshot(
         Err(error) => Source::Failed { message: error.to_string() },
     };
     let pods = Pods::of(index);
-    let bounds = bounds_by_target(index);
+    let limits = Limits::of(index);
     let mut models: BTreeMap<ModelKey, Vec<Observed>> = BTreeMap::new();
     for key in census.ready() {
         let variant = &index.variants[key];
@@ -141,17 +143,17 @@ pub fn snapshot(
         let (Target::Found(workload), Some(model)) = (target, &variant.model) else { continue };
         let sample = |pod: &ObjectKey| readings.as_ref().ok().and_then(|readings| readings.of(pod, model));
         let pods = pods.find(&key.namespace, workload.pods).into_iter();
+        let spec_replicas = workload.spec_replicas;
+        let (bounds, autoscaler) = limits.find(Of { key, target: &variant.target, spec_replicas });
         let observed = Observed {
             name: key.name.clone(),
             accelerator: accelerator(variant, workload.accelerator),
             cost: variant.cost,
-            spec_replicas: workload.spec_replicas,
+            spec_replicas,
             current: current(workload.spec_replicas, workload.status_replicas),
             desired: published(key).or_else(|| stored_target(variant, workload.spec_replicas)),
-            bounds: bounds
-                .get(&(&*key.namespace, &*variant.target.kind, &*variant.target.name))
-                .copied()
-                .unwrap_or_default(),
+            bounds,
+            autoscaler,
             gpus_per_replica: workload.gpus_per_replica,
             server: workload.server.cloned(),
             pods: pods
@@ -187,18 +189,6 @@ fn accelerator(variant: &Variant, of_target: Option<&str>) -> String {
 fn stored_target(variant: &Variant, spec_replicas: u32) -> Option<u32> {
     let allocation = variant.status.desired_optimized_alloc.as_ref()?;
     u32::try_from(allocation.num_replicas?).ok().map(|stored| stored.max(spec_replicas))
-}
-
-/// How far each target (by namespace, kind and name) can be scaled. Several HPAs on one target are a mistake; their
-/// common range is then all that is safe to assume.
-fn bounds_by_target(index: &Index) -> HashMap<(&str, &str, &str), Bounds> {
-    let mut bounds: HashMap<(&str, &str, &str), Bounds> = HashMap::new();
-    for (key, hpa) in &index.hpas {
-        let entry = bounds.entry((&key.namespace, &hpa.kind, &hpa.name)).or_insert(hpa.bounds);
-        entry.min = entry.min.max(hpa.bounds.min);
-        entry.max = entry.max.min(hpa.bounds.max);
-    }
-    bounds
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::telemetry;
 use crate::teller::Teller;
 use crate::zero::listen::Listener;
 use crate::zero::wake::{self, WakeTask, Waker};
-use crate::{inventory, pools, trust, watch};
+use crate::{inventory, keda, pools, trust, watch};
 
 /// The controller cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
     let from_zero = &config.from_zero;
     let scraper = Scraper::new(from_zero.epp_token.as_ref())?;
     watch::start(&mut tasks, &client, &config.scope, &shared);
+    keda::start(&mut tasks, &client, &config.scope, &shared);
     let scales = Arc::new(Scales::new(client.clone()));
     let targets = Targets::new(client.clone(), Arc::clone(&scales), &config.scope, Arc::clone(&shared));
     tasks.spawn("targets", targets.run());
@@ -186,6 +187,7 @@ impl Asleep<'_> {
             concurrency: config.from_zero.concurrency,
             leadership: leadership.clone(),
             shared: Arc::clone(shared),
+            published: metrics.published.clone(),
             events: events.clone(),
             metrics: metrics.zero.clone(),
         };

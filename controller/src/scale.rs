@@ -46,6 +46,20 @@ pub enum Woken {
     AlreadyAt(i32),
 }
 
+/// What became of putting a target to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// It went to zero.
+    Down {
+        /// From so many replicas.
+        from: i32,
+    },
+    /// It had none already.
+    Already,
+    /// Others scaled it up meanwhile, or it is no longer to sleep.
+    Overtaken,
+}
+
 /// Attempts at one write that others get in the way of.
 const ATTEMPTS: u32 = 5;
 
@@ -126,12 +140,39 @@ impl Scales {
             if replicas > 0 {
                 return Ok(Woken::AlreadyAt(replicas));
             }
-            let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-            // Over the version that was read: whoever scaled in between knew something this process does not.
-            let version = found.metadata.resource_version;
-            let write = json!({ "metadata": { "resourceVersion": version }, "spec": { "replicas": 1 } });
-            match api.patch_scale(&object.name, &params, &Patch::Merge(write)).await {
-                Ok(_) => return Ok(Woken::Up),
+            match set(&api, object, found.metadata.resource_version, 1, manager).await {
+                Ok(()) => return Ok(Woken::Up),
+                Err(error) if api_error::code(&error) == Some(409) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Conflicts)
+    }
+
+    /// Sets no replicas, where there are no more than `at_most` and it is `still` wanted. `manager` is the field manager.
+    ///
+    /// # Errors
+    /// When its kind cannot be scaled, the API server does not do it, or others keep getting in between.
+    pub async fn sleep(
+        &self,
+        kind: &TargetKind,
+        object: &ObjectKey,
+        manager: &str,
+        at_most: u32,
+        still: impl Fn() -> bool,
+    ) -> Result<Slept, Error> {
+        let api = self.api(kind, object).await?;
+        for _ in 0..ATTEMPTS {
+            let found = api.get_scale(&object.name).await?;
+            let replicas = found.spec.and_then(|spec| spec.replicas).unwrap_or(0);
+            if replicas <= 0 {
+                return Ok(Slept::Already);
+            }
+            if i64::from(replicas) > i64::from(at_most) || !still() {
+                return Ok(Slept::Overtaken);
+            }
+            match set(&api, object, found.metadata.resource_version, 0, manager).await {
+                Ok(()) => return Ok(Slept::Down { from: replicas }),
                 Err(error) if api_error::code(&error) == Some(409) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -143,6 +184,19 @@ impl Scales {
         let resource = self.resource(kind).await?;
         Ok(Api::namespaced_with(self.client.clone(), &object.namespace, &resource))
     }
+}
+
+/// Sets replicas over the version that was read: whoever scaled in between knew something this process does not.
+async fn set(
+    api: &Api<DynamicObject>,
+    object: &ObjectKey,
+    version: Option<String>,
+    replicas: u32,
+    manager: &str,
+) -> Result<(), kube::Error> {
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    let write = json!({ "metadata": { "resourceVersion": version }, "spec": { "replicas": replicas } });
+    api.patch_scale(&object.name, &params, &Patch::Merge(write)).await.map(|_| ())
 }
 
 /// Not found is an answer.

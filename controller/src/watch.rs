@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 use wva_api::{Scope, VariantAutoscaling};
 
 use crate::api_error;
-use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Unreadable, Variant, convert};
+use crate::index::convert::SharedLabels;
+use crate::index::{Effect, ObjectKey, Record, ReplicaSet, Unreadable, Variant, convert, hpa};
 use crate::readiness::Gate;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
@@ -49,11 +50,14 @@ pub fn start(tasks: &mut Tasks, client: &Client, scope: &Scope, shared: &Arc<Sha
         let replica_sets = watcher(api::<PartialObjectMeta<ApiReplicaSet>>(client, namespace.as_deref()), all());
         tasks.spawn(name("replicasets"), feed("replicasets").run(replica_sets, read_replica_set));
         let pods = watcher(api::<ApiPod>(client, namespace.as_deref()), all());
-        tasks.spawn(name("pods"), feed("pods").run(pods, |p| Read::maybe(convert::key(&p.metadata), convert::pod(p))));
+        let labels = SharedLabels::default();
+        let read =
+            move |pod: ApiPod| Read::maybe(convert::key(&pod.metadata), convert::pod(pod).map(|pod| labels.share(pod)));
+        tasks.spawn(name("pods"), feed("pods").run(pods, read));
         let hpas = watcher(api::<HorizontalPodAutoscaler>(client, namespace.as_deref()), all());
         tasks.spawn(
             name("horizontalpodautoscalers"),
-            feed("horizontalpodautoscalers").run(hpas, |h| Read::maybe(convert::key(&h.metadata), convert::hpa(h))),
+            feed("horizontalpodautoscalers").run(hpas, |h| Read::maybe(convert::key(&h.metadata), hpa::read(h))),
         );
     }
     // A namespace given by name beats its exclusion annotation, so Namespaces need not be read then, and a

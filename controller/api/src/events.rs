@@ -14,6 +14,8 @@ pub const SCALED_TO_ZERO: &str = "ScaledToZero";
 pub const SCALED_FROM_ZERO: &str = "ScaledFromZero";
 /// On a `VariantAutoscaling`, Warning: requests wait, and its target cannot be scaled up from 0.
 pub const SCALE_FROM_ZERO_FAILED: &str = "ScaleFromZeroFailed";
+/// On a `VariantAutoscaling`, Warning: the model is idle, and its target cannot be scaled to 0.
+pub const SCALE_TO_ZERO_FAILED: &str = "ScaleToZeroFailed";
 /// On a `VariantAutoscaling`, Warning: metrics allow no decision, the last one is held.
 pub const SAFETY_NET_ACTIVATED: &str = "SafetyNetActivated";
 /// On a `VariantAutoscaling`: metrics allow decisions again.

@@ -1,5 +1,6 @@
 //! What was observed, before anything is concluded from it.
 
+mod autoscaler;
 mod demand;
 mod inventory;
 mod obstacle;
@@ -7,6 +8,9 @@ mod obstacle;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::autoscaler::{
+    Autoscaler, AutoscalerCondition, AutoscalerStatus, Change, DEFAULT_TOLERANCE, ScalingPolicy, ScalingRules, Zero,
+};
 pub use self::demand::{Demand, Gateway};
 pub use self::inventory::{Gpus, Inventory};
 pub use self::obstacle::Obstacle;
@@ -85,6 +89,9 @@ pub struct Variant {
     pub desired: Option<u32>,
     /// What whoever follows the published number can reach (the HPA's or `ScaledObject`'s limits).
     pub bounds: Bounds,
+    /// Whoever follows the published number; `None` when nobody is known to.
+    #[serde(default)]
+    pub autoscaler: Option<Autoscaler>,
     /// GPUs one replica requests; 0 counts as 1.
     pub gpus_per_replica: u32,
     /// How its servers are started; `None` when that could not be read.
@@ -92,6 +99,16 @@ pub struct Variant {
     pub server: Option<ServerArguments>,
     /// The workload's serving pods, one per replica, in any order; without those that are being deleted or have ended.
     pub pods: Vec<Pod>,
+}
+
+impl Variant {
+    /// Replicas it keeps while nothing is asked of its model.
+    pub fn idle_floor(&self) -> u32 {
+        match self.autoscaler.as_ref().map(|autoscaler| autoscaler.zero) {
+            Some(Zero::Autoscaler | Zero::Controller) => 0,
+            Some(Zero::Never) | None => self.bounds.clamp(0),
+        }
+    }
 }
 
 /// Limits on replicas; `None` means unknown, hence not limited.

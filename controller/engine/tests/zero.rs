@@ -5,7 +5,7 @@ use rstest::rstest;
 use wva_engine::fixtures::{MODEL, ModelBuilder, START, Script, VariantBuilder, model, reading, snapshot, variant};
 use wva_engine::plan::{Note, Reason};
 use wva_engine::settings::{FailMode, Limiter, PerModel, ZeroPolicy};
-use wva_engine::snapshot::{Demand, Gateway, Gpus, Inventory, ModelKey, Readiness, Reading};
+use wva_engine::snapshot::{Demand, Gateway, Gpus, Inventory, ModelKey, Readiness, Reading, Zero};
 use wva_engine::{Memory, wake};
 
 const IDLE: (f64, f64) = (0.0, 0.0);
@@ -61,6 +61,24 @@ fn a_model_that_is_idle_for_the_retention_is_put_to_sleep_with_all_its_variants(
     assert_eq!((plan["a"], plan["b"]), (0, 0));
 
     let plan = script.pass(minutes(1)).cycle([model(MODEL).with(variant("a")).with(variant("b")).asked_nothing()]);
+    assert_eq!((plan["a"], &plan.target("a").reason), (0, &Reason::AtZero));
+}
+
+#[rstest]
+#[case::an_hpa_that_the_controller_helps(Zero::Controller, 1, 0)]
+#[case::keda_whose_idle_count_is_below_its_minimum(Zero::Autoscaler, 2, 0)]
+#[case::one_that_keeps_replicas(Zero::Never, 2, 2)]
+fn an_idle_model_goes_as_far_as_somebody_takes_it(#[case] zero: Zero, #[case] min: u32, #[case] expect: u32) {
+    let plan = after_long(|| idle(variant("a").ready(2, IDLE).desired(2).at_least(min).zero_by(zero)));
+
+    assert_eq!(plan["a"], expect);
+}
+
+#[test]
+fn what_is_paused_at_zero_is_not_said_to_wake() {
+    let paused = variant("a").at_most(0).desired(1).zero_by(Zero::Autoscaler);
+    let plan = Script::new().cycle([model(MODEL).with(paused).asked_nothing()]);
+
     assert_eq!((plan["a"], &plan.target("a").reason), (0, &Reason::AtZero));
 }
 

@@ -1,19 +1,20 @@
 //! From the API's objects to what is kept of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, Weak};
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiReplicaSet};
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod as ApiPod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use kube::core::PartialObjectMeta;
 use wva_api::{Instance, VariantAutoscaling, labels};
-use wva_engine::snapshot::{Bounds, Readiness};
+use wva_engine::snapshot::Readiness;
 
 use crate::conflict::StatusWrite;
+use crate::lock::lock;
 
-use super::{Deployment, Hpa, Namespace, ObjectKey, Pod, ReplicaSet, Variant, obstacle, workload};
+use super::{Deployment, Namespace, ObjectKey, Pod, ReplicaSet, Variant, obstacle, workload};
 
 /// [`labels::CONTROLLER_INSTANCE`] in `managedFields`.
 const INSTANCE_LABEL_FIELD: &str = "f:wva.llmd.ai/controller-instance";
@@ -84,6 +85,7 @@ pub fn deployment(object: ApiDeployment) -> Deployment {
     let pod_labels = spec.template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
     let template = spec.template.spec.unwrap_or_default();
     Deployment {
+        owner: controller_of(&metadata).map(|owner| owner.uid.clone()),
         uid: metadata.uid.unwrap_or_default(),
         deleting: metadata.deletion_timestamp.is_some(),
         spec_replicas: spec.replicas.map_or(1, count),
@@ -95,19 +97,19 @@ pub fn deployment(object: ApiDeployment) -> Deployment {
     }
 }
 
-/// A `ReplicaSet`; `None` when no Deployment controls it.
+/// A `ReplicaSet`; `None` when nothing controls it.
 pub fn replica_set(object: PartialObjectMeta<ApiReplicaSet>) -> Option<ReplicaSet> {
-    let owner = controller_of(&object.metadata, workload::DEPLOYMENT)?;
+    let owner = controller_of(&object.metadata)?.uid.clone();
     Some(ReplicaSet { uid: object.metadata.uid.unwrap_or_default(), owner })
 }
 
 /// A pod; `None` when nothing controls it that could be scaled.
 pub fn pod(object: ApiPod) -> Option<Pod> {
-    let owner = object.metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))?;
+    // A kind that does not call itself the controller of its pods owns them all the same.
+    let owner = controller_of(&object.metadata).or_else(|| object.metadata.owner_references.as_ref()?.first())?;
     if NEVER_SCALED.contains(&owner.kind.as_str()) {
         return None;
     }
-    let by_owner = owner.kind == "ReplicaSet";
     let owner = owner.uid.clone();
     let status = object.status.unwrap_or_default();
     let obstacle = obstacle::of(&status).map(Box::new);
@@ -116,7 +118,7 @@ pub fn pod(object: ApiPod) -> Option<Pod> {
     let since = ready.as_ref().and_then(|ready| ready.last_transition_time.as_ref()).map_or(created, |time| time.0);
     Some(Pod {
         owner,
-        labels: if by_owner { None } else { Some(object.metadata.labels.unwrap_or_default()) },
+        labels: Arc::new(object.metadata.labels.unwrap_or_default()),
         leaving: object.metadata.deletion_timestamp.is_some()
             || matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
         ready: if ready.is_some_and(|ready| ready.status == "True") {
@@ -128,14 +130,26 @@ pub fn pod(object: ApiPod) -> Option<Pod> {
     })
 }
 
-/// A `HorizontalPodAutoscaler`; `None` when it has no spec.
-pub fn hpa(object: HorizontalPodAutoscaler) -> Option<Hpa> {
-    let spec = object.spec?;
-    Some(Hpa {
-        kind: spec.scale_target_ref.kind,
-        name: spec.scale_target_ref.name,
-        bounds: Bounds { min: Some(spec.min_replicas.map_or(1, count)), max: Some(count(spec.max_replicas)) },
-    })
+/// Lets pods of one owner share their labels, which are the same for nearly all of them: of a fleet's pods, they are most of
+/// what is kept.
+#[derive(Debug, Default)]
+pub struct SharedLabels(Mutex<HashMap<String, Weak<BTreeMap<String, String>>>>);
+
+impl SharedLabels {
+    /// The pod, with the labels of another one of its owner if those are the same.
+    pub fn share(&self, mut pod: Pod) -> Pod {
+        let mut known = lock(&self.0);
+        let shared = known.get(&pod.owner).and_then(Weak::upgrade).filter(|labels| *labels == pod.labels);
+        if let Some(labels) = shared {
+            pod.labels = labels;
+            return pod;
+        }
+        if known.len() == known.capacity() {
+            known.retain(|_, labels| labels.strong_count() > 0);
+        }
+        known.insert(pod.owner.clone(), Arc::downgrade(&pod.labels));
+        pod
+    }
 }
 
 /// A Namespace.
@@ -147,14 +161,12 @@ pub fn namespace(object: ApiNamespace) -> Namespace {
     Namespace { labels, annotations }
 }
 
-/// Uid of the owner that controls an object, when it is of the given kind.
-fn controller_of(metadata: &ObjectMeta, kind: &str) -> Option<String> {
-    let owners = metadata.owner_references.as_ref()?;
-    let owner = owners.iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)?;
-    Some(owner.uid.clone())
+/// The owner that controls an object.
+fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
 }
 
 /// Replicas are never negative; the API server sees to that.
-fn count(replicas: i32) -> u32 {
+pub(super) fn count(replicas: i32) -> u32 {
     u32::try_from(replicas).unwrap_or(0)
 }

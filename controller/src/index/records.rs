@@ -1,10 +1,11 @@
 //! What is kept of each object.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use wva_api::{ScaleTargetRef, VariantAutoscalingStatus};
-use wva_engine::snapshot::{Bounds, Obstacle, Readiness};
+use wva_engine::snapshot::{Obstacle, Readiness};
 use wva_engine::vllm::ServerArguments;
 
 use super::{Index, ObjectKey, Record, Table, workload};
@@ -44,6 +45,8 @@ pub struct Variant {
 pub struct Deployment {
     /// `metadata.uid`.
     pub uid: String,
+    /// Uid of what controls it, if anything does.
+    pub owner: Option<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// `spec.replicas`, 1 when not set.
@@ -65,7 +68,7 @@ pub struct Deployment {
 pub struct ReplicaSet {
     /// `metadata.uid`.
     pub uid: String,
-    /// Uid of the Deployment that controls it.
+    /// Uid of what controls it: a Deployment, or another kind that makes `ReplicaSet`s.
     pub owner: String,
 }
 
@@ -74,25 +77,14 @@ pub struct ReplicaSet {
 pub struct Pod {
     /// Uid of what controls it.
     pub owner: String,
-    /// Its labels; `None` when a `ReplicaSet` controls it, because it is found by its owner then.
-    pub labels: Option<BTreeMap<String, String>>,
+    /// Its labels.
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Whether it is being deleted or has ended.
     pub leaving: bool,
     /// Its `Ready` condition.
     pub ready: Readiness,
     /// What keeps it from running; few pods have one.
     pub obstacle: Option<Box<Obstacle>>,
-}
-
-/// A `HorizontalPodAutoscaler`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hpa {
-    /// Kind of its target.
-    pub kind: String,
-    /// Name of its target.
-    pub name: String,
-    /// How far it scales.
-    pub bounds: Bounds,
 }
 
 /// A Namespace.
@@ -175,19 +167,6 @@ impl Record for Pod {
 
     fn matters(_: &Index, _: &ObjectKey, _: Option<&Self>, _: Option<&Self>) -> bool {
         false
-    }
-}
-
-impl Record for Hpa {
-    fn table(index: &mut Index) -> &mut Table<Self> {
-        &mut index.hpas
-    }
-
-    fn matters(index: &Index, key: &ObjectKey, before: Option<&Self>, after: Option<&Self>) -> bool {
-        [before, after]
-            .into_iter()
-            .flatten()
-            .any(|hpa| index.is_target(&hpa.kind, &ObjectKey::new(&*key.namespace, &*hpa.name)))
     }
 }
 

@@ -45,8 +45,13 @@ pub struct Workload<'a> {
 pub enum PodsOf<'a> {
     /// By the chain of owners that ends at the Deployment with this uid.
     Owner(&'a str),
-    /// By labels; `None` when the target does not say which.
-    Selector(Option<&'a [Expression]>),
+    /// By labels, whoever owns them.
+    Selector {
+        /// Uid of the target. What belongs to another target is none of its pods, whatever its labels.
+        uid: &'a str,
+        /// The labels; `None` when the target does not say which.
+        selector: Option<&'a [Expression]>,
+    },
 }
 
 impl Index {
@@ -75,7 +80,7 @@ impl Index {
                     accelerator: found.accelerator.as_deref(),
                     gpus_per_replica: found.gpus_per_replica,
                     server: found.server.as_ref(),
-                    pods: PodsOf::Selector(found.pods.as_deref()),
+                    pods: PodsOf::Selector { uid: &found.uid, selector: found.pods.as_deref() },
                     pod_labels: &found.pod_labels,
                 })
             }),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use wva_api::Instance;
-use wva_engine::snapshot::{Obstacle, Readiness, Reading};
+use wva_engine::snapshot::{Bounds, Obstacle, Readiness, Reading};
 
 use super::*;
 use crate::fixtures::{variant, variant_on, yaml};

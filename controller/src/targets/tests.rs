@@ -122,7 +122,7 @@ async fn a_target_of_another_kind_is_read_through_its_scale_subresource() {
     let scene = scene(Sets::with(|stored| stored.replicas = Some(3)));
     let found = |target: Target<'_>| {
         let Target::Found(found) = target else { return false };
-        let PodsOf::Selector(Some(selector)) = found.pods else { return false };
+        let PodsOf::Selector { selector: Some(selector), .. } = found.pods else { return false };
         assert_eq!((found.spec_replicas, found.status_replicas, found.gpus_per_replica), (3, 3, 4));
         assert_eq!((selector[0].to_string().as_str(), found.accelerator), ("app=a", Some("nvidia.com/gpu")));
         assert!(found.server.is_some(), "its template says how servers are started");

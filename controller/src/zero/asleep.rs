@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wva_engine::ModelKey;
+use wva_engine::snapshot::Zero;
+use wva_engine::{ModelKey, Reason, Snapshot, VariantKey};
 
 use super::pool_of;
 use crate::index::target::Target;
@@ -48,6 +49,26 @@ pub fn sleepers(index: &Index, census: &Census, pools: &Pools) -> BTreeMap<Model
         }
     }
     models.into_iter().filter_map(|(model, sleeper)| Some((model, sleeper?))).collect()
+}
+
+/// The variants that go to sleep and whose autoscaler would keep them awake, with the replicas they have: the controller takes
+/// them to zero itself.
+pub fn ours_to_scale(targets: &[wva_engine::Target], snapshot: &Snapshot) -> Vec<(ObjectKey, u32)> {
+    let sleeps =
+        |target: &&wva_engine::Target| target.replicas == 0 && matches!(target.reason, Reason::ScaledToZero { .. });
+    let asleep: BTreeSet<&VariantKey> = targets.iter().filter(sleeps).map(|target| &target.variant).collect();
+    if asleep.is_empty() {
+        return Vec::new();
+    }
+    let variants = snapshot.models.iter().flat_map(|model| model.variants.iter().map(|variant| (&model.key, variant)));
+    let ours = variants.filter(|(_, variant)| {
+        variant.spec_replicas > 0 && variant.autoscaler.as_ref().is_some_and(|it| it.zero == Zero::Controller)
+    });
+    ours.filter_map(|(model, variant)| {
+        let key = VariantKey { namespace: model.namespace.clone(), name: variant.name.clone() };
+        asleep.contains(&key).then(|| (ObjectKey::new(key.namespace, key.name), variant.spec_replicas))
+    })
+    .collect()
 }
 
 /// The variants, of those that can be decided, that several pools select.

@@ -4,8 +4,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rstest::rstest;
 use wva_api::Scope;
+use wva_engine::plan::Evidence;
 use wva_engine::settings::{ZeroPolicies, ZeroPolicy};
-use wva_engine::snapshot::{Demand, Gateway};
+use wva_engine::snapshot::{Autoscaler, Demand, Gateway, Model, Variant, Zero};
+use wva_engine::{Reason, Snapshot, Target, VariantKey};
 
 use super::*;
 use crate::fixtures::{variant, variant_on};
@@ -189,4 +191,38 @@ fn a_variant_that_several_pools_select_is_told() {
     let told = asleep::ambiguities(&index, &census, &pools);
     let names: Vec<(&str, &str)> = told.iter().map(|it| (it.variant.name.as_str(), it.pool.name.as_str())).collect();
     assert_eq!(names, [("a", "o"), ("b", "o")]);
+}
+
+#[rstest]
+#[case::a_plain_hpa(Zero::Controller, 2, 0, true)]
+#[case::who_goes_to_zero_alone(Zero::Autoscaler, 2, 0, false)]
+#[case::who_keeps_replicas(Zero::Never, 2, 0, false)]
+#[case::asleep_already(Zero::Controller, 0, 0, false)]
+#[case::one_that_keeps_a_replica(Zero::Controller, 2, 1, false)]
+fn the_controller_scales_to_zero_what_its_autoscaler_would_keep_awake(
+    #[case] zero: Zero,
+    #[case] spec_replicas: u32,
+    #[case] replicas: u32,
+    #[case] ours: bool,
+) {
+    let autoscaler = Some(Autoscaler { zero, ..Autoscaler::default() });
+    let variant = Variant { name: "a".to_owned(), spec_replicas, autoscaler, ..Variant::default() };
+    let key = ModelKey { namespace: "ns".to_owned(), model_id: "llama".to_owned() };
+    let snapshot =
+        Snapshot { models: vec![Model { key, variants: vec![variant], ..Model::default() }], ..Snapshot::default() };
+    let target = |reason: Reason| Target {
+        variant: VariantKey { namespace: "ns".to_owned(), name: "a".to_owned() },
+        model_id: "llama".to_owned(),
+        accelerator: "A100".to_owned(),
+        current: spec_replicas,
+        replicas,
+        reason,
+        notes: Vec::new(),
+        evidence: Evidence::Complete,
+    };
+    let expect: Vec<_> = ours.then(|| (ObjectKey::new("ns", "a"), spec_replicas)).into_iter().collect();
+    let slept = target(Reason::ScaledToZero { retention: RETENTION });
+    assert_eq!(asleep::ours_to_scale(&[slept], &snapshot), expect);
+    let held = target(Reason::Held);
+    assert_eq!(asleep::ours_to_scale(&[held], &snapshot), [], "only an idle model is put to sleep");
 }

@@ -1,7 +1,10 @@
-//! Scaling a woken workload to one replica, through its scale subresource.
+//! Scaling a woken workload to one replica, and one that goes to sleep to none, through its scale subresource.
 //!
-//! What is published already says so; but an autoscaler may not look for a while, and an HPA that found its target at
-//! zero does not touch it at all.
+//! What is published already says so; but an autoscaler may not look for a while, an HPA that found its target at zero does
+//! not touch it at all, and one with a lower limit of 1 never takes it there.
+//!
+//! The two directions are not alike. A request waits for a replica, so waking is tried again here; nobody waits for a
+//! workload to end, so a sleep that somebody gets in the way of is left to the next decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,8 +20,8 @@ use crate::events::{Event, EventSender};
 use crate::index::{ObjectKey, TargetKind};
 use crate::leader::Leadership;
 use crate::lock::lock;
-use crate::metrics::ZeroMetrics;
-use crate::scale::{Scales, Woken};
+use crate::metrics::{Published, ZeroMetrics};
+use crate::scale::{Scales, Slept, Woken};
 use crate::shared::Shared;
 use crate::tasks::joined;
 use crate::teller;
@@ -30,17 +33,29 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Variants that may wait to be scaled.
 const CAPACITY: usize = 1024;
 
-/// Takes variants to wake.
+/// Takes variants to wake, and to put to sleep.
 #[derive(Clone, Debug)]
 pub struct Waker {
-    sender: mpsc::Sender<ObjectKey>,
+    sender: mpsc::Sender<(ObjectKey, Order)>,
     state: Arc<Mutex<State>>,
 }
 
-/// Wakes them.
+/// What is to be done with a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    /// One replica, from none.
+    Wake,
+    /// None, from no more replicas than these.
+    Sleep {
+        /// What it had when that was decided. Who scales it up after that knows better.
+        from: u32,
+    },
+}
+
+/// Wakes them, and puts them to sleep.
 pub struct WakeTask {
     parts: Parts,
-    variants: mpsc::Receiver<ObjectKey>,
+    variants: mpsc::Receiver<(ObjectKey, Order)>,
     state: Arc<Mutex<State>>,
 }
 
@@ -58,6 +73,8 @@ pub struct Parts {
     pub leadership: Leadership,
     /// Variants and their targets.
     pub shared: Arc<Shared>,
+    /// What is published: nothing is put to sleep that is meant to run by now.
+    pub published: Published,
     /// Where failures are told.
     pub events: EventSender,
     /// Where they are counted.
@@ -66,10 +83,21 @@ pub struct Parts {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Variants that are being woken.
+    /// Variants that are being scaled.
     busy: BTreeSet<ObjectKey>,
     /// Variants that could not be woken: how often in a row, and when to try again.
     failing: BTreeMap<ObjectKey, (u32, Instant)>,
+    /// Those that could not be put to sleep. They can be woken all the same.
+    restless: BTreeMap<ObjectKey, (u32, Instant)>,
+}
+
+/// What became of an order.
+type Outcome<T> = Result<T, Error>;
+
+/// The outcome of either.
+enum Done {
+    Woken(Outcome<Woken>),
+    Slept(Outcome<Slept>),
 }
 
 /// A workload could not be scaled.
@@ -88,20 +116,34 @@ impl Waker {
         Self { sender: mpsc::channel(1).0, state: Arc::default() }
     }
 
-    /// Hands a variant over, unless it is being woken already or could not be a moment ago. Never blocks.
+    /// Hands a variant over, unless it is being scaled already or could not be woken a moment ago. Never blocks.
     pub fn wake(&self, variant: &ObjectKey) {
-        if self.is_failing(variant) || !state(&self.state).busy.insert(variant.clone()) {
-            return;
+        if !self.is_failing(variant) {
+            self.hand_over(variant, Order::Wake);
         }
-        if self.sender.try_send(variant.clone()).is_err() {
-            // The listener will call again.
+    }
+
+    /// Hands over a variant of `from` replicas that is to have none, unless it is being scaled already or could not be put to
+    /// sleep a moment ago. Never blocks.
+    pub fn sleep(&self, variant: &ObjectKey, from: u32) {
+        let until = state(&self.state).restless.get(variant).map(|(_, until)| *until);
+        if until.is_none_or(|until| Instant::now() >= until) {
+            self.hand_over(variant, Order::Sleep { from });
+        }
+    }
+
+    fn hand_over(&self, variant: &ObjectKey, order: Order) {
+        if state(&self.state).busy.insert(variant.clone()) && self.sender.try_send((variant.clone(), order)).is_err() {
+            // The caller will call again.
             state(&self.state).busy.remove(variant);
         }
     }
 
-    /// Forgets what could not be woken: who leads next begins anew.
+    /// Forgets what could not be scaled: who leads next begins anew.
     pub fn forget_failures(&self) {
-        state(&self.state).failing.clear();
+        let mut state = state(&self.state);
+        state.failing.clear();
+        state.restless.clear();
     }
 
     /// Whether a variant could not be woken a moment ago. Another one of its model may stand in.
@@ -129,33 +171,46 @@ impl WakeTask {
         loop {
             tokio::select! {
                 variant = self.variants.recv() => {
-                    let Some(variant) = variant else { return };
+                    let Some((variant, order)) = variant else { return };
                     let Some(target) = self.target(&variant) else {
                         state(&self.state).busy.remove(&variant);
                         continue;
                     };
-                    tracing::info!(
-                        variant = variant.name,
-                        namespace = variant.namespace,
-                        target = target.name,
-                        "Target workload has pending requests, scaling up from zero"
-                    );
+                    if order == Order::Wake {
+                        tracing::info!(
+                            variant = variant.name,
+                            namespace = variant.namespace,
+                            target = target.name,
+                            "Target workload has pending requests, scaling up from zero"
+                        );
+                    }
                     let (kind, object) = (TargetKind::of(&target), ObjectKey::new(&*variant.namespace, &*target.name));
                     let scales = Arc::clone(&self.parts.scales);
                     let (allowance, leadership) = (Arc::clone(&allowance), self.parts.leadership.clone());
                     let (manager, timeout) = (self.parts.manager.clone(), self.parts.timeout);
+                    let published = self.parts.published.clone();
                     writes.spawn(async move {
                         // The allowance is never closed.
                         let _permit = allowance.acquire_owned().await;
-                        let outcome = match leadership.write(timeout, scales.wake(&kind, &object, &manager)).await {
-                            Ok(outcome) => outcome.map_err(Error::from),
-                            Err(error) => Err(error.into()),
+                        let done = match order {
+                            Order::Wake => {
+                                let write = scales.wake(&kind, &object, &manager);
+                                Done::Woken(flat(leadership.write(timeout, write).await))
+                            }
+                            Order::Sleep { from } => {
+                                let still = || published.desired(&variant) == Some(0);
+                                let write = scales.sleep(&kind, &object, &manager, from, still);
+                                Done::Slept(flat(leadership.write(timeout, write).await))
+                            }
                         };
-                        (variant, target, outcome)
+                        (variant, target, done)
                     });
                 }
-                Some(done) = writes.join_next() => if let Some((variant, target, outcome)) = joined(done) {
-                    self.conclude(&variant, &target, outcome);
+                Some(done) = writes.join_next() => if let Some((variant, target, done)) = joined(done) {
+                    match done {
+                        Done::Woken(outcome) => self.conclude(&variant, &target, outcome),
+                        Done::Slept(outcome) => self.conclude_sleep(&variant, &target, outcome),
+                    }
                 },
             }
         }
@@ -165,7 +220,7 @@ impl WakeTask {
         self.parts.shared.index().variants.get(variant).map(|found| found.target.clone())
     }
 
-    fn conclude(&self, variant: &ObjectKey, target: &ScaleTargetRef, outcome: Result<Woken, Error>) {
+    fn conclude(&self, variant: &ObjectKey, target: &ScaleTargetRef, outcome: Outcome<Woken>) {
         self.parts.metrics.woken(outcome.is_ok());
         let mut state = state(&self.state);
         state.busy.remove(variant);
@@ -196,22 +251,72 @@ impl WakeTask {
             }
             Err(error) => error,
         };
-        let failures = state.failing.get(variant).map_or(0, |(failures, _)| *failures);
-        let pause = (FIRST_PAUSE * 2_u32.saturating_pow(failures.min(8))).min(LONGEST_PAUSE);
-        state.failing.insert(variant.clone(), (failures.saturating_add(1), Instant::now() + pause));
+        let pause = fail(&mut state.failing, variant);
         drop(state);
         tracing::warn!(variant = name, namespace, target = target.name, %error, retryIn = ?pause, "Cannot scale a workload up from zero");
+        let says = format!(
+            "Requests wait for the model, but {} {} could not be scaled from 0 to 1: {error}",
+            target.kind, target.name
+        );
+        self.warn(variant, events::SCALE_FROM_ZERO_FAILED, says);
+    }
+
+    fn conclude_sleep(&self, variant: &ObjectKey, target: &ScaleTargetRef, outcome: Outcome<Slept>) {
+        let mut state = state(&self.state);
+        state.busy.remove(variant);
+        let ObjectKey { namespace, name } = variant;
+        let error = match outcome {
+            Ok(slept) => {
+                state.restless.remove(variant);
+                let (variant, target) = (name, &target.name);
+                match slept {
+                    Slept::Down { from } => {
+                        tracing::info!(variant, namespace, target, from, to = 0, "Scaled an idle workload to zero");
+                    }
+                    Slept::Already => tracing::debug!(variant, namespace, target, "The workload is at zero already"),
+                    Slept::Overtaken => {
+                        tracing::info!(
+                            variant,
+                            namespace,
+                            target,
+                            "An idle workload was scaled by others; deciding again"
+                        );
+                    }
+                }
+                return;
+            }
+            Err(error) => error,
+        };
+        let pause = fail(&mut state.restless, variant);
+        drop(state);
+        tracing::warn!(variant = name, namespace, target = target.name, %error, retryIn = ?pause, "Cannot scale an idle workload to zero");
+        let says = format!(
+            "The model is idle, but {} {} could not be scaled to 0: {error}; it keeps its replicas until that works",
+            target.kind, target.name
+        );
+        self.warn(variant, events::SCALE_TO_ZERO_FAILED, says);
+    }
+
+    fn warn(&self, variant: &ObjectKey, reason: &'static str, message: String) {
         if let Some(found) = self.parts.shared.index().variants.get(variant) {
-            self.parts.events.send(Event {
-                on: teller::reference(variant, &found.uid),
-                warning: true,
-                reason: events::SCALE_FROM_ZERO_FAILED,
-                message: format!(
-                    "Requests wait for the model, but {} {} could not be scaled from 0 to 1: {error}",
-                    target.kind, target.name
-                ),
-            });
+            self.parts.events.send(Event { on: teller::reference(variant, &found.uid), warning: true, reason, message });
         }
+    }
+}
+
+/// Notes one more failure in a row, and returns the pause before the next attempt.
+fn fail(failing: &mut BTreeMap<ObjectKey, (u32, Instant)>, variant: &ObjectKey) -> Duration {
+    let failures = failing.get(variant).map_or(0, |(failures, _)| *failures);
+    let pause = (FIRST_PAUSE * 2_u32.saturating_pow(failures.min(8))).min(LONGEST_PAUSE);
+    failing.insert(variant.clone(), (failures.saturating_add(1), Instant::now() + pause));
+    pause
+}
+
+/// One error of two.
+fn flat<T>(outcome: Result<Result<T, crate::scale::Error>, crate::leader::NotWritten>) -> Outcome<T> {
+    match outcome {
+        Ok(outcome) => outcome.map_err(Error::from),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) fn put_to_sleep<'a>(
         && is_long(quiet_for)
         && is_long(ready_for.max())
         && active.iter().all(|view| view.unsettled().is_none());
-    let choice = |view: &&View<'a>| match view.variant.bounds.clamp(0) {
+    let choice = |view: &&View<'a>| match view.variant.idle_floor() {
         0 => view.choice(0, Reason::ScaledToZero { retention }),
         min => view.choice(min, Reason::IdleAtMinimum { min }),
     };

@@ -69,12 +69,13 @@ impl<'a> Standing<'a> {
         Self { held, dropped, published, ..Self::new(state, spec_replicas, *bounds) }
     }
 
-    /// Limits are not applied: a lower one would wake what was put to sleep.
+    /// The lower limit is not applied: it would wake what was put to sleep. An upper one of 0 is: nobody wakes what is paused.
     fn at_zero(variant: &'a Variant, timed_out: impl Fn(u32) -> bool) -> Self {
         let published = variant.desired;
         let dropped = published.filter(|target| *target != variant.current && timed_out(*target));
         // What still runs is on its way out.
         let held = published.filter(|_| dropped.is_none()).unwrap_or(0);
+        let held = if variant.bounds.max == Some(0) { 0 } else { held };
         let state = VariantState {
             desired: published,
             refused: dropped.is_some_and(|target| target > 0),

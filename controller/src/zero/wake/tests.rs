@@ -10,6 +10,7 @@ use super::*;
 use crate::events::{EventWriter, Reporter};
 use crate::fixtures::{FakeApi, eventually, variant};
 use crate::metrics::Metrics;
+use crate::metrics::published::Numbers;
 
 /// A scale subresource whose replicas others may change while they are being written.
 #[derive(Clone, Default)]
@@ -111,6 +112,7 @@ fn start(scale: &FakeScale) -> Scene {
         concurrency: 2,
         leadership: Leadership::always(),
         shared,
+        published: metrics.published.clone(),
         events: sender,
         metrics: metrics.zero.clone(),
     });
@@ -170,4 +172,71 @@ async fn a_workload_that_cannot_be_scaled_is_told_and_left_alone_for_a_while() {
     let event = &scene.events.requests()[0].body;
     assert_eq!((&event["reason"], &event["type"]), (&json!("ScaleFromZeroFailed"), &json!("Warning")));
     scene.counted("failed", 1).await;
+}
+
+impl Scene {
+    /// Publishes a number for the variant.
+    fn publish(&self, desired: u32) {
+        let numbers = Numbers { accelerator: "A100", current: 2, desired, before: Some(2), reason: "scaled_to_zero" };
+        self.metrics.published.publish(&key(), numbers);
+    }
+
+    async fn idle(&self) {
+        eventually("the order to be carried out", || state(&self.waker.state).busy.is_empty()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_workload_that_sleeps_gets_no_replicas_through_its_scale_subresource() {
+    let scale = FakeScale::with(|stored| stored.replicas = 2);
+    let scene = start(&scale);
+    scene.publish(0);
+    scene.waker.sleep(&key(), 2);
+    scene.idle().await;
+    assert_eq!((scale.replicas(), scale.writes()), (0, 1));
+}
+
+#[tokio::test]
+async fn what_was_scaled_up_since_is_not_put_to_sleep() {
+    let scale = FakeScale::with(|stored| stored.replicas = 3);
+    let scene = start(&scale);
+    scene.publish(0);
+    scene.waker.sleep(&key(), 2);
+    scene.idle().await;
+    assert_eq!((scale.replicas(), scale.writes()), (3, 0));
+}
+
+#[tokio::test]
+async fn who_scales_up_while_a_workload_is_put_to_sleep_wins() {
+    let scale = FakeScale::with(|stored| (stored.replicas, stored.meanwhile) = (1, vec![4]));
+    let scene = start(&scale);
+    scene.publish(0);
+    scene.waker.sleep(&key(), 1);
+    scene.idle().await;
+    assert_eq!((scale.replicas(), scale.writes()), (4, 1), "the one attempt was made over an old version");
+}
+
+#[tokio::test]
+async fn a_workload_that_is_meant_to_run_by_now_is_not_put_to_sleep() {
+    let scale = FakeScale::with(|stored| stored.replicas = 1);
+    let scene = start(&scale);
+    scene.publish(1);
+    scene.waker.sleep(&key(), 1);
+    scene.idle().await;
+    assert_eq!((scale.replicas(), scale.writes()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_workload_that_cannot_be_put_to_sleep_is_told_and_can_be_woken_all_the_same() {
+    let scale = FakeScale::with(|stored| (stored.replicas, stored.refusal) = (1, Some(403)));
+    let scene = start(&scale);
+    scene.publish(0);
+    scene.waker.sleep(&key(), 1);
+    eventually("an event", || !scene.events.requests().is_empty()).await;
+    let event = &scene.events.requests()[0].body;
+    assert_eq!((&event["reason"], &event["type"]), (&json!("ScaleToZeroFailed"), &json!("Warning")));
+    let reads = scale.0.lock().unwrap().paths.len();
+    scene.waker.sleep(&key(), 1);
+    assert!(state(&scene.waker.state).busy.is_empty(), "not tried again at once");
+    assert!(!scene.waker.is_failing(&key()) && reads == 1);
 }
