@@ -19,6 +19,14 @@ const TEAM: &str = "team-a";
 const SYSTEM: &str = "wva-system";
 const PATIENCE: Duration = Duration::from_mins(1);
 const KINDS: &str = include_str!("../manifests/kinds.yaml");
+/// Kinds of targets that the chart grants rights to.
+const TARGETS: [(&str, &str); 5] = [
+    ("Deployment", "apps/v1"),
+    ("StatefulSet", "apps/v1"),
+    ("ReplicaSet", "apps/v1"),
+    ("LeaderWorkerSet", "leaderworkerset.x-k8s.io/v1"),
+    ("Rollout", "argoproj.io/v1alpha1"),
+];
 
 /// Rights that are granted and may stay unused, each with its reason.
 const EXCEPTIONS: [(&str, &str); 1] =
@@ -84,7 +92,7 @@ async fn install(environment: &Environment, namespaced: bool) {
     controller.install(environment.kubectl()).await.expect("the controller installs");
 }
 
-/// Uses what the controller can do: a Deployment that is scaled, sleeping targets of three kinds that are woken, a
+/// Uses what the controller can do: a Deployment that is scaled, sleeping targets of all kinds that are woken, a
 /// ConfigMap edit that is refused twice, metrics that are scraped.
 async fn exercise(environment: &Environment) -> Epp {
     let kubectl = environment.kubectl();
@@ -95,16 +103,15 @@ async fn exercise(environment: &Environment) -> Epp {
 
     let asleep = Vllm { replicas: 0, ..Vllm::new(TEAM, "deployment", "example/deployment", A100) };
     kubectl.apply(&asleep.manifest().expect("a manifest")).await.expect("the Deployment is applied");
-    for (kind, api_version) in [("StatefulSet", "apps/v1"), ("LeaderWorkerSet", "leaderworkerset.x-k8s.io/v1")] {
+    for (kind, api_version) in &TARGETS[1..] {
         apply(environment, sleeping(kind, api_version)).await;
     }
-    for (kind, api_version) in
-        [("Deployment", "apps/v1"), ("StatefulSet", "apps/v1"), ("LeaderWorkerSet", "leaderworkerset.x-k8s.io/v1")]
-    {
+    for (kind, api_version) in TARGETS {
         apply(environment, variant(kind, api_version)).await;
     }
     let picker = gateway(environment).await;
-    for kind in ["deployment", "statefulset", "leaderworkerset"] {
+    for kind in TARGETS.map(|(kind, _)| kind.to_lowercase()) {
+        let kind = kind.as_str();
         let query = ["get", kind, kind, "-n", TEAM, "-o", "jsonpath={.spec.replicas}"];
         wait::until(&format!("the sleeping {kind} to be woken"), PATIENCE, || async {
             match kubectl.run(&query).await {
@@ -144,7 +151,11 @@ fn sleeping(kind: &str, api_version: &str) -> Value {
     let spec = if kind == "LeaderWorkerSet" {
         json!({"replicas": 0, "leaderWorkerTemplate": {"size": 1, "leaderTemplate": template, "workerTemplate": template}})
     } else {
-        json!({"replicas": 0, "serviceName": name, "selector": {"matchLabels": labels}, "template": template})
+        let mut spec = json!({"replicas": 0, "selector": {"matchLabels": labels}, "template": template});
+        if kind == "StatefulSet" {
+            spec["serviceName"] = json!(name);
+        }
+        spec
     };
     json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": TEAM}, "spec": spec})
 }
@@ -168,7 +179,7 @@ async fn gateway(environment: &Environment) -> Epp {
     let (_, none) = watch::channel(Vec::new());
     let picker = Epp::start(epp::Config::new("pool"), none).await.expect("the picker starts");
     let waiting: BTreeMap<String, f64> =
-        ["deployment", "statefulset", "leaderworkerset"].map(|name| (format!("example/{name}"), 1.0)).into();
+        TARGETS.map(|(kind, _)| (format!("example/{}", kind.to_lowercase()), 1.0)).into();
     let pinned = reqwest::Client::new().post(format!("http://{}/admin/queue", picker.addr())).json(&waiting).send();
     pinned.await.and_then(reqwest::Response::error_for_status).expect("the queue is pinned");
 

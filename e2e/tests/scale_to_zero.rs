@@ -30,7 +30,7 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Two variants of one model, each with so many replicas, their HPAs with minimum 0.
+    /// Two variants of one model, each with so many replicas. Their HPAs have the least minimum that a default cluster takes, 1.
     async fn new(environment: &'a Environment, replicas: u32) -> Self {
         let kubectl = environment.kubectl();
         make_namespace(kubectl, NAMESPACE).await.unwrap();
@@ -102,7 +102,7 @@ impl<'a> Scene<'a> {
 }
 
 fn variant(name: &'static str, gpu: Gpu, cost: &'static str) -> Variant<'static> {
-    Variant { name, namespace: NAMESPACE, model_id: MODEL, accelerator: gpu.name, cost, min: 0, max: 2 }
+    Variant { name, namespace: NAMESPACE, model_id: MODEL, accelerator: gpu.name, cost, min: 1, max: 2 }
 }
 
 fn client() -> reqwest::Client {
@@ -115,8 +115,8 @@ fn completion(client: &reqwest::Client, gateway: &str, tokens: u32) -> reqwest::
 }
 
 /// A controller is ready before the cluster knows what an `InferencePool` is, and needs no restart when it learns it. The
-/// request that waits is answered by the cheap variant; the dear one stays asleep, and the HPA, which may go to zero and
-/// has followed a 0 until then, does not undo it.
+/// request that waits is answered by the cheap variant; the dear one stays asleep, and its HPA, which leaves a workload
+/// without replicas alone, does not undo that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_wakes_the_cheapest_variant_and_no_other() {
     with_controller(async |environment: &Environment| {
@@ -185,6 +185,10 @@ async fn a_request_that_waits_wakes_the_cheapest_variant_and_no_other() {
     .await;
 }
 
+/// Whether an HPA scales, and why not.
+const SCALING_ACTIVE: &str = "jsonpath={.status.conditions[?(@.type==\"ScalingActive\")].status} \
+                              {.status.conditions[?(@.type==\"ScalingActive\")].reason}";
+
 /// Retention of the tests below, in seconds.
 const RETENTION: u64 = 15;
 
@@ -203,7 +207,7 @@ async fn with_retention(environment: &Environment) -> Scene<'_> {
 }
 
 /// Nothing completes for longer than the retention while a long answer is computed, and the model stays; then it goes, not
-/// before the retention has passed since the answer, and the HPA follows.
+/// before the retention has passed since the answer, although its HPA keeps one replica of whatever runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_model_goes_to_zero_after_its_retention_and_not_while_it_answers() {
     with_controller(async |environment: &Environment| {
@@ -224,6 +228,9 @@ async fn an_idle_model_goes_to_zero_after_its_retention_and_not_while_it_answers
         assert!(idle >= Duration::from_secs(RETENTION), "asleep {idle:?} after the last answer");
         let said = ["get", "va", CHEAP, "-n", NAMESPACE, "-o", "jsonpath={.status.desiredOptimizedAlloc.numReplicas}"];
         scene.until_said("0 in the status", &said, |seen| seen == "0").await;
+        let left_alone = ["get", "hpa", "llama-a100-hpa", "-n", NAMESPACE, "-o", SCALING_ACTIVE];
+        scene.until_said("the HPA to leave it alone", &left_alone, |seen| seen == "False ScalingDisabled").await;
+        assert_eq!(scene.replicas(CHEAP).await, 0);
     })
     .await;
 }

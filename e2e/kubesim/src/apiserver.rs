@@ -83,6 +83,7 @@ pub use self::network::Bind;
 pub use self::requests::{Request, Seen, WriteRequest};
 use self::state::{Shared, State};
 use self::tokens::MASTERS;
+pub use self::validation::Gates;
 
 /// Port of the address at which whoever brings no token is the administrator.
 const ADMIN_PORT: u16 = 8080;
@@ -121,6 +122,8 @@ pub struct Options {
     pub bind: Bind,
     /// Whether and how requests are authorised.
     pub authorization: Authorization,
+    /// Features that are off by default.
+    pub gates: Gates,
 }
 
 /// A running API server. Dropping it without [`Server::shutdown`] stops it at once.
@@ -140,7 +143,7 @@ pub struct Server {
 impl Server {
     /// Binds, and serves from the moment this returns.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let Options { bind, authorization } = options;
+        let Options { bind, authorization, gates } = options;
         let (listener, claim) = network::bind(bind).await?;
         let address = listener.local_addr().map_err(|source| Error::Bind { address: bind.address(), source })?;
         let network = network::of(address);
@@ -151,6 +154,7 @@ impl Server {
         let trusting = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
         let trusting = trusting.map_err(Error::Client)?;
         let mut state = State::new(ServiceAddresses::new(network), authorization);
+        state.gates = gates;
         let admin_token = state.tokens.issue_to("kubernetes-admin", &[MASTERS]);
         let shared = Arc::new(Shared::new(state, client, trusting));
         let mut doors = vec![(Door::Main, address, listener)];

@@ -26,7 +26,7 @@ use std::{
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 
 use crate::{
-    apiserver::{self, Authorization, Bind, Control, Server},
+    apiserver::{self, Authorization, Bind, Control, Gates, Server},
     controllers::{self, Controllers},
     node::{self, ApiAddress, Images, IpPool, NodeAgent, NodeConfig},
 };
@@ -51,6 +51,8 @@ pub struct Options {
     pub bind: Bind,
     /// Whether and how requests are authorised.
     pub authorization: Authorization,
+    /// Features of Kubernetes that are off by default.
+    pub gates: Gates,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             work_dir: None,
             bind: Bind::default(),
             authorization: Authorization::default(),
+            gates: Gates::default(),
         }
     }
 }
@@ -106,10 +109,10 @@ pub struct Cluster {
 impl Cluster {
     /// Starts everything. When this returns the API answers and the nodes are ready.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let Options { nodes, images, hpa_sync_period, crash_backoff, work_dir, bind, authorization } = options;
+        let Options { nodes, images, hpa_sync_period, crash_backoff, work_dir, bind, authorization, gates } = options;
         let too_many = nodes.len();
         let (work_dir, temporary) = work_directory(work_dir)?;
-        let server = Server::start(apiserver::Options { bind, authorization }).await?;
+        let server = Server::start(apiserver::Options { bind, authorization, gates }).await?;
         let kubeconfig = work_dir.join("kubeconfig");
         let written = std::fs::write(&kubeconfig, server.kubeconfig(None));
         written.map_err(|source| Error::WorkDir { path: kubeconfig.clone(), source })?;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::Parser;
 use kubesim::{
-    apiserver::Authorization,
+    apiserver::{Authorization, Gates},
     cluster::{Cluster, Options},
     node::{Images, Mapping, NodeConfig},
 };
@@ -41,6 +41,10 @@ struct Args {
     #[arg(long, value_name = "MODE", default_value = "AlwaysAllow")]
     authorization_mode: Mode,
 
+    /// Features to turn on that are off by default: `HPAScaleToZero=true`
+    #[arg(long, value_name = "NAME=BOOL", value_parser = feature_gate)]
+    feature_gates: Vec<Gates>,
+
     /// How often horizontal pod autoscalers are evaluated
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     hpa_sync_period: Duration,
@@ -56,6 +60,16 @@ enum Mode {
     AlwaysAllow,
     #[value(name = "RBAC")]
     Rbac,
+}
+
+/// Reads `HPAScaleToZero=true`.
+fn feature_gate(text: &str) -> Result<Gates, String> {
+    match text.split_once('=').map(|(name, value)| (name, value.parse())) {
+        Some(("HPAScaleToZero", Ok(hpa_scale_to_zero))) => Ok(Gates { hpa_scale_to_zero }),
+        Some((_, Err(_))) => Err(format!("`{text}` is neither true nor false")),
+        Some((name, Ok(_))) => Err(format!("there is no feature gate `{name}` here; known: HPAScaleToZero")),
+        None => Err("a feature gate looks like HPAScaleToZero=true".to_owned()),
+    }
 }
 
 /// Reads `500ms`, `15s`, `2m` or a sum of such.
@@ -88,6 +102,7 @@ async fn main() -> anyhow::Result<()> {
             Mode::AlwaysAllow => Authorization::AlwaysAllow,
             Mode::Rbac => Authorization::Rbac,
         },
+        gates: args.feature_gates.last().copied().unwrap_or_default(),
         ..Options::default()
     })
     .await

@@ -110,7 +110,7 @@ impl State {
         defaults::fill(resource, object);
         let mut causes = schema_of(resource).map(|node| fields::missing(node, object)).unwrap_or_default();
         if causes.is_empty() {
-            causes = validation::validate(resource, old, object);
+            causes = validation::validate(resource, self.gates, old, object);
         }
         if resource.kind == "CustomResourceDefinition" {
             causes.extend(super::crd::problems(object));

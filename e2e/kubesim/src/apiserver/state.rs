@@ -16,6 +16,7 @@ use super::requests::Requests;
 use super::resource::Resource;
 use super::store::{GroupResource, Key, Store};
 use super::tokens::{Tokens, User};
+use super::validation::Gates;
 use super::watchers::Watchers;
 
 /// Shared by all requests.
@@ -42,6 +43,7 @@ pub(super) struct State {
     pub(super) tokens: Tokens,
     pub(super) addresses: ServiceAddresses,
     pub(super) authorization: Authorization,
+    pub(super) gates: Gates,
 }
 
 /// One request on one resource, with what is the same for all of its steps.
@@ -101,8 +103,8 @@ impl Shared {
 
 impl State {
     pub(super) fn new(addresses: ServiceAddresses, authorization: Authorization) -> Self {
-        let mut state =
-            Self { store: Store::new(), catalog: Catalog::new(), tokens: Tokens::default(), addresses, authorization };
+        let (store, catalog, tokens) = (Store::new(), Catalog::new(), Tokens::default());
+        let mut state = Self { store, catalog, tokens, addresses, authorization, gates: Gates::default() };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             state.found_namespace(name);
         }

@@ -11,8 +11,15 @@ use serde_json::Value;
 use super::failure::Cause;
 use super::resource::Resource;
 
+/// Features that a cluster has off unless it is told otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// `HPAScaleToZero`: whether an HPA may have `minReplicas: 0`.
+    pub hpa_scale_to_zero: bool,
+}
+
 /// Everything wrong with `object`, which is about to replace `old` or to be created.
-pub(super) fn validate(resource: &Resource, old: Option<&Value>, object: &Value) -> Vec<Cause> {
+pub(super) fn validate(resource: &Resource, gates: Gates, old: Option<&Value>, object: &Value) -> Vec<Cause> {
     let mut causes = metadata::validate(resource, old, object);
     let rules: fn(Option<&Value>, &Value) -> Vec<Cause> = match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Pod") => pods::pod,
@@ -21,7 +28,10 @@ pub(super) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("", "Secret") => secret,
         ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") => workloads::workload,
         ("batch", "Job") => workloads::job,
-        ("autoscaling", "HorizontalPodAutoscaler") => autoscaling::horizontal_pod_autoscaler,
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            causes.extend(autoscaling::horizontal_pod_autoscaler(gates, old, object));
+            return causes;
+        }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => role_binding,
         _ => return causes,
     };

@@ -2,7 +2,7 @@
 //!
 //! One evaluation reads as: find the target, ask the metrics, let the behaviour rules limit what they want, scale,
 //! report. Metrics of types other than External need a metrics server, which this cluster does not have; they are
-//! reported as such in the conditions.
+//! reported as such in the conditions. What is said when something is missing is what a Kubernetes 1.36 says.
 
 mod behavior;
 mod conditions;
@@ -82,8 +82,18 @@ struct Outcome {
     conditions: Conditions,
     current: i32,
     desired: i32,
-    metrics: Option<Vec<MetricStatus>>,
+    metrics: Metrics,
     scaled: bool,
+}
+
+/// What is to be said of the metrics.
+enum Metrics {
+    /// What was said before.
+    AsBefore,
+    /// Nothing: they were not asked.
+    NotAsked,
+    /// One for each, in the order of the spec; without anything for one that failed.
+    Asked(Vec<MetricStatus>),
 }
 
 impl Autoscalers {
@@ -130,7 +140,13 @@ impl Autoscalers {
                 let message = format!("the HPA controller was unable to get the target's current scale: {error}");
                 conditions.set(Kind::AbleToScale, false, "FailedGetScale", message);
                 let current = known.and_then(|status| status.current_replicas).unwrap_or_default();
-                return Outcome { conditions, current, desired: last_desired, metrics: None, scaled: false };
+                return Outcome {
+                    conditions,
+                    current,
+                    desired: last_desired,
+                    metrics: Metrics::AsBefore,
+                    scaled: false,
+                };
             }
         };
         conditions.set(
@@ -141,31 +157,54 @@ impl Autoscalers {
         );
         let bounds = Bounds { min: spec.min_replicas.unwrap_or(1), max: spec.max_replicas };
         let current = target.replicas();
-        let reported = target.reported();
         if current == 0 && bounds.min != 0 {
             let message = "scaling is disabled since the replica count of the target is zero";
             conditions.set(Kind::ScalingActive, false, "ScalingDisabled", message);
-            return Outcome { conditions, current: reported, desired: 0, metrics: None, scaled: false };
+            return Outcome { conditions, current, desired: 0, metrics: Metrics::NotAsked, scaled: false };
         }
-        let mut metrics = None;
+        let mut metrics = Metrics::NotAsked;
         let (desired, reason) = if current > bounds.max {
             (bounds.max, "Current number of replicas above Spec.MaxReplicas".to_owned())
         } else if current < bounds.min {
             (bounds.min, "Current number of replicas below Spec.MinReplicas".to_owned())
         } else {
-            let (proposals, failure) = self.ask_metrics(hpa, spec, &target, key).await;
-            metrics = Some(proposals.iter().map(|proposal| proposal.status.clone()).collect());
+            if !target.has_selector() {
+                conditions.set(
+                    Kind::ScalingActive,
+                    false,
+                    "InvalidSelector",
+                    "the HPA target's scale is missing a selector",
+                );
+                for reason in ["SelectorRequired", "FailedComputeMetricsReplicas"] {
+                    self.recorder.warning(hpa, reason, "selector is required".to_owned());
+                }
+                return Outcome { conditions, current, desired: last_desired, metrics, scaled: false };
+            }
+            let answers = self.ask_metrics(hpa, spec, &target, key).await;
+            let said = |answer: &Result<Proposal, _>| answer.as_ref().map(|it| it.status.clone()).unwrap_or_default();
+            metrics = Metrics::Asked(answers.iter().map(said).collect());
+            let (all, failed) = (answers.len(), answers.iter().filter(|answer| answer.is_err()).count());
+            let mut failure = None;
+            let mut proposals = Vec::new();
+            for answer in answers {
+                match answer {
+                    Ok(proposal) => proposals.push(proposal),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
             let largest = proposals.into_iter().max_by_key(|proposal| proposal.replicas);
             // A metric that fails may want more replicas than those that answer: without it there is no way down.
-            let best = largest.filter(|best| failure.is_none() || best.replicas > current);
+            let best = largest.filter(|best| failure.is_none() || best.replicas >= current);
             let Some(best) = best else {
                 if let Some(error) = failure {
                     let message = format!("the HPA was unable to compute the replica count: {error}");
                     conditions.set(Kind::ScalingActive, false, error.reason(), message);
                     self.recorder.warning(hpa, error.reason(), error.to_string());
-                    self.recorder.warning(hpa, "FailedComputeMetricsReplicas", format!("invalid metrics: {error}"));
+                    let first = error.in_full();
+                    let message = format!("invalid metrics ({failed} invalid out of {all}), first error is: {first}");
+                    self.recorder.warning(hpa, "FailedComputeMetricsReplicas", message);
                 }
-                return Outcome { conditions, current: reported, desired: last_desired, metrics, scaled: false };
+                return Outcome { conditions, current, desired: last_desired, metrics, scaled: false };
             };
             let message = format!("the HPA was able to successfully calculate a replica count from {}", best.name);
             conditions.set(Kind::ScalingActive, true, "ValidMetricFound", message);
@@ -182,23 +221,23 @@ impl Autoscalers {
             (decision.replicas, reason)
         };
         if desired == current {
-            return Outcome { conditions, current: reported, desired, metrics, scaled: false };
+            return Outcome { conditions, current, desired, metrics, scaled: false };
         }
         let scaled = self.scale(hpa, &target, desired, &reason, &mut conditions).await;
         if scaled {
             self.with_memory(key, hpa, |memory| memory.scaled(current, desired, now));
         }
-        Outcome { conditions, current: reported, desired: if scaled { desired } else { current }, metrics, scaled }
+        Outcome { conditions, current, desired: if scaled { desired } else { current }, metrics, scaled }
     }
 
-    /// What the metrics propose, and the first failure.
+    /// What each of the metrics proposes.
     async fn ask_metrics(
         &self,
         hpa: &HorizontalPodAutoscaler,
         spec: &HorizontalPodAutoscalerSpec,
         target: &Target,
         key: &Key,
-    ) -> (Vec<Proposal>, Option<metrics::Error>) {
+    ) -> Vec<Result<Proposal, metrics::Error>> {
         let in_namespace = self.ctx.pods.in_namespace(&key.namespace);
         let ready = in_namespace.iter().filter(|pod| pods::is_ready(pod) && target.selects(pod)).count();
         let population = Population {
@@ -207,17 +246,7 @@ impl Autoscalers {
             ready: i32::try_from(ready).unwrap_or(i32::MAX),
         };
         let listed = spec.metrics.as_deref().unwrap_or_default();
-        let answers =
-            join_all(listed.iter().map(|metric| metrics::propose(&self.ctx.client, hpa, metric, population))).await;
-        let mut proposals = Vec::new();
-        let mut failure = None;
-        for answer in answers {
-            match answer {
-                Ok(proposal) => proposals.push(proposal),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        (proposals, failure)
+        join_all(listed.iter().map(|metric| metrics::propose(&self.ctx.client, hpa, metric, population))).await
     }
 
     async fn scale(
@@ -259,7 +288,11 @@ impl Autoscalers {
         let known = hpa.status.clone().unwrap_or_default();
         let status = HorizontalPodAutoscalerStatus {
             conditions: Some(conditions.into_list()),
-            current_metrics: metrics.or(known.current_metrics),
+            current_metrics: match metrics {
+                Metrics::AsBefore => known.current_metrics,
+                Metrics::NotAsked => None,
+                Metrics::Asked(said) => Some(said),
+            },
             current_replicas: Some(current),
             desired_replicas: desired,
             last_scale_time: if scaled { Some(Time(now)) } else { known.last_scale_time },

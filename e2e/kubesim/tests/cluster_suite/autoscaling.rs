@@ -115,7 +115,7 @@ fn autoscaler(min: i32, max: i32) -> Value {
 }
 
 async fn started(replicas: i32, min: i32, max: i32) -> (TestCluster, Adapter) {
-    let test = TestCluster::start().await;
+    let test = if min == 0 { TestCluster::start_with_zero().await } else { TestCluster::start().await };
     let adapter = Adapter::start(&test).await;
     test.create::<Deployment>(deployment("web", replicas, &shell(&forever(&marker())))).await;
     test.create::<HorizontalPodAutoscaler>(autoscaler(min, max)).await;

@@ -11,7 +11,8 @@ use kube::{
     api::{ListParams, PostParams},
     runtime::wait::{Condition, await_condition},
 };
-use kubesim::cluster::Cluster;
+use kubesim::apiserver::Gates;
+use kubesim::cluster::{Cluster, Options};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -30,6 +31,12 @@ pub(crate) struct TestCluster {
 impl TestCluster {
     pub(crate) async fn start() -> Self {
         Self { cluster: cluster::start().await }
+    }
+
+    /// A cluster whose HPAs may have a minimum of zero.
+    pub(crate) async fn start_with_zero() -> Self {
+        let gates = Gates { hpa_scale_to_zero: true };
+        Self { cluster: Cluster::start(Options { gates, ..cluster::options() }).await.unwrap() }
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>

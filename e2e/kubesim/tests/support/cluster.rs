@@ -8,13 +8,17 @@ use kubesim::{
 };
 
 /// One node with two GPUs and the image `shell`; quick back-off and autoscaling.
-pub(crate) async fn start() -> Cluster {
-    let options = Options {
+pub(crate) fn options() -> Options {
+    Options {
         nodes: vec![NodeConfig::new("a100-0").with_gpus(2, "NVIDIA-A100-PCIE-80GB", 81_920)],
         images: Images::default().with("example/shell", Program::new("/bin/sh")),
         hpa_sync_period: Duration::from_millis(200),
         crash_backoff: Duration::from_millis(100),
         ..Options::default()
-    };
-    Cluster::start(options).await.unwrap()
+    }
+}
+
+/// A cluster of that kind.
+pub(crate) async fn start() -> Cluster {
+    Cluster::start(options()).await.unwrap()
 }

@@ -63,7 +63,7 @@ impl CustomVersion {
         old: Option<&Value>,
         object: &mut Value,
     ) -> Result<(), Failure> {
-        let mut causes = validation::validate(resource, old, object);
+        let mut causes = validation::validate(resource, validation::Gates::default(), old, object);
         if let Some(schema) = &self.schema {
             fill(schema, object, true);
             causes.extend(self.checks.schema_causes(object));

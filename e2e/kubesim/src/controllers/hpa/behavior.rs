@@ -10,6 +10,8 @@ use k8s_openapi::api::autoscaling::v2::{HPAScalingPolicy, HPAScalingRules, Horiz
 pub(super) struct Behavior {
     up: Rules,
     down: Rules,
+    /// Whether nothing was said. The step up is then limited by what there is now, whenever the last one was.
+    unsaid: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +88,8 @@ pub(super) struct Bounds {
 }
 
 impl Behavior {
-    /// Up: at once, 4 pods or 100 % per 15 s, whichever is more. Down: after 5 min, everything at once.
+    /// Up: at once, 4 pods or 100 % per 15 s, whichever is more; without any `behavior` to twice as many, or to 4, at each
+    /// evaluation. Down: after 5 min, everything at once.
     pub(super) fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Self {
         const PERIOD: Duration = Duration::from_secs(15);
         let everything = Policy { amount: Amount::Percent(100), period: PERIOD };
@@ -96,6 +99,7 @@ impl Behavior {
         Self {
             up: Rules::of(up, Duration::ZERO, &[four, everything]),
             down: Rules::of(down, Duration::from_mins(5), &[everything]),
+            unsaid: behavior.is_none(),
         }
     }
 
@@ -136,7 +140,11 @@ impl Behavior {
     fn limit(&self, memory: &Memory, current: i32, desired: i32, bounds: Bounds, now: Timestamp) -> (i32, Limit) {
         let Bounds { min, max } = bounds;
         if desired > current {
-            let fastest = self.up.highest(current, memory, now).max(current);
+            let fastest = if self.unsaid {
+                current.saturating_mul(2).max(4)
+            } else {
+                self.up.highest(current, memory, now).max(current)
+            };
             let (allowed, limit) =
                 if max > fastest { (fastest, Limit::UpTooFast) } else { (max, Limit::TooManyReplicas) };
             if desired > allowed {
@@ -302,6 +310,23 @@ mod tests {
         assert_eq!(
             script.at(45, 21),
             Decision { replicas: 21, stability: Stability::Ready, limit: Limit::WithinRange }
+        );
+    }
+
+    #[test]
+    fn without_any_behavior_up_goes_to_four_and_doubles_at_each_evaluation() {
+        let mut script = Script::new(1, json!({}));
+        script.behavior = Behavior::of(None);
+        let seen: Vec<_> = [0, 5, 10, 15].map(|second| script.at(second, 60).replicas).into();
+        assert_eq!(seen, [4, 8, 16, 32]);
+        assert_eq!(
+            script.at(20, 60),
+            Decision { replicas: 60, stability: Stability::Ready, limit: Limit::WithinRange }
+        );
+        assert_eq!(
+            script.at(25, 2).stability,
+            Stability::ScaleDownStabilized,
+            "the window of 5 minutes holds all the same"
         );
     }
 

@@ -37,6 +37,18 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The failure with what led to it, as events tell it.
+    pub(super) fn in_full(&self) -> String {
+        match self {
+            Self::External { metric, .. } => {
+                format!("failed to get {metric} external metric value: failed to get {metric} external metric: {self}")
+            }
+            Self::Unsupported(_) | Self::InvalidTarget { .. } => self.to_string(),
+        }
+    }
+}
+
 /// What one metric asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Proposal {

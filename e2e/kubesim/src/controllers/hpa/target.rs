@@ -84,9 +84,18 @@ impl Target {
         self.scale.status.as_ref().map(|status| status.replicas).unwrap_or_default()
     }
 
+    fn selector(&self) -> &str {
+        self.scale.status.as_ref().and_then(|status| status.selector.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether the target says which pods are its own.
+    pub(super) fn has_selector(&self) -> bool {
+        !self.selector().is_empty()
+    }
+
     /// The target's pods; none without a selector.
     pub(super) fn selects(&self, pod: &Pod) -> bool {
-        let selector = self.scale.status.as_ref().and_then(|status| status.selector.as_deref()).unwrap_or_default();
+        let selector = self.selector();
         !selector.is_empty() && parse_selector(selector).is_some_and(|selector| selector.matches(pod.labels()))
     }
 

@@ -107,6 +107,30 @@ mod tests {
         assert_eq!(by_average(current, value, target, TEN_PERCENT), expected);
     }
 
+    /// Replicas an autoscaler asks for at each step of a rollout of 20 replicas with a surge of 25 %, while the number it follows
+    /// stays: `status.replicas` is what it compares the number with.
+    fn through_a_rollout(reported: &[i32], tolerance: Tolerance) -> Vec<i32> {
+        reported.iter().map(|&reported| by_average(reported, 20_000, 1_000, tolerance)).collect()
+    }
+
+    const EXACT: Tolerance = Tolerance { down: 0.0, up: 0.0 };
+
+    #[test]
+    fn in_a_rolling_update_the_surplus_pods_become_replicas_by_the_tolerance_and_not_without_it() {
+        let reported = [20, 25, 23, 22, 21, 20];
+        assert_eq!(through_a_rollout(&reported, TEN_PERCENT), [20, 20, 20, 22, 21, 20]);
+        assert_eq!(through_a_rollout(&reported, EXACT), [20; 6]);
+    }
+
+    #[rstest]
+    #[case::one_more(21)]
+    #[case::two_more(22)]
+    #[case::one_less(19)]
+    fn one_more_or_less_of_twenty_arrives_without_a_tolerance_and_not_with_the_usual_one(#[case] wanted: i64) {
+        assert_eq!(by_average(20, wanted * 1_000, 1_000, TEN_PERCENT), 20);
+        assert_eq!(i64::from(by_average(20, wanted * 1_000, 1_000, EXACT)), wanted);
+    }
+
     #[test]
     fn an_autoscaler_may_set_its_own_tolerances() {
         let behavior =
