@@ -11,12 +11,16 @@ use crate::helm::chart;
 const INSTANCE: &str = "wva.llmd.ai/controller-instance";
 
 fn rendered(set: &[&str]) -> Rendered {
+    rendered_with(set, &Options::default())
+}
+
+fn rendered_with(set: &[&str], options: &Options) -> Rendered {
     let mut values = Values::new();
     for input in set {
         values.set(input).expect("settings");
     }
     let chart = Chart::load(chart()).expect("chart");
-    render(&chart, values, &Release::new("wva", "wva-system"), &Options::default()).expect("render")
+    render(&chart, values, &Release::new("wva", "wva-system"), options).expect("render")
 }
 
 fn one<'a>(rendered: &'a Rendered, kind: &str, suffix: &str) -> &'a Manifest {
@@ -278,12 +282,48 @@ fn overrides_keep_zeros_and_inherit_the_rest() {
 }
 
 #[test]
-fn an_hpa_may_reach_zero_only_with_scale_to_zero() {
-    let minimum =
+fn an_hpa_keeps_one_replica_and_a_scaled_object_none_with_scale_to_zero() {
+    let hpa =
         |set: &str| one(&rendered(&[set]), "HorizontalPodAutoscaler", "-hpa").object["spec"]["minReplicas"].clone();
-    assert_eq!(minimum("wva.scaleToZero=false"), 1);
-    assert_eq!(minimum("wva.scaleToZero=true"), 0);
-    assert_eq!(minimum("wva.scaleToZero=true,hpa.minReplicas=2"), 2);
+    assert_eq!(hpa("wva.scaleToZero=false"), 1);
+    assert_eq!(hpa("wva.scaleToZero=true"), 1);
+    assert_eq!(hpa("hpa.minReplicas=0"), 1, "a default cluster refuses 0");
+    assert_eq!(hpa("wva.scaleToZero=true,hpa.minReplicas=2"), 2);
+    let keda = |set: &str| {
+        let set = format!("hpa.enabled=false,keda.enabled=true,{set}");
+        one(&rendered(&[&set]), "ScaledObject", "-scaledobject").object["spec"]["minReplicaCount"].clone()
+    };
+    assert_eq!(keda("wva.scaleToZero=false"), 1);
+    assert_eq!(keda("wva.scaleToZero=true"), 0);
+    assert_eq!(keda("hpa.minReplicas=0"), 0);
+}
+
+#[test]
+fn an_hpa_tolerates_nothing_where_the_cluster_can_be_told_so() {
+    let behavior = |set: &str, version: &str| {
+        let options = Options { kube_version: version.parse().expect("a version"), ..Options::default() };
+        let rendered = rendered_with(&[set], &options);
+        one(&rendered, "HorizontalPodAutoscaler", "-hpa").object["spec"]["behavior"].clone()
+    };
+    let tolerance = |set, version| {
+        let behavior = behavior(set, version);
+        ["scaleUp", "scaleDown"].map(|direction| behavior[direction]["tolerance"].clone())
+    };
+    assert_eq!(tolerance("hpa.maxReplicas=9", "1.35"), ["0", "0"]);
+    assert_eq!(tolerance("hpa.maxReplicas=9", "v1.36.1-eks"), ["0", "0"]);
+    assert_eq!(tolerance("hpa.maxReplicas=9", "1.34"), [Json::Null, Json::Null], "not in every cluster");
+    assert_eq!(tolerance("hpa.tolerance=null", "1.35"), [Json::Null, Json::Null]);
+    assert_eq!(tolerance("hpa.tolerance=0.02", "1.35"), ["0.02", "0.02"]);
+    assert_eq!(tolerance("hpa.behavior.scaleUp.tolerance=50m", "1.35"), ["50m", "0"], "what is said stays");
+    assert_eq!(behavior("hpa.maxReplicas=9", "1.35")["scaleUp"]["stabilizationWindowSeconds"], 240);
+}
+
+#[test]
+fn the_notes_say_how_long_growth_waits_and_how_to_change_that() {
+    let notes = rendered(&["llmd.namespace=m"]).notes;
+    assert!(notes.contains("for 240 seconds") && notes.contains("hpa.behavior.scaleUp.stabilizationWindowSeconds=0"));
+    let notes = rendered(&["hpa.behavior.scaleUp.stabilizationWindowSeconds=0"]).notes;
+    assert!(!notes.contains("It grows only after"), "{notes}");
 }
 
 #[test]

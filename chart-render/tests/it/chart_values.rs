@@ -157,6 +157,7 @@ const CHANGES: &[&str] = &[
     "hpa.minReplicas=2",
     "hpa.maxReplicas=20",
     "hpa.targetAverageValue=2",
+    "hpa.tolerance=null",
     "hpa.annotations.a=x",
     "hpa.behavior.scaleUp.stabilizationWindowSeconds=30",
     "hpa.behavior.scaleUp.selectPolicy=Min",

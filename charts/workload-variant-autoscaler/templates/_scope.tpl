@@ -50,6 +50,22 @@ true
 {{- concat (list .Release.Namespace .Values.llmd.namespace) .Values.wva.watchNamespaces | uniq | join "," -}}
 {{- end }}
 
+{{/* How the HPA scales: without a tolerance where the cluster knows one, since what is published is an exact number. */}}
+{{- define "wva.hpaBehavior" -}}
+{{- $behavior := deepCopy (.Values.hpa.behavior | default dict) -}}
+{{- $tolerance := .Values.hpa.tolerance -}}
+{{- if and (not (kindIs "invalid" $tolerance)) (semverCompare ">=1.35-0" .Capabilities.KubeVersion.Version) -}}
+{{- range $direction := list "scaleUp" "scaleDown" -}}
+{{- $rules := get $behavior $direction | default dict -}}
+{{- if not (hasKey $rules "tolerance") -}}
+{{- $_ := set $rules "tolerance" (toString $tolerance) -}}
+{{- end -}}
+{{- $_ := set $behavior $direction $rules -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $behavior -}}
+{{- end }}
+
 {{/* Fewest replicas of the model, for HPA and ScaledObject. */}}
 {{- define "wva.minReplicas" -}}
 {{- if kindIs "invalid" .Values.hpa.minReplicas -}}
@@ -68,17 +84,26 @@ true
   resources: [variantautoscalings/status]
   verbs: [patch]
 - apiGroups: [apps]
-  resources: [deployments, replicasets]
+  resources: [deployments]
   verbs: [list, watch]
 - apiGroups: [apps]
-  resources: [statefulsets]
+  resources: [replicasets, statefulsets]
   verbs: [get, list, watch]
 - apiGroups: [apps]
-  resources: [deployments/scale, statefulsets/scale]
+  resources: [deployments/scale, replicasets/scale, statefulsets/scale]
   verbs: [get, patch]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, watch]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [list, watch]
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [get, list, watch]
+- apiGroups: [argoproj.io]
+  resources: [rollouts/scale]
+  verbs: [get, patch]
 - apiGroups: [leaderworkerset.x-k8s.io]
   resources: [leaderworkersets]
   verbs: [get, list, watch]

@@ -299,7 +299,12 @@ impl WakeTask {
 
     fn warn(&self, variant: &ObjectKey, reason: &'static str, message: String) {
         if let Some(found) = self.parts.shared.index().variants.get(variant) {
-            self.parts.events.send(Event { on: teller::reference(variant, &found.uid), warning: true, reason, message });
+            self.parts.events.send(Event {
+                on: teller::reference(variant, &found.uid),
+                warning: true,
+                reason,
+                message,
+            });
         }
     }
 }

@@ -342,6 +342,10 @@ fn hpa(found: &Found, desired: Option<u32>, now: Timestamp) -> LinkView {
         let says = format!("{name} ({min}-{max}) is inactive: {}", hpas::message(scaling));
         return link(Link::Hpa, State::Broken, says);
     }
+    if desired == Some(0) && min > 0 && condition(hpa, "ScalingActive", "False").is_some() {
+        let says = format!("{name} ({min}-{max}) leaves a workload without replicas alone; the controller wakes it");
+        return link(Link::Hpa, State::Fine, says);
+    }
     let mut says = format!(
         "{name} ({min}-{max}) has {} and wants {}",
         status.current_replicas.unwrap_or(0),
@@ -350,6 +354,10 @@ fn hpa(found: &Found, desired: Option<u32>, now: Timestamp) -> LinkView {
     let above = desired.is_some_and(|desired| i64::from(desired) > i64::from(max));
     if let Some(why) = condition(hpa, "ScalingLimited", "True").filter(|_| above) {
         says = format!("{says}; limited: {why}");
+    }
+    if desired == Some(0) && min == 1 {
+        says = format!("{says}; its minimum holds while the model is awake, the controller takes an idle one to zero");
+        return link(Link::Hpa, State::Fine, says);
     }
     let since = found.variant.status.as_ref().and_then(|status| status.desired_optimized_alloc.as_ref());
     let since = since.and_then(|decided| decided.last_run_time.as_ref()).map(|time| time.0);
