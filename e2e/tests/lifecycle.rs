@@ -240,7 +240,7 @@ async fn a_target_of_any_kind_with_a_scale_subresource_is_followed() {
 
         kubectl.apply(MODEL_SETS).await.unwrap();
         kubectl.run(&["wait", "--for=condition=Established", "crd/modelsets.example.com"]).await.unwrap();
-        ready(kubectl, PATIENCE, "llama", "Target modelset 'llama' no longer exists").await;
+        ready(kubectl, PATIENCE, "llama", "Target modelset 'llama' does not exist yet").await;
         let set = "{apiVersion: example.com/v1, kind: ModelSet, metadata: {name: llama, namespace: models}, \
                    spec: {replicas: 3}}";
         kubectl.apply(set).await.unwrap();
