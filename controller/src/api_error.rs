@@ -1,5 +1,7 @@
 //! Errors of the API server, in words for a person.
 
+use crate::config::masked::without_user_info;
+
 /// What went wrong: the API server's own message, or why it could not be reached.
 pub fn words(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
@@ -9,7 +11,7 @@ pub fn words(error: &kube::Error) -> String {
     with_causes(error)
 }
 
-/// An error of any kind with its causes, in one line.
+/// An error of any kind with its causes, in one line, without the user info of addresses in it, such as a proxy's.
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -22,7 +24,7 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
         }
         source = cause.source();
     }
-    text
+    without_user_info(&text)
 }
 
 /// HTTP status of the API server's answer; `None` when it gave none.

@@ -6,8 +6,11 @@
 
 pub mod address;
 pub mod flat;
+pub mod headers;
 pub mod keys;
 pub mod kind;
+pub mod masked;
+pub mod matchers;
 mod resolve;
 pub mod sources;
 pub mod value;
@@ -20,6 +23,9 @@ use wva_api::{InvalidInstance, Scope};
 use wva_engine::settings::FailMode;
 
 use self::address::BindAddress;
+pub use self::headers::Headers;
+pub use self::masked::{SecretUrl, Secrets};
+pub use self::matchers::Matchers;
 
 /// Everything the controller was told, checked.
 #[derive(Clone, Debug)]
@@ -115,7 +121,7 @@ pub struct FromZero {
 #[derive(Clone, Debug)]
 pub struct Prometheus {
     /// Base address, e.g. `https://prometheus:9090`.
-    pub url: reqwest::Url,
+    pub url: SecretUrl,
     /// Accept any certificate.
     pub skip_verify: bool,
     /// CA certificates to trust instead of the system's.
@@ -126,6 +132,10 @@ pub struct Prometheus {
     pub server_name: Option<String>,
     /// Bearer token.
     pub token: Option<Token>,
+    /// Headers of every query.
+    pub headers: Headers,
+    /// Label matchers of every query.
+    pub matchers: Matchers,
 }
 
 /// Where a bearer token comes from.

@@ -25,7 +25,7 @@ use crate::index::{Index, ObjectKey};
 use crate::inventory;
 use crate::leader::Leadership;
 use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
-use crate::observe::{self, Census, Standing};
+use crate::observe::{self, Census, Members, Standing};
 use crate::prometheus::{Prometheus, QueryError, Readings, Wanted};
 use crate::readiness::Gate;
 use crate::settings::LiveSettings;
@@ -79,6 +79,8 @@ struct Term {
     /// Variants of other instances that this controller takes, as far as they have been logged.
     adopted: BTreeSet<ObjectKey>,
     conflicts: Conflicts,
+    /// Pods of the variants, those that have just gone among them.
+    members: Members,
 }
 
 /// Whom the cycle asks, and whom it tells.
@@ -104,6 +106,7 @@ impl Term {
             teller,
             adopted: BTreeSet::new(),
             conflicts: Conflicts::new(lease),
+            members: Members::default(),
         }
     }
 }
@@ -185,7 +188,7 @@ impl Cycle {
                     next = started + self.settings.live().interval;
                     asking = true;
                     let prometheus = self.prometheus.clone();
-                    let wanted = Wanted::by(&self.settings(&self.shared.index()));
+                    let wanted = self.wanted();
                     reading = async move { prometheus.read(&wanted).await }.boxed().fuse();
                 }
                 () = self.shared.gateway.waiting.notified() => self.wake(Timestamp::now()),
@@ -297,7 +300,10 @@ impl Cycle {
         let mut index = shared.index();
         let (census, audience) = self.review(&mut index, now);
         let settings = self.settings.resolve(&audience);
-        let snapshot = self.observe(&index, &census, &settings, readings, now);
+        let mut snapshot = self.observe(&index, &census, readings);
+        let keep = demand::longest_look_back(&settings.zero, self.prometheus.window());
+        self.term.members.note(&snapshot, &index, keep, now);
+        self.complete(&mut snapshot, &index, &settings, readings, now);
         let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings));
         *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
         let before = self.term.memory.clone();
@@ -320,26 +326,38 @@ impl Cycle {
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
     }
 
+    /// What the metric source is to be asked.
+    fn wanted(&self) -> Wanted {
+        let of_running = |target: &Target| target.current > 0 && target.evidence.is_missing();
+        let last = self.shared.last_cycle();
+        let unlabelled = last.as_ref().is_some_and(|cycle| cycle.plan.targets.iter().any(of_running));
+        drop(last);
+        Wanted { unlabelled, ..Wanted::by(&self.settings(&self.shared.index())) }
+    }
+
     /// How to decide for what there is.
     fn settings(&self, index: &Index) -> Settings {
         self.settings.resolve(&Audience::of(index, &self.scope))
     }
 
-    /// Everything there is to know of the variants of a census.
-    fn observe(
+    /// What there is to know of each variant of a census.
+    fn observe(&self, index: &Index, census: &Census, readings: &Result<Readings, QueryError>) -> Snapshot {
+        observe::snapshot(index, census, readings, |key| self.metrics.published.desired(key))
+    }
+
+    /// Adds what there is to know of models as a whole, and of the cluster.
+    fn complete(
         &self,
+        snapshot: &mut Snapshot,
         index: &Index,
-        census: &Census,
         settings: &Settings,
         readings: &Result<Readings, QueryError>,
         now: Timestamp,
-    ) -> Snapshot {
-        let mut snapshot = observe::snapshot(index, census, readings, |key| self.metrics.published.desired(key));
+    ) {
         let readings = readings.as_ref().ok();
-        self.gateway(index, now, |view| demand::fill(&mut snapshot, view, readings, &settings.zero));
+        self.gateway(index, now, |view| demand::fill(snapshot, view, readings, &self.term.members, &settings.zero));
         self.shared.shelf.limit(settings.limiter != Limiter::Off);
-        snapshot.inventory = inventory::of(&snapshot, &self.shared.shelf.hardware());
-        snapshot
+        snapshot.inventory = inventory::of(snapshot, &self.shared.shelf.hardware());
     }
 
     /// Looks at what is known of gateways at this moment.
@@ -357,7 +375,9 @@ impl Cycle {
             let sleepers = asleep::sleepers(&index, &census, &self.shared.gateway.pools());
             let sleeps = |key: &ObjectKey| sleepers.values().any(|sleeper| sleeper.variants.contains(key));
             census.standings.retain(|key, _| sleeps(key) && !self.waker.is_failing(key));
-            let snapshot = self.observe(&index, &census, &settings, &Ok(Readings::default()), now);
+            let nothing = Ok(Readings::default());
+            let mut snapshot = self.observe(&index, &census, &nothing);
+            self.complete(&mut snapshot, &index, &settings, &nothing, now);
             (settings, snapshot, census)
         };
         let targets = wake(&snapshot, &self.term.memory, &settings, now);

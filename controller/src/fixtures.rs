@@ -21,6 +21,7 @@ use wva_api::VariantAutoscaling;
 
 use crate::config;
 use crate::index::{Effect, Index, convert, hpa};
+use crate::prometheus::{Queries, Selector};
 
 pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
     serde_saphyr::from_str(text).unwrap()
@@ -104,6 +105,20 @@ pub(crate) fn variant_on(name: &str, target: &str) -> String {
     )
 }
 
+/// How to reach a Prometheus without anything special.
+pub(crate) fn plain_prometheus(url: &str) -> config::Prometheus {
+    config::Prometheus {
+        url: url.parse().unwrap(),
+        skip_verify: false,
+        ca_file: None,
+        client_pair: None,
+        server_name: None,
+        token: None,
+        headers: config::Headers::default(),
+        matchers: config::Matchers::default(),
+    }
+}
+
 /// Answers queries about pods of namespace `ns` and model `llama`.
 #[derive(Clone, Default)]
 pub(crate) struct FakePrometheus(Arc<FakeState>);
@@ -142,14 +157,7 @@ impl FakePrometheus {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         crate::install_crypto();
-        config::Prometheus {
-            url: url.parse().unwrap(),
-            skip_verify: false,
-            ca_file: None,
-            client_pair: None,
-            server_name: None,
-            token: None,
-        }
+        plain_prometheus(&url)
     }
 
     pub(crate) fn set(&self, pod: &str, kv_usage: f64, queue_length: f64) {
@@ -197,26 +205,71 @@ async fn answer(State(fake): State<FakePrometheus>, body: Bytes) -> Response {
     let form: reqwest::Url = form.parse().unwrap();
     let (_, query) = form.query_pairs().find(|(name, _)| name == "query").unwrap();
     let (now, age, model) = (*fake.0.now.lock().unwrap(), *fake.0.age.lock().unwrap(), *fake.0.model.lock().unwrap());
-    // The only comparison we ask for: KV usage first, queue length last.
-    let limits: Vec<f64> =
-        query.split(" > ").skip(1).map(|rest| rest.split(')').next().unwrap().parse().unwrap()).collect();
-    let of = |pod: &str, load: &str, value: f64| {
-        let metric = json!({"namespace": "ns", "pod": pod, "model_name": model, "load": load});
-        json!({"metric": metric, "value": [now, value.to_string()]})
+    let value_of: fn((f64, f64), f64) -> f64 = match Known::find(&query) {
+        Some(Known::Probe | Known::Nothing) => return vector(&[]),
+        Some(Known::NearLimits) => return near_limits(&fake, &query, now, model),
+        Some(Known::ScrapedAt) => |_, scraped_at| scraped_at,
+        Some(Known::QueueLength) => |(_, queue_length), _| queue_length,
+        Some(Known::KvUsage) => |(kv_usage, _), _| kv_usage,
+        None => {
+            let error = format!("the fake does not know this query: {query}");
+            let body = json!({"status": "error", "errorType": "bad_data", "error": error});
+            return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+        }
     };
-    let mut series = Vec::new();
-    for (pod, &(kv_usage, queue_length)) in fake.0.pods.lock().unwrap().iter() {
-        if let (Some(kv_limit), Some(queue_limit)) = (limits.first(), limits.last()) {
-            series.extend((kv_usage > *kv_limit).then(|| of(pod, "kv_usage", kv_usage)));
-            series.extend((queue_length > *queue_limit).then(|| of(pod, "queue_length", queue_length)));
-        } else if query.contains("timestamp(") {
-            series.push(of(pod, "", now - age));
-        } else if query.contains("num_requests_waiting") {
-            series.push(of(pod, "", queue_length));
-        } else {
-            series.push(of(pod, "", kv_usage));
+    let pods = fake.0.pods.lock().unwrap();
+    let series: Vec<Value> =
+        pods.iter().map(|(pod, load)| one(pod, model, "", (now, value_of(*load, now - age)))).collect();
+    vector(&series)
+}
+
+/// The queries that are answered, all of them without restriction and over the default window.
+enum Known {
+    Probe,
+    Nothing,
+    KvUsage,
+    QueueLength,
+    ScrapedAt,
+    NearLimits,
+}
+
+impl Known {
+    fn find(query: &str) -> Option<Self> {
+        let Queries { kv_usage, queue_length, scraped_at, unlabelled, .. } =
+            Queries::new(Duration::from_mins(1), Selector::default());
+        match query {
+            "vector(1)" => Some(Self::Probe),
+            // Nobody else publishes.
+            _ if query.starts_with("timestamp(wva_desired_replicas{") => Some(Self::Nothing),
+            _ if query == unlabelled => Some(Self::Nothing),
+            _ if query == kv_usage => Some(Self::KvUsage),
+            _ if query == queue_length => Some(Self::QueueLength),
+            _ if query == scraped_at => Some(Self::ScrapedAt),
+            _ if query.starts_with("label_replace(") && query.contains(" > ") => Some(Self::NearLimits),
+            _ => None,
         }
     }
+}
+
+/// The only comparison we ask for: KV usage first, queue length last.
+fn near_limits(fake: &FakePrometheus, query: &str, now: f64, model: &str) -> Response {
+    let limits: Vec<f64> =
+        query.split(" > ").skip(1).map(|rest| rest.split(')').next().unwrap().parse().unwrap()).collect();
+    let (kv_limit, queue_limit) = (limits[0], limits[limits.len() - 1]);
+    let mut series = Vec::new();
+    for (pod, &(kv_usage, queue_length)) in fake.0.pods.lock().unwrap().iter() {
+        series.extend((kv_usage > kv_limit).then(|| one(pod, model, "kv_usage", (now, kv_usage))));
+        series.extend((queue_length > queue_limit).then(|| one(pod, model, "queue_length", (now, queue_length))));
+    }
+    vector(&series)
+}
+
+fn one(pod: &str, model: &str, load: &str, (now, value): (f64, f64)) -> Value {
+    let metric = json!({"namespace": "ns", "pod": pod, "model_name": model, "load": load});
+    json!({"metric": metric, "value": [now, value.to_string()]})
+}
+
+fn vector(series: &[Value]) -> Response {
     Json(json!({"status": "success", "data": {"resultType": "vector", "result": series}})).into_response()
 }
 

@@ -6,7 +6,7 @@
 //! one whose load has risen since; one that only stays in it does not, because what a decision makes of it has been
 //! decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use wva_engine::settings::{Analyzer, PerModel, Settings, Thresholds, TokenThresh
 
 use crate::index::ObjectKey;
 use crate::leader::Leadership;
+use crate::observe;
 use crate::prometheus::Prometheus;
 use crate::shared::Shared;
 
@@ -134,8 +135,8 @@ impl Lookout {
         match self.prometheus.near_limits(limits).await {
             Ok(mut near) => {
                 if !near.is_empty() {
-                    let mine = self.namespaces();
-                    near.retain(|(pod, _), _| mine.contains(&pod.namespace));
+                    let mine = observe::serving(&self.shared.index());
+                    near.retain(|(pod, _), _| mine.contains(pod));
                 }
                 let new = known.take(near, Instant::now());
                 if !new.is_empty() {
@@ -146,11 +147,6 @@ impl Lookout {
             // The cycle reports an outage; this query alone is no reason to.
             Err(error) => tracing::debug!(%error, "Could not look out"),
         }
-    }
-
-    /// Namespaces of the variants this controller knows. Replicas of others are not its business.
-    fn namespaces(&self) -> BTreeSet<String> {
-        self.shared.index().variants.keys().map(|variant| variant.namespace.clone()).collect()
     }
 }
 

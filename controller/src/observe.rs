@@ -4,6 +4,7 @@
 //! the readings.
 
 mod limits;
+mod members;
 mod pods;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,9 @@ use wva_engine::snapshot::{Model, Pod, Source, Variant as Observed};
 use wva_engine::{ModelKey, Snapshot};
 
 use self::limits::{Limits, Of};
+pub use self::members::{Member, Members};
 use self::pods::Pods;
+pub use self::pods::serving;
 use crate::conflict::Refusal;
 use crate::index::target::Target;
 use crate::index::{Index, ObjectKey, Variant, workload};
@@ -130,8 +133,8 @@ pub fn snapshot(
     readings: &Result<Readings, QueryError>,
     published: impl Fn(&ObjectKey) -> Option<u32>,
 ) -> Snapshot {
-    let source = match readings {
-        Ok(_) => Source::Answered,
+    let source = |model: &str| match readings {
+        Ok(readings) => readings.unlabelled(model).map_or(Source::Answered, |labels| Source::Unlabelled { labels }),
         Err(error) => Source::Failed { message: error.to_string() },
     };
     let pods = Pods::of(index);
@@ -151,7 +154,7 @@ pub fn snapshot(
             cost: variant.cost,
             spec_replicas,
             current: current(workload.spec_replicas, workload.status_replicas),
-            desired: published(key).or_else(|| stored_target(variant, workload.spec_replicas)),
+            desired: published(key).or_else(|| stored_target(variant)),
             bounds,
             autoscaler,
             gpus_per_replica: workload.gpus_per_replica,
@@ -168,8 +171,10 @@ pub fn snapshot(
         let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
         models.entry(key).or_default().push(observed);
     }
-    let models =
-        models.into_iter().map(|(key, variants)| Model { key, source: source.clone(), variants, ..Model::default() });
+    let models = models.into_iter().map(|(key, variants)| {
+        let source = source(&key.model_id);
+        Model { key, source, variants, ..Model::default() }
+    });
     Snapshot { models: models.collect(), ..Snapshot::default() }
 }
 
@@ -183,12 +188,11 @@ fn accelerator(variant: &Variant, of_target: Option<&str>) -> String {
     variant.accelerator.as_deref().or(of_target).unwrap_or(workload::UNKNOWN_ACCELERATOR).to_owned()
 }
 
-/// What an earlier process published, as far as the stored status tells. It may be behind what was published and followed:
-/// status writes fail while the gauge goes on. So it never asks for fewer replicas than the target has; if fewer do,
-/// the decision says so itself.
-fn stored_target(variant: &Variant, spec_replicas: u32) -> Option<u32> {
-    let allocation = variant.status.desired_optimized_alloc.as_ref()?;
-    u32::try_from(allocation.num_replicas?).ok().map(|stored| stored.max(spec_replicas))
+/// What an earlier process published, as the stored status tells it. A new leader goes on from there, as the earlier one
+/// would have: replicas that are there besides are ones that nobody has taken away yet, and the load that made them may be
+/// over.
+fn stored_target(variant: &Variant) -> Option<u32> {
+    u32::try_from(variant.status.desired_optimized_alloc.as_ref()?.num_replicas?).ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod scrape;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -139,7 +140,9 @@ impl Pools {
         if slices().all(|pickers| pickers.port.is_none()) {
             return Err(NoPicker::NoMetricsPort(service));
         }
-        let mut pages: Vec<String> = slices().flat_map(Pickers::pages).collect();
+        // A Service of two address families has a slice for each, with the same pods: each counts once.
+        let is_v4 = slices().flat_map(|pickers| &pickers.ready).any(IpAddr::is_ipv4);
+        let mut pages: Vec<String> = slices().flat_map(|pickers| pickers.pages(is_v4)).collect();
         pages.sort();
         pages.dedup();
         if pages.is_empty() { Err(NoPicker::NotReady(service)) } else { Ok(pages) }

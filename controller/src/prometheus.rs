@@ -1,7 +1,7 @@
 //! Asking Prometheus: a constant number of grouped queries per cycle, whatever the number of models.
 //!
-//! [`queries`], [`completed`], [`tokens`], [`arrivals`] and [`paces`] are the texts, [`response`] reads what comes back,
-//! [`readings`] puts it together per pod, and [`transport`] carries it.
+//! [`queries`], [`completed`], [`tokens`], [`arrivals`] and [`paces`] are the texts, of the series that a [`selector`]
+//! names; [`response`] reads what comes back, [`readings`] puts it together per pod, and [`transport`] carries it.
 
 pub mod arrivals;
 pub mod completed;
@@ -9,6 +9,8 @@ pub mod paces;
 pub mod queries;
 pub mod readings;
 pub mod response;
+pub mod selector;
+mod series;
 mod sightings;
 pub mod tokens;
 pub mod transport;
@@ -26,6 +28,7 @@ pub use self::completed::{Completed, Lookbacks};
 pub use self::paces::{PaceQueries, Paces};
 pub use self::queries::Queries;
 pub use self::readings::Readings;
+pub use self::selector::Selector;
 pub use self::tokens::TokenQueries;
 pub use self::transport::{SetupError, Transport};
 use crate::handover::Sighting;
@@ -49,13 +52,18 @@ pub struct QueryError {
 
 /// What has to be asked for besides saturation.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each asks for something of its own")]
 pub struct Wanted {
     /// Retentions of models that may go to zero: whether such a model is idle.
     pub retentions: Vec<SignedDuration>,
     /// Sizes of KV caches, and lengths of requests.
     pub tokens: bool,
-    /// Rates at which requests arrive.
+    /// Rates at which requests arrive and are completed.
     pub arrivals: bool,
+    /// What requests see of the pods.
+    pub paces: bool,
+    /// Series that name no pod, while a model has none that do.
+    pub unlabelled: bool,
 }
 
 impl Wanted {
@@ -65,6 +73,8 @@ impl Wanted {
             retentions: demand::retentions(&settings.zero),
             tokens: settings.counts_tokens(),
             arrivals: settings.counts_arrivals(),
+            paces: settings.proactive.is_some(),
+            unlabelled: false,
         }
     }
 }
@@ -91,18 +101,18 @@ impl Prometheus {
     ///
     /// What some settings do not need is not asked for.
     pub async fn read(&self, wanted: &Wanted) -> Result<Readings, QueryError> {
-        let Wanted { retentions, tokens, arrivals } = wanted;
-        let Queries { kv_usage, queue_length, running, scraped_at, window, scope } = &*self.queries;
+        let Wanted { retentions, tokens, arrivals, paces, unlabelled: nameless } = wanted;
+        let Queries { kv_usage, queue_length, running, scraped_at, unlabelled, window, selector } = &*self.queries;
         let lookbacks = Lookbacks::new(retentions.iter().copied(), *window);
         let idleness = async {
-            let Some(completed) = lookbacks.query(scope) else { return Ok((Vec::new(), Vec::new())) };
+            let Some(completed) = lookbacks.query(selector) else { return Ok((Vec::new(), Vec::new())) };
             tokio::try_join!(self.ask("requests_running", running), self.ask("requests_completed", &completed))
         };
         let counts = async {
             if !*tokens {
                 return Ok((Vec::new(), Vec::new(), Vec::new()));
             }
-            let TokenQueries { cache, input, output } = TokenQueries::new(scope);
+            let TokenQueries { cache, input, output } = TokenQueries::new(selector);
             tokio::try_join!(
                 self.ask("cache_config", &cache),
                 self.ask("input_tokens", &input),
@@ -111,26 +121,41 @@ impl Prometheus {
         };
         let rates = async {
             if !*arrivals {
-                return Ok((Arrivals::default(), Paces::default()));
+                return Ok(None);
             }
-            let ArrivalQueries { completed, growth } = ArrivalQueries::new(scope, *window);
-            let PaceQueries { rate, ttft, itl } = PaceQueries::new(scope, *window);
-            let (completed, growth, rate, ttft, itl) = tokio::try_join!(
-                self.ask("completion_rate", &completed),
-                self.ask("request_growth", &growth),
-                self.ask("completion_rate_of_pods", &rate),
-                self.ask("time_to_first_token", &ttft),
-                self.ask("inter_token_latency", &itl),
-            )?;
-            Ok((Arrivals::read(&completed, &growth), paces::read(&rate, &ttft, &itl)))
+            let ArrivalQueries { completed, present } = ArrivalQueries::new(selector, *window);
+            let (completed, present) =
+                tokio::try_join!(self.ask("completion_rate", &completed), self.ask("requests_present", &present))?;
+            Ok(Some(Arrivals::read(&completed, &present, *window)))
         };
-        let (kv_usage, queue_length, scraped_at, (running, completed), (cache, input, output), (arrivals, paces)) = tokio::try_join!(
+        let nameless = async { if *nameless { self.ask("unlabelled", unlabelled).await } else { Ok(Vec::new()) } };
+        let latencies = async {
+            if !*paces {
+                return Ok(Paces::default());
+            }
+            let PaceQueries { ttft, itl } = PaceQueries::new(selector, *window);
+            let (ttft, itl) =
+                tokio::try_join!(self.ask("time_to_first_token", &ttft), self.ask("inter_token_latency", &itl))?;
+            Ok(paces::read(&ttft, &itl))
+        };
+        let (
+            kv_usage,
+            queue_length,
+            scraped_at,
+            (running, completed),
+            (cache, input, output),
+            arrivals,
+            paces,
+            nameless,
+        ) = tokio::try_join!(
             self.ask("kv_cache_usage", kv_usage),
             self.ask("queue_length", queue_length),
             self.ask("scraped_at", scraped_at),
             idleness,
             counts,
             rates,
+            latencies,
+            nameless,
         )?;
         let answers = readings::Answers {
             kv_usage: &kv_usage,
@@ -138,11 +163,20 @@ impl Prometheus {
             running: &running,
             scraped_at: &scraped_at,
         };
-        Ok(Readings::assemble(answers, *window)
+        let readings = Readings::assemble(answers, *window)
             .with_completed(Completed::read(&completed), lookbacks)
             .with_tokens(tokens::read(&cache, &input, &output))
-            .with_arrivals(arrivals)
-            .with_paces(paces))
+            .with_paces(paces)
+            .with_unlabelled(&nameless);
+        Ok(match arrivals {
+            Some(arrivals) => readings.with_arrivals(arrivals),
+            None => readings,
+        })
+    }
+
+    /// How far the queries look back.
+    pub fn window(&self) -> Duration {
+        self.queries.window
     }
 
     /// Pods that are at or above one of the limits now.
@@ -152,7 +186,7 @@ impl Prometheus {
     pub async fn near_limits(&self, limits: &Limits) -> Result<BTreeMap<(ObjectKey, Load), f64>, QueryError> {
         let samples = self.ask("lookout", &self.queries.near_limits(limits)).await?;
         let load = |sample: &response::Sample| Load::named(sample.label(queries::LOAD)?);
-        Ok(samples.iter().filter_map(|it| Some(((readings::pod(it)?, load(it)?), it.value))).collect())
+        Ok(samples.iter().filter_map(|it| Some(((series::pod(it)?, load(it)?), it.value))).collect())
     }
 
     /// What Prometheus shows of the numbers of this instance, whoever exposed them.
@@ -184,6 +218,9 @@ impl Prometheus {
 }
 
 #[cfg(test)]
+mod real;
+
+#[cfg(test)]
 mod tests {
     use wva_engine::settings::{Proactive, ZeroPolicies, ZeroPolicy};
 
@@ -192,13 +229,13 @@ mod tests {
     #[test]
     fn what_no_setting_needs_is_not_asked_for() {
         let by = |settings: Settings| {
-            let Wanted { retentions, tokens, arrivals } = Wanted::by(&settings);
-            (retentions.len(), tokens, arrivals)
+            let Wanted { retentions, tokens, arrivals, paces, unlabelled: _ } = Wanted::by(&settings);
+            (retentions.len(), tokens, arrivals, paces)
         };
         let zero = ZeroPolicies::all(ZeroPolicy { enabled: true, ..ZeroPolicy::default() });
-        assert_eq!(by(Settings::default()), (0, false, false));
-        assert_eq!(by(Settings { zero, ..Settings::default() }), (1, false, false));
+        assert_eq!(by(Settings::default()), (0, false, false, false));
+        assert_eq!(by(Settings { zero, ..Settings::default() }), (1, false, false, false));
         let proactive = Some(Proactive::default());
-        assert_eq!(by(Settings { proactive, ..Settings::default() }), (0, true, true));
+        assert_eq!(by(Settings { proactive, ..Settings::default() }), (0, true, true, true));
     }
 }

@@ -118,7 +118,9 @@ fn metrics_condition(target: &Target, state: impl Fn(&str, bool, &str, String) -
         }
         Evidence::Complete => (true, reasons::METRICS_FOUND, conditions::METRICS_FOUND_MESSAGE.to_owned()),
         Evidence::Missing => (false, reasons::METRICS_MISSING, conditions::METRICS_MISSING_MESSAGE.to_owned()),
-        evidence @ Evidence::Partial { .. } => (false, reasons::METRICS_MISSING, sentence(evidence)),
+        evidence @ (Evidence::Partial { .. } | Evidence::Unlabelled { .. }) => {
+            (false, reasons::METRICS_MISSING, sentence(evidence))
+        }
         // Without the age, which would make each cycle write a new status.
         Evidence::Stale { .. } => {
             (false, reasons::METRICS_STALE, "Saturation metrics are too old for scaling decisions".to_owned())

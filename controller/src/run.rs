@@ -20,7 +20,7 @@ use crate::leader::{Election, Leadership};
 use crate::lookout::Lookout;
 use crate::metrics::Metrics;
 use crate::pools::scrape::Scraper;
-use crate::prometheus::{Prometheus, Queries, Transport};
+use crate::prometheus::{Prometheus, Queries, Selector, Transport};
 use crate::scale::Scales;
 use crate::server::{self, auth::Authenticator, certificate, health};
 use crate::settings::{self, LiveSettings, watch::Follow};
@@ -86,7 +86,8 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
     announce(&config);
 
     let transport = Transport::new(&config.prometheus)?;
-    let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
+    let queries =
+        Queries::new(config.metrics_window, Selector::new(&config.scope.namespaces, &config.prometheus.matchers));
     let prometheus = Prometheus::new(transport, queries, metrics.prometheus.clone());
     let from_zero = &config.from_zero;
     let scraper = Scraper::new(from_zero.epp_token.as_ref())?;
@@ -255,7 +256,7 @@ fn announce(config: &Config) {
         prometheus = %config.prometheus.url,
         "Starting"
     );
-    if config.prometheus.url.scheme() == "http" {
+    if config.prometheus.url.expose().scheme() == "http" {
         tracing::warn!(url = %config.prometheus.url, "Prometheus is asked without TLS; use https:// outside of tests");
     }
     if config.prometheus.skip_verify {

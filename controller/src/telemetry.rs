@@ -1,9 +1,12 @@
 //! Logs: to standard error, values as fields.
 
+use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
+
+use crate::config::masked;
 
 /// Changes how much is logged.
 type Reload = Box<dyn Fn(Level) + Send + Sync>;
@@ -35,7 +38,7 @@ pub fn level_of_name(name: &str) -> Option<Level> {
 pub fn init(level: Level) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
-        .with_writer(std::io::stderr)
+        .with_writer(|| WithoutUserInfo(std::io::stderr()))
         .with_ansi(false)
         .with_target(false)
         .with_filter_reloading();
@@ -55,6 +58,26 @@ pub fn init(level: Level) {
 /// Name of the pod.
 pub fn host() -> String {
     std::env::var("HOSTNAME").unwrap_or_else(|_| "wva-controller".to_owned())
+}
+
+/// Writes lines without the user info of any address: other crates log those that they were given, such as a proxy's.
+struct WithoutUserInfo<W>(W);
+
+impl<W: Write> Write for WithoutUserInfo<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A line comes as a whole; few hold an address.
+        if line.contains(&b'@') {
+            let shown = masked::without_user_info(&String::from_utf8_lossy(line));
+            self.0.write_all(shown.as_bytes())?;
+        } else {
+            self.0.write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Changes how much is logged from now on.
@@ -84,4 +107,17 @@ pub fn log_panics() {
             (backtrace.status() == std::backtrace::BacktraceStatus::Captured).then(|| backtrace.to_string());
         tracing::error!(place, backtrace, "Panicked: {said}");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_shows_the_user_info_of_an_address() {
+        let mut written = WithoutUserInfo(Vec::new());
+        written.write_all(b"INFO proxy=\"http://u:s3cret@proxy:3128\" done\n").unwrap();
+        written.write_all(b"INFO plain\n").unwrap();
+        assert_eq!(String::from_utf8(written.0).unwrap(), "INFO proxy=\"http://***@proxy:3128\" done\nINFO plain\n");
+    }
 }

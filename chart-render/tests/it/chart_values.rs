@@ -108,6 +108,9 @@ const CHANGES: &[&str] = &[
     "wva.prometheus.tokenPath=/x",
     "wva.prometheus.tokenSecret.name=x",
     "wva.prometheus.clientCertSecret=x",
+    "wva.prometheus.headers.X-Scope-OrgID=x",
+    "wva.prometheus.headersSecret.name=x",
+    "wva.prometheus.extraMatchers=x",
     "wva.prometheus.tls.insecureSkipVerify=true",
     "wva.prometheus.tls.caCertPath=/x|wva.prometheus.caCert=x",
     "wva.prometheus.tls.serverName=x",
@@ -263,6 +266,10 @@ fn a_node_port_counts_for_its_type_only() {
     "both give the token for Prometheus"
 )]
 #[case::a_service_of_every_pod("modelService.enabled=true", "give a label that the pods of every variant")]
+#[case::two_lists_of_headers(
+    "wva.prometheus.headers.A=x wva.prometheus.headersSecret.name=y",
+    "both give the headers for Prometheus"
+)]
 #[case::misspelt("wva.controllerInstnace=x", "controllerInstnace")]
 #[case::part_of_a_reference("wva.scaleFromZero.tokenSecret.key=x", "name")]
 #[case::our_own_label("commonLabels.control-plane=x", "commonLabels")]

@@ -5,6 +5,16 @@ PROMETHEUS_TLS_INSECURE_SKIP_VERIFY: {{ .Values.wva.prometheus.tls.insecureSkipV
 {{- with .Values.wva.prometheus.tls.serverName }}
 PROMETHEUS_SERVER_NAME: {{ . | quote }}
 {{- end }}
+{{- with .Values.wva.prometheus.extraMatchers }}
+PROMETHEUS_EXTRA_MATCHERS: {{ . | quote }}
+{{- end }}
+{{- with .Values.wva.prometheus.headers }}
+{{- $lines := list }}
+{{- range $name, $value := . }}
+{{- $lines = append $lines (printf "%s: %s" $name $value) }}
+{{- end }}
+PROMETHEUS_HEADERS: {{ join "\n" $lines | quote }}
+{{- end }}
 {{- $cache := default dict .Values.wva.prometheus.metricsCache }}
 {{- range $name := list "ttl" "cleanupInterval" "fetchInterval" "freshThreshold" "staleThreshold" "unavailableThreshold" }}
 {{- with get $cache $name }}
@@ -79,6 +89,13 @@ WVA_NODE_SELECTOR: {{ .Values.wva.nodeSelector | quote }}
   value: {{ include "wva.prometheusClientDir" . }}/tls.crt
 - name: PROMETHEUS_CLIENT_KEY_PATH
   value: {{ include "wva.prometheusClientDir" . }}/tls.key
+{{- end }}
+{{- with .Values.wva.prometheus.headersSecret }}
+- name: PROMETHEUS_HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name | quote }}
+      key: {{ default "headers" .key | quote }}
 {{- end }}
 {{- with .Values.wva.scaleFromZero.poolGroup }}
 - name: POOL_GROUP

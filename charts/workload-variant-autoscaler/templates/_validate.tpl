@@ -56,5 +56,8 @@
 {{- if and .tokenPath .tokenSecret -}}
 {{- fail "wva.prometheus.tokenPath and wva.prometheus.tokenSecret both give the token for Prometheus: set only one of them" -}}
 {{- end -}}
+{{- if and .headers .headersSecret -}}
+{{- fail "wva.prometheus.headers and wva.prometheus.headersSecret both give the headers for Prometheus: set only one of them" -}}
+{{- end -}}
 {{- end -}}
 {{- end }}

@@ -30,6 +30,10 @@ pub const PROMETHEUS_SERVER_NAME: &str = "PROMETHEUS_SERVER_NAME";
 pub const PROMETHEUS_BEARER_TOKEN: &str = "PROMETHEUS_BEARER_TOKEN";
 /// File that holds the bearer token for Prometheus; read again when it changes.
 pub const PROMETHEUS_TOKEN_PATH: &str = "PROMETHEUS_TOKEN_PATH";
+/// Headers sent with every query, e.g. `X-Scope-OrgID=team-a`.
+pub const PROMETHEUS_HEADERS: &str = "PROMETHEUS_HEADERS";
+/// Label matchers added to every query, e.g. `cluster="east"`.
+pub const PROMETHEUS_EXTRA_MATCHERS: &str = "PROMETHEUS_EXTRA_MATCHERS";
 /// Pause between two decision cycles.
 pub const GLOBAL_OPT_INTERVAL: &str = "GLOBAL_OPT_INTERVAL";
 /// Look-back of the saturation queries.

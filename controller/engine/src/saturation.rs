@@ -62,6 +62,8 @@ pub struct VariantLoad<'a> {
 pub struct ReplicaLoad<'a> {
     /// Its pod.
     pub pod: &'a str,
+    /// Engines in it, each with batches and a queue of its own; 0 counts as 1.
+    pub engines: u32,
     /// Tokens its KV cache holds; one that holds none is passed over.
     pub kv_tokens: i64,
     /// Of these, tokens in use.

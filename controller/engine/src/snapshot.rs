@@ -65,6 +65,11 @@ pub enum Source {
     /// It answered; what it did not mention is missing.
     #[default]
     Answered,
+    /// It answered, and has series of this model that do not say which pod they are of.
+    Unlabelled {
+        /// The labels they have, sorted.
+        labels: Vec<String>,
+    },
     /// It did not answer.
     Failed {
         /// Why, in words for a person.
@@ -162,9 +167,9 @@ pub enum Readiness {
 pub struct Sample {
     /// Model name in the pod's series.
     pub model_id: String,
-    /// Used share of the KV cache, 0 to 1; `None` when there is no such series.
+    /// Used share of the KV cache, 0 to 1, of its fullest engine; `None` when there is no such series.
     pub kv_usage: Option<Reading>,
-    /// Requests waiting for a slot; `None` when there is no such series.
+    /// Requests waiting for a slot, in the engine where most wait; `None` when there is no such series.
     pub queue_length: Option<Reading>,
     /// What the `saturation` analyzer and the proactive mode need besides.
     #[serde(default)]
@@ -180,6 +185,8 @@ pub struct Sample {
 pub struct Pace {
     /// Requests it completes per second.
     pub rate: Option<Reading>,
+    /// Requests that arrive at it per second: those it completes, and those by which the requests in it become more.
+    pub arrivals: Option<Reading>,
     /// Milliseconds to the first token, with the time a request waits.
     pub ttft_ms: Option<Reading>,
     /// Milliseconds between two tokens.
@@ -190,10 +197,16 @@ pub struct Pace {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tokens {
-    /// Blocks of its KV cache (label `num_gpu_blocks` of `vllm:cache_config_info`).
+    /// Engines in it (`--data-parallel-size`), each with a KV cache and a queue of its own; 0 when that is not known.
+    pub engines: u32,
+    /// Blocks of its KV caches (label `num_gpu_blocks` of `vllm:cache_config_info`), over all its engines.
     pub kv_blocks: Option<u64>,
     /// Tokens a block holds (label `block_size` of the same series).
     pub kv_block_size: Option<u64>,
+    /// Tokens in use in the KV caches, over all its engines; `None` where only the sample's share says so.
+    pub kv_in_use: Option<f64>,
+    /// Requests that wait, over all its engines; `None` where only the sample's queue says so.
+    pub queued: Option<f64>,
     /// Average length of a prompt, in tokens, over the last minutes.
     pub avg_input: Option<Reading>,
     /// Average length of an answer, in tokens, over the last minutes.

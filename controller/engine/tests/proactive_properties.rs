@@ -19,7 +19,13 @@ fn world() -> impl Strategy<Value = Snapshot> {
             ["A100", "H100"][at % 2].clone_into(&mut variant.accelerator);
             for sample in variant.pods.iter_mut().filter_map(|pod| pod.sample.as_mut()) {
                 let (avg_input, avg_output) = (reading(100.0), reading(200.0));
-                sample.tokens = Tokens { kv_blocks: Some(1000), kv_block_size: Some(16), avg_input, avg_output };
+                sample.tokens = Tokens {
+                    kv_blocks: Some(1000),
+                    kv_block_size: Some(16),
+                    avg_input,
+                    avg_output,
+                    ..Tokens::default()
+                };
             }
         }
         let key = ModelKey { namespace: "llm".into(), model_id: String::new() };

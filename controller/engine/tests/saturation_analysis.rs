@@ -12,7 +12,7 @@ use wva_engine::vllm::ServerArguments;
 
 /// A replica whose KV cache holds 16,000 tokens.
 fn replica(tokens_in_use: i64, queue_length: i64, avg_input: f64, avg_output: f64) -> ReplicaLoad<'static> {
-    ReplicaLoad { pod: "p", kv_tokens: 16_000, tokens_in_use, queue_length, avg_input, avg_output }
+    ReplicaLoad { pod: "p", engines: 1, kv_tokens: 16_000, tokens_in_use, queue_length, avg_input, avg_output }
 }
 
 fn variant(replicas: Vec<ReplicaLoad<'_>>) -> VariantLoad<'_> {
@@ -230,4 +230,15 @@ fn nothing_is_learnt_while_a_change_is_under_way() {
 
     assert_eq!(analysis.variants[0].per_replica, 8000);
     assert_eq!(capacities.mean(&ReplicaKind::of(&load), AnswerLength::Short), None);
+}
+
+#[test]
+fn a_replica_of_several_engines_computes_as_many_batches() {
+    let server = ServerArguments::default();
+    let of = |engines| {
+        let load = ReplicaLoad { engines, kv_tokens: 10_000_000, ..replica(0, 0, 512.0, 128.0) };
+        let variant = VariantLoad { server: Some(&server), ..variant(vec![load]) };
+        found(&[variant], &mut Capacities::default(), Guards::SETTLED).variants[0].per_replica
+    };
+    assert_eq!([of(0), of(1), of(4)], [147_456, 147_456, 4 * 147_456]);
 }

@@ -1,8 +1,11 @@
 //! The table of configuration keys: the one source of flags, environment variables, defaults, help and checks.
 
+use std::borrow::Cow;
+
 use wva_api::{config_keys as name, config_maps};
 
 pub use super::kind::Kind;
+pub use super::masked::Mask;
 
 /// One configuration key.
 #[derive(Debug)]
@@ -21,8 +24,8 @@ pub struct Key {
     pub default: &'static str,
     /// What it does, one line.
     pub help: &'static str,
-    /// Whether its value must not be shown.
-    pub secret: bool,
+    /// How its value is shown.
+    pub mask: Mask,
     /// What comes of a change in the main ConfigMap.
     pub change: Change,
 }
@@ -50,7 +53,7 @@ const fn key(name: &'static str, kind: Kind, help: &'static str) -> Key {
         kind,
         default: "",
         help,
-        secret: false,
+        mask: Mask::Nothing,
         change: Change::NextStart,
     }
 }
@@ -84,13 +87,13 @@ impl Key {
         Self { change: Change::NotRead, ..self }
     }
 
-    const fn secret(self) -> Self {
-        Self { secret: true, ..self }
+    const fn masked(self, mask: Mask) -> Self {
+        Self { mask, ..self }
     }
 
     /// The value as it may be shown.
-    pub fn shown<'a>(&self, value: &'a str) -> &'a str {
-        if self.secret && !value.is_empty() { "(secret)" } else { value }
+    pub fn shown<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        self.mask.shown(value)
     }
 
     /// Its names as an environment variable and in the main ConfigMap, the one that wins first.
@@ -122,15 +125,21 @@ pub static KEYS: &[Key] = &[
     key(name::GLOBAL_OPT_ENABLE, Kind::Bool, "Decide; false holds the last decisions").default("true").live(),
     key(name::GLOBAL_OPT_INTERVAL, Kind::Duration, "Pause between two decision cycles").default("60s").live(),
     key(name::METRICS_WINDOW, Kind::Duration, "Look-back of the saturation queries").default("1m"),
-    key(name::PROMETHEUS_BASE_URL, Kind::Url, "Where Prometheus answers (required)").refused(),
+    key(name::PROMETHEUS_BASE_URL, Kind::Url, "Where Prometheus answers (required)").refused().masked(Mask::Address),
     key(name::PROMETHEUS_TLS_INSECURE_SKIP_VERIFY, Kind::Bool, "Accept any certificate from Prometheus")
         .default("false"),
     key(name::PROMETHEUS_CA_CERT_PATH, Kind::Text, "CA certificates to trust for Prometheus, a PEM file"),
     key(name::PROMETHEUS_CLIENT_CERT_PATH, Kind::Text, "Client certificate for Prometheus, a PEM file"),
     key(name::PROMETHEUS_CLIENT_KEY_PATH, Kind::Text, "Client key for Prometheus, a PEM file"),
     key(name::PROMETHEUS_SERVER_NAME, Kind::Text, "Name expected in the certificate of Prometheus"),
-    key(name::PROMETHEUS_BEARER_TOKEN, Kind::Text, "Bearer token for Prometheus").secret(),
+    key(name::PROMETHEUS_BEARER_TOKEN, Kind::Text, "Bearer token for Prometheus").masked(Mask::Whole),
     key(name::PROMETHEUS_TOKEN_PATH, Kind::Text, "File with the bearer token for Prometheus, read again on change"),
+    key(name::PROMETHEUS_HEADERS, Kind::Headers, "Headers of every query: X-Scope-OrgID=team-a").masked(Mask::Headers),
+    key(
+        name::PROMETHEUS_EXTRA_MATCHERS,
+        Kind::Matchers,
+        "Label matchers added to every query, where one store holds several clusters: cluster=\"east\"",
+    ),
     key(name::PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD, Kind::Duration, "Readings older than this allow no decision")
         .default("2m")
         .live(),
@@ -200,7 +209,7 @@ pub static KEYS: &[Key] = &[
     .live(),
     key(name::NODE_SELECTOR, Kind::Selector, "Label selector of the nodes whose GPUs count"),
     key(name::FROM_ZERO_CONCURRENCY, Kind::Int { min: 1 }, "Models woken from zero at the same time").default("10"),
-    key(name::EPP_TOKEN, Kind::Text, "Bearer token for the metrics of endpoint pickers").secret(),
+    key(name::EPP_TOKEN, Kind::Text, "Bearer token for the metrics of endpoint pickers").masked(Mask::Whole),
     key(name::POOL_GROUP, Kind::OneOf(&name::POOL_GROUPS), "API group of the InferencePools to watch; both when empty"),
     key(name::PROACTIVE_MODEL, Kind::Bool, "Hybrid mode: scale by the rate of requests too, ahead of saturation")
         .default("false"),

@@ -1,6 +1,6 @@
 //! What kinds of values there are, and how each is checked.
 
-use super::{address, value};
+use super::{Headers, Matchers, address, value};
 
 /// Values a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum Kind {
     Level,
     /// A label selector.
     Selector,
+    /// Label matchers of Prometheus.
+    Matchers,
+    /// Headers of HTTP.
+    Headers,
     /// One of a few words.
     OneOf(&'static [&'static str]),
 }
@@ -58,6 +62,8 @@ impl Kind {
                 Err(why) => Err(format!("is not an address: {why}")),
             },
             Self::Selector => crate::inventory::selector::check(text),
+            Self::Matchers => Matchers::parse(text).map(drop),
+            Self::Headers => Headers::parse(text).map(drop),
             Self::Address => address::BindAddress::parse(text).map(drop),
             Self::Level => crate::telemetry::level_of_name(text)
                 .map(drop)
@@ -75,7 +81,7 @@ impl Kind {
             Self::Duration | Self::DurationOrOff => "duration",
             Self::Address => "address",
             Self::Url => "URL",
-            Self::Text | Self::Level | Self::OneOf(_) | Self::Selector => "text",
+            Self::Text | Self::Level | Self::OneOf(_) | Self::Selector | Self::Matchers | Self::Headers => "text",
         }
     }
 }

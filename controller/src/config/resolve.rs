@@ -11,7 +11,8 @@ use wva_engine::settings::FailMode;
 use super::address::BindAddress;
 use super::sources::{Origin, Sources};
 use super::{
-    Config, ConfigMapNames, Early, Election, Error, FromZero, Live, MetricsEndpoint, Prometheus, Token, keys, value,
+    Config, ConfigMapNames, Early, Election, Error, FromZero, Headers, Live, Matchers, MetricsEndpoint, Prometheus,
+    Token, keys, value,
 };
 use crate::telemetry;
 
@@ -152,13 +153,24 @@ fn prometheus(get: &Getter<'_>) -> Result<Prometheus, Error> {
     };
     let token = bearer(get.text(name::PROMETHEUS_BEARER_TOKEN))
         .or_else(|| get.path(name::PROMETHEUS_TOKEN_PATH).map(Token::File));
+    let headers = get.parse(name::PROMETHEUS_HEADERS, Headers::parse)?;
+    if token.is_some() && headers.expose().contains_key(reqwest::header::AUTHORIZATION) {
+        return Err(Error::Combination(format!(
+            "{} has an Authorization header, and there is a bearer token besides ({} or {}); keep one of them",
+            name::PROMETHEUS_HEADERS,
+            name::PROMETHEUS_BEARER_TOKEN,
+            name::PROMETHEUS_TOKEN_PATH
+        )));
+    }
     Ok(Prometheus {
-        url: get.parse(name::PROMETHEUS_BASE_URL, |text| reqwest::Url::parse(text).map_err(|why| why.to_string()))?,
+        url: get.parse(name::PROMETHEUS_BASE_URL, str::parse)?,
         skip_verify: get.bool(name::PROMETHEUS_TLS_INSECURE_SKIP_VERIFY)?,
         ca_file: get.path(name::PROMETHEUS_CA_CERT_PATH),
         client_pair,
         server_name: Some(get.text(name::PROMETHEUS_SERVER_NAME).to_owned()).filter(|name| !name.is_empty()),
         token,
+        headers,
+        matchers: get.parse(name::PROMETHEUS_EXTRA_MATCHERS, Matchers::parse)?,
     })
 }
 
@@ -231,7 +243,7 @@ fn check(sources: &Sources, key: &'static keys::Key) -> Result<(), Error> {
 fn refused(key: &'static keys::Key, value: &str, origin: Origin, why: String) -> Error {
     Error::Value {
         key: key.name,
-        value: key.shown(value).to_owned(),
+        value: key.shown(value).into_owned(),
         source_name: origin.word(),
         why,
         default: key.default,

@@ -2,6 +2,7 @@
 //! the main ConfigMap, the default.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use clap::{Arg, ArgMatches, Command};
 
@@ -11,7 +12,7 @@ use super::keys::{self, Change, KEYS, Key, Kind};
 use super::{Error, flat};
 
 /// Raw values by source. Nothing is merged before a value is asked for, so that an error can name its source.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// Flags given explicitly, by key name.
     pub flags: BTreeMap<&'static str, String>,
@@ -48,6 +49,19 @@ impl Origin {
             Self::Environment => "environment",
             Self::Flag => "flag",
         }
+    }
+}
+
+/// What is set, and not to what: raw values may be secrets.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { flags, environment, file, config_map } = self;
+        f.debug_struct("Sources")
+            .field("flags", &flags.keys())
+            .field("environment", &environment.keys())
+            .field("file", &file.keys())
+            .field("config_map", &config_map.keys())
+            .finish()
     }
 }
 
@@ -133,7 +147,9 @@ fn argument(key: &'static Key) -> Option<Arg> {
             Kind::Int { .. } => "N",
             Kind::Duration | Kind::DurationOrOff => "DURATION",
             Kind::Address => "ADDRESS",
-            Kind::Text | Kind::Url | Kind::Level | Kind::OneOf(_) | Kind::Selector => "TEXT",
+            Kind::Text | Kind::Url | Kind::Level | Kind::OneOf(_) | Kind::Selector | Kind::Matchers | Kind::Headers => {
+                "TEXT"
+            }
         })
         .help(with_default(key))
         .value_parser(move |text: &str| kind.check(text).map(|()| text.to_owned()));

@@ -38,6 +38,8 @@ fn values(kind: Kind) -> [&'static str; 4] {
         Kind::Level => ["debug", "trace", "warn", "error"],
         Kind::OneOf(words) => [words[0], words[1], words[0], words[1]],
         Kind::Selector => ["by=flag", "by=environment", "by=file", "by=config-map"],
+        Kind::Headers => ["By=flag", "By=environment", "By=file", "By=config-map"],
+        Kind::Matchers => [r#"by="flag""#, r#"by="environment""#, r#"by="file""#, r#"by="config-map""#],
     }
 }
 
@@ -52,6 +54,8 @@ fn bad_value(kind: Kind) -> Option<&'static str> {
         Kind::Level => Some("loud"),
         Kind::OneOf(_) => Some("another"),
         Kind::Selector => Some("pool=gpu,"),
+        Kind::Matchers => Some("cluster=east"),
+        Kind::Headers => Some("team-a"),
     }
 }
 
@@ -108,12 +112,13 @@ fn a_bad_value_is_refused_with_its_key_and_source_for_every_key() {
     for key in KEYS {
         let Some(bad) = bad_value(key.kind) else { continue };
         let error = resolve(&[(key.name, bad)]).unwrap_err().to_string();
-        assert!(error.contains(&format!("{}={bad:?} (from environment)", key.name)), "{error}");
+        let shown = key.shown(bad);
+        assert!(error.contains(&format!("{}={shown:?} (from environment)", key.name)), "{error}");
         let mut in_config_map = sources(&[], &[]);
         in_config_map.environment.remove(key.name);
         in_config_map.config_map = pairs(&[(key.name, bad)]);
         let error = Config::resolve(&in_config_map).unwrap_err().to_string();
-        assert!(error.contains(&format!("{}={bad:?} (from main ConfigMap)", key.name)), "{error}");
+        assert!(error.contains(&format!("{}={shown:?} (from main ConfigMap)", key.name)), "{error}");
         if let Some(flag) = key.flag {
             let refused = sources::command().try_get_matches_from(["wva-controller", &format!("--{flag}={bad}")]);
             let error = refused.unwrap_err();

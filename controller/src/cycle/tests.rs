@@ -8,7 +8,7 @@ use crate::config::sources::Sources;
 use crate::events::{EventWriter, Reporter};
 use crate::fixtures::{FakeApi, FakePrometheus, Recorded, eventually, variant, variant_on};
 use crate::index::{Deployment, Effect, Index, Unreadable, Variant};
-use crate::prometheus::{Queries, Transport};
+use crate::prometheus::{Queries, Selector, Transport};
 use crate::status_writer::StatusWriter;
 
 /// A running controller without watches: the test fills the index itself.
@@ -32,7 +32,8 @@ impl Scene {
         config.live.interval = interval;
         *shared.index() = index;
         let transport = Transport::new(&config.prometheus).unwrap();
-        let queries = Queries::new(config.metrics_window, &config.scope.namespaces);
+        let queries =
+            Queries::new(config.metrics_window, Selector::new(&config.scope.namespaces, &config.prometheus.matchers));
         let (status, writer) = StatusWriter::new(
             api.client(),
             Scope::default(),
@@ -204,6 +205,23 @@ async fn a_failing_prometheus_holds_the_last_target_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_new_leader_starts_from_the_published_number_and_not_from_replicas_and_old_load() {
+    let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 1}}, spec: {");
+    let index =
+        Index::default().with_variant(&stored).with_deployment("a", 2).with_pod("a", "a-1").with_pod("a", "a-2");
+    let prometheus = FakePrometheus::default();
+    // The look-back still holds a load that is over.
+    prometheus.set("a-1", 0.95, 9.0);
+    prometheus.set("a-2", 0.95, 9.0);
+    let scene = Scene::start_with(prometheus, index, LONG).await;
+    eventually("a decision", || scene.gauge("wva_desired_replicas", "a").is_some()).await;
+    let cycle = scene.shared.last_cycle();
+    let cycle = cycle.as_ref().unwrap();
+    assert_eq!(cycle.snapshot.models[0].variants[0].desired, Some(1));
+    assert!(cycle.plan.targets[0].replicas <= 2, "it does not grow: {:?}", cycle.plan.targets);
+}
+
+#[tokio::test]
 async fn two_variants_on_one_target_are_both_refused() {
     let index = Index::default()
         .with_variant(&variant("a"))
@@ -254,7 +272,8 @@ async fn prometheus_is_asked_as_often_for_a_hundred_models_as_for_one() {
         eventually("another cycle", next).await;
         counts.push(scene.prometheus.requests() - before);
     }
-    assert_eq!(counts, [3, 3]);
+    // A fourth looks for series without a pod, as long as a model has no metrics.
+    assert_eq!(counts, [4, 4]);
 }
 
 #[tokio::test]

@@ -121,6 +121,7 @@ pub fn pod(object: ApiPod) -> Option<Pod> {
         labels: Arc::new(object.metadata.labels.unwrap_or_default()),
         leaving: object.metadata.deletion_timestamp.is_some()
             || matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
+        created,
         ready: if ready.is_some_and(|ready| ready.status == "True") {
             Readiness::Ready { since }
         } else {

@@ -81,6 +81,8 @@ pub struct Pod {
     pub labels: Arc<BTreeMap<String, String>>,
     /// Whether it is being deleted or has ended.
     pub leaving: bool,
+    /// When it was created.
+    pub created: Timestamp,
     /// Its `Ready` condition.
     pub ready: Readiness,
     /// What keeps it from running; few pods have one.

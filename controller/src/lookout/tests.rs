@@ -7,7 +7,7 @@ use super::*;
 use crate::fixtures::{FakePrometheus, eventually, variant};
 use crate::index::Index;
 use crate::metrics::Metrics;
-use crate::prometheus::{Queries, Transport};
+use crate::prometheus::{Queries, Selector, Transport};
 use crate::shared::LastCycle;
 
 fn thresholds(kv: (f64, f64), queue: (f64, f64)) -> Thresholds {
@@ -106,7 +106,7 @@ async fn look_at(load: f64, index: Index) -> (Arc<Shared>, FakePrometheus, tokio
     let prometheus = FakePrometheus::default();
     prometheus.set("a-1", load, 0.0);
     let transport = Transport::new(&prometheus.start().await).unwrap();
-    let queries = Queries::new(Duration::from_mins(1), &BTreeSet::new());
+    let queries = Queries::new(Duration::from_mins(1), Selector::default());
     let asked = Prometheus::new(transport, queries, Metrics::new(&Instance::default()).prometheus);
     let shared = Arc::new(Shared::default());
     *shared.index() = index;
@@ -115,9 +115,14 @@ async fn look_at(load: f64, index: Index) -> (Arc<Shared>, FakePrometheus, tokio
     (shared, prometheus, tokio::spawn(lookout.run()))
 }
 
+/// Variant `a` with one pod.
+fn serving(pod: &str) -> Index {
+    Index::default().with_variant(&variant("a")).with_deployment("a", 1).with_pod("a", pod)
+}
+
 #[tokio::test]
 async fn a_replica_near_its_limit_wakes_the_cycle_once() {
-    let (shared, prometheus, task) = look_at(0.75, Index::default().with_variant(&variant("a"))).await;
+    let (shared, prometheus, task) = look_at(0.75, serving("a-1")).await;
     shared.wake.notified().await;
     eventually("three looks", || prometheus.requests() >= 3).await;
     let again = tokio::time::timeout(Duration::from_millis(10), shared.wake.notified()).await;
@@ -127,7 +132,8 @@ async fn a_replica_near_its_limit_wakes_the_cycle_once() {
 
 #[tokio::test]
 async fn replicas_below_the_limit_and_those_of_others_wake_nobody() {
-    for (load, index) in [(0.65, Index::default().with_variant(&variant("a"))), (0.95, Index::default())] {
+    // In the second, a pod of the same namespace that belongs to no variant.
+    for (load, index) in [(0.65, serving("a-1")), (0.95, serving("a-2")), (0.95, Index::default())] {
         let (shared, prometheus, task) = look_at(load, index).await;
         eventually("two looks", || prometheus.requests() >= 2).await;
         assert!(tokio::time::timeout(Duration::from_millis(10), shared.wake.notified()).await.is_err());

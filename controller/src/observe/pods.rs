@@ -1,12 +1,12 @@
 //! Which pods belong to which target.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kube::core::Expression;
 
 use crate::index::selector::{pairs, selects};
 use crate::index::target::{PodsOf, Target, Workload};
-use crate::index::{Index, ObjectKey, Pod, Scaled};
+use crate::index::{Index, ObjectKey, Pod, Scaled, Variant};
 
 /// One pod, by its name.
 type Found<'a> = (&'a ObjectKey, &'a Pod);
@@ -35,6 +35,16 @@ struct Owners<'a> {
     of: HashMap<&'a str, &'a str>,
     /// Uids of targets.
     targets: HashSet<&'a str>,
+}
+
+/// The pods of all variants' targets.
+pub fn serving(index: &Index) -> BTreeSet<ObjectKey> {
+    let pods = Pods::of(index);
+    let of = |(key, variant): (&ObjectKey, &Variant)| match index.target(&key.namespace, &variant.target) {
+        Target::Found(workload) => pods.find(&key.namespace, workload.pods),
+        Target::Missing | Target::Unread | Target::Unscalable(_) => Vec::new(),
+    };
+    index.variants.iter().flat_map(of).map(|(pod, _)| pod.clone()).collect()
 }
 
 impl<'a> Pods<'a> {

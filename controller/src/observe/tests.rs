@@ -168,7 +168,7 @@ fn a_source_that_fails_is_not_a_source_without_answers() {
 #[case::stored_was_followed(None, 3, Some(3))]
 // The status could not be written while the gauge went on and was followed: sending the target back would be a
 // scale-down that nobody decided.
-#[case::stored_is_behind_what_the_target_has(None, 5, Some(5))]
+#[case::stored_was_not_followed_yet(None, 5, Some(3))]
 fn the_last_target_is_what_was_published_or_else_what_is_stored(
     #[case] published: Option<u32>,
     #[case] replicas: u32,

@@ -166,10 +166,11 @@ impl Pickers {
         })
     }
 
-    pub(super) fn pages(&self) -> impl Iterator<Item = String> + '_ {
-        self.port.iter().flat_map(|MetricsPort { number, tls }| {
+    /// Where the pods of one address family serve their metrics.
+    pub(super) fn pages(&self, is_v4: bool) -> impl Iterator<Item = String> + '_ {
+        self.port.iter().flat_map(move |MetricsPort { number, tls }| {
             let scheme = if *tls { "https" } else { "http" };
-            self.ready.iter().map(move |address| {
+            self.ready.iter().filter(move |address| address.is_ipv4() == is_v4).map(move |address| {
                 let address = std::net::SocketAddr::new(*address, *number);
                 format!("{scheme}://{address}/metrics")
             })

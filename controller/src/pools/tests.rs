@@ -103,6 +103,21 @@ fn a_picker_is_asked_at_the_ports_of_its_ready_pods_not_at_that_of_its_service()
     assert_eq!(pages, ["http://10.0.0.1:19090/metrics", "http://10.0.0.3:19091/metrics"]);
 }
 
+#[test]
+fn a_picker_with_two_addresses_counts_once() {
+    let ports = "[{name: metrics, port: 9090}]";
+    let pages = |pools: &Pools| pools.pages(&key(Group::Stable, "p")).unwrap();
+    let second = Pools::default().with_pool(Group::Stable, "p", "{app: llama}").with_slice(
+        "six",
+        "p-epp",
+        ports,
+        "[{addresses: ['fd00::1']}]",
+    );
+    assert_eq!(pages(&second), ["http://[fd00::1]:9090/metrics"]);
+    let both = second.with_slice("four", "p-epp", ports, "[{addresses: [10.0.0.1]}]");
+    assert_eq!(pages(&both), ["http://10.0.0.1:9090/metrics"]);
+}
+
 #[rstest]
 #[case::usual_name_first("[{name: a-metric, port: 1}, {name: metrics, port: 2}]", Some("http://10.0.0.1:2/metrics"))]
 #[case::first_by_name("[{name: z-metrics, port: 1}, {name: my-metrics, port: 2}]", Some("http://10.0.0.1:2/metrics"))]

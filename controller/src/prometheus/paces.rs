@@ -4,21 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use wva_api::metrics::{
-    VLLM_INTER_TOKEN_LATENCY, VLLM_REQUEST_SUCCESS_TOTAL, VLLM_TIME_PER_OUTPUT_TOKEN, VLLM_TIME_TO_FIRST_TOKEN,
-};
+use wva_api::metrics::{VLLM_INTER_TOKEN_LATENCY, VLLM_TIME_PER_OUTPUT_TOKEN, VLLM_TIME_TO_FIRST_TOKEN};
 use wva_engine::snapshot::{Pace, Reading};
 
-use super::queries::PER_POD;
-use super::readings::pod;
 use super::response::Sample;
+use super::selector::Selector;
+use super::series::{of_pods, pod};
 use crate::index::ObjectKey;
 
-/// The queries, in namespaces that `scope` selects.
+/// The queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaceQueries {
-    /// Requests completed per second, by pod and model.
-    pub rate: String,
     /// Average milliseconds to the first token, by pod and model.
     pub ttft: String,
     /// Average milliseconds between two tokens, by pod and model.
@@ -27,12 +23,11 @@ pub struct PaceQueries {
 
 impl PaceQueries {
     /// Queries over a look-back of `window`.
-    pub fn new(scope: &str, window: Duration) -> Self {
-        let rate = |name: &str| format!("sum {PER_POD} (rate({name}{scope}[{}s]))", window.as_secs());
+    pub fn new(selector: &Selector, window: Duration) -> Self {
+        let rate = |name: &str| of_pods(&format!("rate({}[{}s])", selector.of(name), window.as_secs()));
         let average =
             |name: &str| format!("1000 * {} / {}", rate(&format!("{name}_sum")), rate(&format!("{name}_count")));
         Self {
-            rate: rate(VLLM_REQUEST_SUCCESS_TOTAL),
             ttft: average(VLLM_TIME_TO_FIRST_TOKEN),
             // Older servers have it under another name, some have both.
             itl: format!("{} or {}", average(VLLM_INTER_TOKEN_LATENCY), average(VLLM_TIME_PER_OUTPUT_TOKEN)),
@@ -44,7 +39,7 @@ impl PaceQueries {
 pub type Paces = BTreeMap<ObjectKey, Pace>;
 
 /// Puts the answers together. What is not a number, as without requests, is not known.
-pub fn read(rate: &[Sample], ttft: &[Sample], itl: &[Sample]) -> Paces {
+pub fn read(ttft: &[Sample], itl: &[Sample]) -> Paces {
     let mut paces = Paces::new();
     let mut fill = |samples: &[Sample], field: fn(&mut Pace) -> &mut Option<Reading>| {
         for sample in samples.iter().filter(|sample| sample.value.is_finite()) {
@@ -54,7 +49,6 @@ pub fn read(rate: &[Sample], ttft: &[Sample], itl: &[Sample]) -> Paces {
             }
         }
     };
-    fill(rate, |pace| &mut pace.rate);
     fill(ttft, |pace| &mut pace.ttft_ms);
     fill(itl, |pace| &mut pace.itl_ms);
     paces
@@ -66,12 +60,9 @@ mod tests {
 
     #[test]
     fn the_texts_of_the_queries() {
-        let PaceQueries { rate, ttft, itl } = PaceQueries::new("{namespace=~\"a\"}", Duration::from_mins(1));
-        let of = |name: &str| {
-            format!("sum by (namespace, pod, pod_name, model_name) (rate({name}{{namespace=~\"a\"}}[60s]))")
-        };
+        let PaceQueries { ttft, itl } = PaceQueries::new(&Selector::default(), Duration::from_mins(1));
+        let of = |name: &str| of_pods(&format!("rate({name}[60s])"));
         let average = |name: &str| format!("1000 * {} / {}", of(&format!("{name}_sum")), of(&format!("{name}_count")));
-        assert_eq!(rate, of("vllm:request_success_total"));
         assert_eq!(ttft, average("vllm:time_to_first_token_seconds"));
         let names = ["vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"];
         assert_eq!(itl, names.map(average).join(" or "));
@@ -84,11 +75,11 @@ mod tests {
             evaluated_at: 0.0,
             value,
         };
-        let paces = read(&[sample("a", 2.0)], &[sample("a", 150.0)], &[sample("a", f64::NAN), sample("b", 12.0)]);
+        let paces = read(&[sample("a", 150.0)], &[sample("a", f64::NAN), sample("b", 12.0)]);
         let of = |pod: &str| {
-            let Pace { rate, ttft_ms, itl_ms } = paces[&ObjectKey::new("ns", pod)];
-            [rate, ttft_ms, itl_ms].map(|reading| reading.map(|it| it.value))
+            let Pace { ttft_ms, itl_ms, .. } = paces[&ObjectKey::new("ns", pod)];
+            [ttft_ms, itl_ms].map(|reading| reading.map(|it| it.value))
         };
-        assert_eq!((of("a"), of("b")), ([Some(2.0), Some(150.0), None], [None, None, Some(12.0)]));
+        assert_eq!((of("a"), of("b")), ([Some(150.0), None], [None, Some(12.0)]));
     }
 }

@@ -10,8 +10,10 @@ use super::arrivals::Arrivals;
 use super::completed::{Completed, Lookbacks};
 use super::paces::Paces;
 use super::response;
+use super::series::{self, ENGINE};
 use super::tokens::PodTokens;
 use crate::index::ObjectKey;
+use crate::observe::Member;
 
 /// What Prometheus knows of each pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,8 +23,10 @@ pub struct Readings {
     completed: Completed,
     lookbacks: Lookbacks,
     tokens: PodTokens,
-    arrivals: Arrivals,
+    arrivals: Option<Arrivals>,
     paces: Paces,
+    /// Labels of series that name no pod, by model.
+    unlabelled: BTreeMap<String, Vec<String>>,
 }
 
 /// Answers to the queries about pods.
@@ -38,11 +42,44 @@ pub struct Answers<'a> {
     pub scraped_at: &'a [response::Sample],
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What a pod says of one model.
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Numbers {
+    /// Its engines, one in most pods.
+    engines: Vec<Engine>,
+    running: Option<Reading>,
+}
+
+/// What one engine says.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Engine {
+    /// The value of the label; empty where there is none.
+    name: String,
     kv_usage: Option<Reading>,
     queue_length: Option<Reading>,
-    running: Option<Reading>,
+}
+
+impl Numbers {
+    fn engine(&mut self, name: &str) -> &mut Engine {
+        let at = self.engines.iter().position(|engine| engine.name == name).unwrap_or_else(|| {
+            self.engines.push(Engine { name: name.to_owned(), ..Engine::default() });
+            self.engines.len() - 1
+        });
+        &mut self.engines[at]
+    }
+}
+
+/// The larger of two readings of one thing: a pod that is scraped under two spellings of its labels comes twice.
+fn keep_larger(slot: &mut Option<Reading>, reading: Reading) {
+    match slot {
+        Some(known) if known.value >= reading.value => known.age = known.age.min(reading.age),
+        _ => *slot = Some(reading),
+    }
+}
+
+/// The largest of the engines' readings.
+fn fullest(readings: impl Iterator<Item = Option<Reading>>) -> Option<Reading> {
+    readings.flatten().max_by(|a, b| a.value.total_cmp(&b.value))
 }
 
 impl Readings {
@@ -50,24 +87,27 @@ impl Readings {
     /// `window`, so it may be as old as that.
     pub fn assemble(answers: Answers<'_>, window: Duration) -> Self {
         let Answers { kv_usage, queue_length, running, scraped_at } = answers;
-        let scraped: BTreeMap<(ObjectKey, String), f64> = scraped_at
-            .iter()
-            .filter_map(|sample| Some((series(sample)?, sample.evaluated_at - sample.value)))
-            .collect();
+        let mut scraped: BTreeMap<(ObjectKey, String), f64> = BTreeMap::new();
+        for sample in scraped_at {
+            if let Some(key) = of_series(sample) {
+                let age = sample.evaluated_at - sample.value;
+                scraped.entry(key).and_modify(|known| *known = known.min(age)).or_insert(age);
+            }
+        }
         let mut readings = Self::default();
         for sample in kv_usage {
             if let Some((numbers, reading)) = readings.entry(sample, &scraped, window) {
-                numbers.kv_usage = Some(reading);
+                keep_larger(&mut numbers.engine(engine(sample)).kv_usage, reading);
             }
         }
         for sample in queue_length {
             if let Some((numbers, reading)) = readings.entry(sample, &scraped, window) {
-                numbers.queue_length = Some(reading);
+                keep_larger(&mut numbers.engine(engine(sample)).queue_length, reading);
             }
         }
         for sample in running {
             if let Some((numbers, reading)) = readings.entry(sample, &scraped, window) {
-                numbers.running = Some(reading);
+                keep_larger(&mut numbers.running, reading);
             }
         }
         readings
@@ -88,7 +128,7 @@ impl Readings {
     /// With the rates at which requests arrive.
     #[must_use]
     pub fn with_arrivals(self, arrivals: Arrivals) -> Self {
-        Self { arrivals, ..self }
+        Self { arrivals: Some(arrivals), ..self }
     }
 
     /// With what requests see of the pods.
@@ -97,14 +137,36 @@ impl Readings {
         Self { paces, ..self }
     }
 
-    /// Requests that arrive for a model per second.
-    pub fn arrivals(&self, namespace: &str, model: &str) -> Option<f64> {
-        self.arrivals.of(namespace, model)
+    /// With series that name no pod.
+    #[must_use]
+    pub fn with_unlabelled(mut self, samples: &[response::Sample]) -> Self {
+        let nameless = samples.iter().filter(|sample| series::pod(sample).is_none());
+        let of = |sample: &response::Sample| {
+            let labels = sample.labels.keys().filter(|name| *name != "__name__").cloned().collect();
+            (series::model(sample).to_owned(), labels)
+        };
+        self.unlabelled = nameless.map(of).collect();
+        self
     }
 
-    /// Requests for a model that were completed within a retention, or a little longer.
-    pub fn completed(&self, namespace: &str, model: &str, retention: SignedDuration) -> Option<f64> {
-        self.completed.of(namespace, model, self.lookbacks.of(retention)?)
+    /// Labels of a series of this model that names no pod, if there is one and it was looked for.
+    pub fn unlabelled(&self, model: &str) -> Option<Vec<String>> {
+        self.unlabelled.get(model).cloned()
+    }
+
+    /// Rates of requests, if they were asked for.
+    pub fn arrivals(&self) -> Option<&Arrivals> {
+        self.arrivals.as_ref()
+    }
+
+    /// Requests for a model that pods completed within a retention, or a little longer.
+    pub fn completed<'a>(
+        &self,
+        members: impl Iterator<Item = Member<'a>>,
+        model: &str,
+        retention: SignedDuration,
+    ) -> Option<f64> {
+        self.completed.over(members, model, self.lookbacks.of(retention)?)
     }
 
     /// Requests for a model that a pod computes now.
@@ -112,14 +174,30 @@ impl Readings {
         self.pods.get(pod)?.get(model)?.running
     }
 
-    /// The readings of a pod: those under the given model name, or else under the first name it reports.
+    /// Requests for a model that wait in a pod, over all its engines.
+    pub fn waiting(&self, pod: &ObjectKey, model: &str) -> Option<Reading> {
+        let engines = &self.pods.get(pod)?.get(model)?.engines;
+        let queues = engines.iter().filter_map(|engine| engine.queue_length);
+        queues.reduce(|a, b| Reading { value: a.value + b.value, age: a.age.max(b.age) })
+    }
+
+    /// The readings of a pod: those under the given model name, or else under the first name it reports. Of several
+    /// engines the fullest speaks for the pod, and what their caches hold adds up.
     pub fn of(&self, pod: &ObjectKey, model: &str) -> Option<Sample> {
         let models = self.pods.get(pod)?;
-        let (model_id, numbers) = models.get_key_value(model).or_else(|| models.first_key_value())?;
-        let Numbers { kv_usage, queue_length, running: _ } = *numbers;
-        let tokens = self.tokens.get(pod).copied().unwrap_or_default();
-        let pace = self.paces.get(pod).copied().unwrap_or_default();
-        Some(Sample { model_id: model_id.clone(), kv_usage, queue_length, tokens, pace })
+        let (model_id, Numbers { engines, running: _ }) =
+            models.get_key_value(model).or_else(|| models.first_key_value())?;
+        let usage = engines.iter().filter_map(|it| Some((&*it.name, it.kv_usage?.value)));
+        let mut tokens = self.tokens.get(pod).map(|tokens| tokens.over(usage)).unwrap_or_default();
+        tokens.engines = u32::try_from(engines.len()).unwrap_or(u32::MAX);
+        tokens.queued = self.waiting(pod, model_id).map(|waiting| waiting.value);
+        Some(Sample {
+            model_id: model_id.clone(),
+            kv_usage: fullest(engines.iter().map(|engine| engine.kv_usage)),
+            queue_length: fullest(engines.iter().map(|engine| engine.queue_length)),
+            tokens,
+            pace: self.paces.get(pod).copied().unwrap_or_default(),
+        })
     }
 
     fn entry(
@@ -131,8 +209,7 @@ impl Readings {
         if !sample.value.is_finite() {
             return None;
         }
-        let (pod, model) = series(sample)?;
-        let key = (pod, model);
+        let key = of_series(sample)?;
         let age = scraped.get(&key).map_or(window.as_secs_f64(), |age| age.max(0.0));
         let age = SignedDuration::try_from_secs_f64(age).ok()?;
         let (pod, model) = key;
@@ -142,74 +219,13 @@ impl Readings {
 }
 
 /// Pod and model of a series; `None` when it names no pod.
-fn series(sample: &response::Sample) -> Option<(ObjectKey, String)> {
-    Some((pod(sample)?, sample.label("model_name").unwrap_or_default().to_owned()))
+fn of_series(sample: &response::Sample) -> Option<(ObjectKey, String)> {
+    Some((series::pod(sample)?, series::model(sample).to_owned()))
 }
 
-/// Pod of a series; `None` when it names none.
-pub(super) fn pod(sample: &response::Sample) -> Option<ObjectKey> {
-    let name = sample.label("pod").or_else(|| sample.label("pod_name"))?;
-    Some(ObjectKey::new(sample.label("namespace")?, name))
+fn engine(sample: &response::Sample) -> &str {
+    sample.label(ENGINE).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: f64 = 1_700_000_000.0;
-    const WINDOW: Duration = Duration::from_mins(1);
-
-    fn sample(labels: &[(&str, &str)], value: f64) -> response::Sample {
-        let labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        response::Sample { labels, evaluated_at: NOW, value }
-    }
-
-    fn of_pod(pod: &str, value: f64) -> response::Sample {
-        sample(&[("namespace", "ns"), ("pod", pod), ("model_name", "llama")], value)
-    }
-
-    fn assemble(
-        kv_usage: &[response::Sample],
-        queue_length: &[response::Sample],
-        scraped_at: &[response::Sample],
-    ) -> Readings {
-        Readings::assemble(Answers { kv_usage, queue_length, scraped_at, running: &[] }, WINDOW)
-    }
-
-    fn age(reading: Option<Reading>) -> Option<i64> {
-        reading.map(|reading| reading.age.as_secs())
-    }
-
-    #[test]
-    fn a_missing_or_non_finite_number_stays_missing() {
-        let readings = assemble(&[of_pod("a", 0.5), of_pod("b", f64::NAN)], &[of_pod("b", 3.0)], &[]);
-        let a = readings.of(&ObjectKey::new("ns", "a"), "llama").unwrap();
-        let b = readings.of(&ObjectKey::new("ns", "b"), "llama").unwrap();
-        assert_eq!((a.kv_usage.map(|r| r.value), a.queue_length), (Some(0.5), None));
-        assert_eq!((b.kv_usage, b.queue_length.map(|r| r.value)), (None, Some(3.0)));
-        assert_eq!(readings.of(&ObjectKey::new("ns", "c"), "llama"), None);
-    }
-
-    #[test]
-    fn age_is_measured_by_the_clock_of_prometheus() {
-        let readings = assemble(&[of_pod("a", 0.5), of_pod("gone", 0.9)], &[], &[of_pod("a", NOW - 12.0)]);
-        let of = |pod| age(readings.of(&ObjectKey::new("ns", pod), "llama").unwrap().kv_usage);
-        assert_eq!(of("a"), Some(12));
-        assert_eq!(of("gone"), Some(60), "its series has ended, somewhere within the window");
-    }
-
-    #[test]
-    fn the_pod_may_be_named_by_its_older_label_and_must_be_named() {
-        let old = sample(&[("namespace", "ns"), ("pod_name", "a"), ("model_name", "llama")], 0.5);
-        let nameless = sample(&[("namespace", "ns"), ("model_name", "llama")], 0.5);
-        let readings = assemble(&[old, nameless], &[], &[]);
-        assert!(readings.of(&ObjectKey::new("ns", "a"), "llama").is_some());
-        assert_eq!(readings.pods.len(), 1);
-    }
-
-    #[test]
-    fn a_pod_that_serves_another_model_is_reported_under_that_name() {
-        let readings = assemble(&[of_pod("a", 0.5)], &[], &[]);
-        assert_eq!(readings.of(&ObjectKey::new("ns", "a"), "qwen").unwrap().model_id, "llama");
-    }
-}
+mod tests;

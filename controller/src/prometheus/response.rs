@@ -35,11 +35,11 @@ pub enum Error {
     },
     /// The answer has another form than the HTTP API's; it may come from something else than Prometheus.
     #[error(
-        "the answer is not that of a Prometheus query ({source}): {excerpt:?}; does PROMETHEUS_BASE_URL name Prometheus?"
+        "the answer is not that of a Prometheus query ({why}): {excerpt:?}; does PROMETHEUS_BASE_URL name Prometheus?"
     )]
     Malformed {
         /// Where it deviates.
-        source: serde_json::Error,
+        why: String,
         /// How it begins.
         excerpt: String,
     },
@@ -49,6 +49,19 @@ pub enum Error {
     /// A value is no number.
     #[error("the value {0:?} is not a number")]
     NotANumber(String),
+}
+
+impl Error {
+    /// The same with other texts of whoever answered.
+    #[must_use]
+    pub fn map(self, text: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Refused { kind, message } => Self::Refused { kind: text(&kind), message: text(&message) },
+            Self::Malformed { why, excerpt } => Self::Malformed { why: text(&why), excerpt: text(&excerpt) },
+            Self::NotAVector(kind) => Self::NotAVector(text(&kind)),
+            Self::NotANumber(value) => Self::NotANumber(text(&value)),
+        }
+    }
 }
 
 /// An answer without its result, which says whether there is one worth reading. A result is read in a second pass straight
@@ -98,9 +111,9 @@ struct Series {
 /// # Errors
 /// When it is anything else than a successful instant vector.
 pub fn parse(body: &[u8]) -> Result<Vec<Sample>, Error> {
-    let malformed = |source| {
+    let malformed = |error: serde_json::Error| {
         let excerpt = String::from_utf8_lossy(body).chars().take(80).collect();
-        Error::Malformed { source, excerpt }
+        Error::Malformed { why: error.to_string(), excerpt }
     };
     let Head { status, kind, error, data } = serde_json::from_slice(body).map_err(malformed)?;
     match (status, data) {

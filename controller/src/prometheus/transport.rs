@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::HOST;
+use reqwest::header::{HOST, HeaderMap};
 use reqwest::{Certificate, Client, Identity, StatusCode, Url};
 
 use super::response;
-use crate::config::{self, Token};
+use crate::config::{self, SecretUrl, Secrets, Token};
 use crate::trust;
 
 /// Time limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// So many characters of an answer that cannot be used are shown.
+const EXCERPT: usize = 200;
 
 /// The client cannot be built from the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +41,7 @@ pub enum SetupError {
     },
     /// The URL cannot be extended by the path of the query API.
     #[error("configuration: PROMETHEUS_BASE_URL={0} cannot be extended by a path; use e.g. https://prometheus:9090")]
-    Url(Url),
+    Url(SecretUrl),
 }
 
 /// A query did not come back with a usable answer.
@@ -53,8 +56,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// No connection, or it broke.
-    #[error("{}", connection(.0))]
-    Connection(#[from] reqwest::Error),
+    #[error("no answer from {url}: {why}")]
+    Connection {
+        /// Who was asked.
+        url: SecretUrl,
+        /// Why.
+        why: String,
+    },
     /// Prometheus, or what stands before it, refused the request.
     #[error("HTTP {status}: {excerpt}")]
     Status {
@@ -72,10 +80,15 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Transport {
     client: Client,
-    endpoint: Url,
+    endpoint: SecretUrl,
     /// `Host` header, when the URL's host stands for the certificate's name instead.
     host: Option<String>,
     token: Option<Token>,
+    headers: HeaderMap,
+    /// What errors must not show, however it gets into them.
+    secrets: Secrets,
+    /// The address as it was given.
+    url: SecretUrl,
 }
 
 impl Transport {
@@ -84,7 +97,8 @@ impl Transport {
     /// # Errors
     /// When a file cannot be read or used.
     pub fn new(config: &config::Prometheus) -> Result<Self, SetupError> {
-        let config::Prometheus { url, skip_verify, ca_file, client_pair, server_name, token } = config;
+        let config::Prometheus { url, skip_verify, ca_file, client_pair, server_name, token, headers, matchers: _ } =
+            config;
         let mut builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("wva-controller/", env!("CARGO_PKG_VERSION")))
@@ -101,11 +115,12 @@ impl Transport {
             builder = builder.identity(identity);
         }
         let mut endpoint = endpoint(url)?;
+        let real_url = url.expose();
         let mut host = None;
-        if let (Some(name), "https", Some(real)) = (server_name, url.scheme(), url.host_str()) {
+        if let (Some(name), "https", Some(real)) = (server_name, real_url.scheme(), real_url.host_str()) {
             // The TLS layer checks the certificate against the host of the URL and offers no other name. So the
             // URL gets the expected name, which is then resolved as the real host.
-            host = Some(url.port().map_or_else(|| real.to_owned(), |port| format!("{real}:{port}")));
+            host = Some(real_url.port().map_or_else(|| real.to_owned(), |port| format!("{real}:{port}")));
             builder = builder.dns_resolver(std::sync::Arc::new(StandIn { real: real.to_owned() }));
             endpoint.set_host(Some(name)).map_err(|why| SetupError::Tls {
                 key: wva_api::config_keys::PROMETHEUS_SERVER_NAME,
@@ -115,7 +130,13 @@ impl Transport {
         let client = builder
             .build()
             .map_err(|error| SetupError::Tls { key: wva_api::config_keys::PROMETHEUS_BASE_URL, why: chain(&error) })?;
-        Ok(Self { client, endpoint, host, token: token.clone() })
+        let given = match token {
+            Some(Token::Value(token)) => Some(token.clone()),
+            Some(Token::File(_)) | None => None,
+        };
+        let secrets = Secrets::of(url, headers.values().chain(given));
+        let headers = headers.expose().clone();
+        Ok(Self { client, endpoint: endpoint.into(), host, token: token.clone(), headers, secrets, url: url.clone() })
     }
 
     /// Evaluates an instant query now.
@@ -123,22 +144,32 @@ impl Transport {
     /// # Errors
     /// When no usable answer comes back.
     pub async fn query(&self, promql: &str) -> Result<Vec<response::Sample>, Error> {
-        let mut request = self.client.post(self.endpoint.clone()).form(&[("query", promql)]);
+        let token = self.token().await?;
+        // A token of a file is another one each time.
+        let secrets = || self.secrets.clone().with(token.clone());
+        self.ask(promql, token.as_deref()).await.map_err(|error| error.without(&secrets()))
+    }
+
+    async fn ask(&self, promql: &str, token: Option<&str>) -> Result<Vec<response::Sample>, Error> {
+        let broken =
+            |error: reqwest::Error| Error::Connection { url: self.url.clone(), why: connection(&error.without_url()) };
+        let mut request =
+            self.client.post(self.endpoint.expose().clone()).headers(self.headers.clone()).form(&[("query", promql)]);
         if let Some(host) = &self.host {
             request = request.header(HOST, host);
         }
-        if let Some(token) = self.token().await? {
+        if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = request.send().await?;
+        let answer = request.send().await.map_err(broken)?;
         let status = answer.status();
-        let body = answer.bytes().await?;
+        let body = answer.bytes().await.map_err(broken)?;
         // Prometheus answers a refused query with 4xx and a JSON body that says why.
         match response::parse(&body) {
             Ok(samples) if status.is_success() => Ok(samples),
             Err(error) if status.is_success() || matches!(error, response::Error::Refused { .. }) => Err(error.into()),
             _ => {
-                let excerpt = String::from_utf8_lossy(&body).trim().chars().take(200).collect();
+                let excerpt = String::from_utf8_lossy(&body).trim().chars().take(EXCERPT).collect();
                 Err(Error::Status { status, excerpt })
             }
         }
@@ -156,8 +187,20 @@ impl Transport {
     }
 }
 
-fn endpoint(url: &Url) -> Result<Url, SetupError> {
-    let mut endpoint = url.clone();
+impl Error {
+    /// The same without these secrets: whoever answers may repeat what it was sent.
+    fn without(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Connection { url, why } => Self::Connection { url, why: secrets.hide(&why) },
+            Self::Status { status, excerpt } => Self::Status { status, excerpt: secrets.hide(&excerpt) },
+            Self::Response(error) => Self::Response(error.map(|text| secrets.hide(text))),
+            Self::Token { .. } => self,
+        }
+    }
+}
+
+fn endpoint(url: &SecretUrl) -> Result<Url, SetupError> {
+    let mut endpoint = url.expose().clone();
     let Ok(mut segments) = endpoint.path_segments_mut() else { return Err(SetupError::Url(url.clone())) };
     segments.pop_if_empty().extend(["api", "v1", "query"]);
     drop(segments);

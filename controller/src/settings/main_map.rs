@@ -5,15 +5,16 @@
 //! there last.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use wva_api::config_maps::MAIN_FILE;
 
-use crate::config::keys::{self, Change, KEYS, Key, Kind};
+use crate::config::keys::{self, Change, KEYS, Key};
 use crate::config::sources::{Origin, Sources, given, uppercase};
 use crate::config::{Live, flat};
 
 /// What the main ConfigMap said last, and what of it is in force.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MainMap {
     /// All sources; the values of live keys are those in force, all others are those of the start.
     sources: Sources,
@@ -25,6 +26,16 @@ pub struct MainMap {
     file: BTreeMap<String, String>,
     /// Keys that do not exist and have been told of.
     unknown: BTreeSet<String>,
+}
+
+impl fmt::Debug for MainMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Raw values may be secrets.
+        f.debug_struct("MainMap")
+            .field("sources", &self.sources)
+            .field("seen", &self.seen.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Something to be said about a new content.
@@ -165,7 +176,7 @@ impl MainMap {
         let invalid = read.filter_map(|key| {
             let value = given(&self.seen, key)?;
             let why = key.kind.check(value).err()?;
-            let (value, kept) = (key.shown(value).to_owned(), key.shown(self.sources.value(key).0).to_owned());
+            let (value, kept) = (key.shown(value).into_owned(), key.shown(self.sources.value(key).0).into_owned());
             Some(News::Invalid { key: key.name.to_owned(), value, why, kept })
         });
         invalid.collect()
@@ -175,8 +186,7 @@ impl MainMap {
     pub fn last_good(&self) -> String {
         let shown = |name: &str, value: &str| {
             let key = keys::find_any(name).filter(|key| key.change != Change::NotRead)?;
-            // The user info of a URL is a secret.
-            (!(key.secret || key.kind == Kind::Url && value.contains('@'))).then_some(())
+            (key.shown(value) == value).then_some(())
         };
         let good = self.good.iter().filter(|(name, value)| shown(name, value).is_some());
         serde_json::to_string(&good.collect::<BTreeMap<_, _>>()).unwrap_or_default()
@@ -191,11 +201,11 @@ impl MainMap {
             && key.change != Change::Refused
             && let Err(why) = key.kind.check(value)
         {
-            let (value, kept) = (key.shown(value).to_owned(), key.shown(&running).to_owned());
+            let (value, kept) = (key.shown(value).into_owned(), key.shown(&running).into_owned());
             return Some(News::Invalid { key: key.name.to_owned(), value, why, kept });
         }
         let wanted = new.clone().unwrap_or_else(|| key.default.to_owned());
-        let shown = |value: &str| key.shown(value).to_owned();
+        let shown = |value: &str| key.shown(value).into_owned();
         let (old, wanted_shown) = (shown(&running), shown(&wanted));
         match key.change {
             Change::Live => {

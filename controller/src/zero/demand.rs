@@ -1,16 +1,18 @@
 //! Completing a snapshot: what is asked of each model as a whole. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use wva_engine::settings::ZeroPolicies;
-use wva_engine::snapshot::{Demand, Model, Readiness, Reading, Variant};
+use wva_engine::snapshot::{Demand, Model, Pace, Readiness, Reading, Variant};
 use wva_engine::{ModelKey, Settings, Snapshot};
 
 use super::{gateway, pool_of};
 use crate::index::{Index, ObjectKey};
+use crate::observe::Members;
 use crate::pools::{PoolKey, Pools, Readings as Queues};
-use crate::prometheus::Readings;
+use crate::prometheus::{Arrivals, Readings};
 
 /// Retentions that the metric source must be asked for: of models that may go to zero.
 pub fn retentions(policies: &ZeroPolicies) -> Vec<SignedDuration> {
@@ -31,8 +33,14 @@ pub struct View<'a> {
     pub now: Timestamp,
 }
 
-/// Fills in what is asked of every model. `readings` is `None` when the metric source did not answer.
-pub fn fill(snapshot: &mut Snapshot, view: View<'_>, readings: Option<&Readings>, policies: &ZeroPolicies) {
+/// Fills in what is asked of every model, at its pods. `readings` is `None` when the metric source did not answer.
+pub fn fill(
+    snapshot: &mut Snapshot,
+    view: View<'_>,
+    readings: Option<&Readings>,
+    members: &Members,
+    policies: &ZeroPolicies,
+) {
     let View { index, pools, queues, now } = view;
     for model in &mut snapshot.models {
         let Model { key, source: _, demand, variants } = model;
@@ -40,22 +48,51 @@ pub fn fill(snapshot: &mut Snapshot, view: View<'_>, readings: Option<&Readings>
         let fronts: BTreeSet<_> =
             variants.iter().filter_map(|it| Some(pool_of(index, pools, &variant(it))?.pool)).collect();
         demand.gateway = gateway(key, &fronts, pools, queues, now);
-        // Rates look back by themselves; without recent scrapes there is none.
-        let rate = readings.and_then(|readings| readings.arrivals(&key.namespace, &key.model_id));
-        demand.arrival_rate = rate.map(|value| Reading { value, age: SignedDuration::ZERO });
+        let Some(readings) = readings else { continue };
+        if let Some(arrivals) = readings.arrivals() {
+            demand.arrival_rate = arrivals.over(members.of(key, variants, now), &key.model_id).map(fresh);
+            fill_rates(key, variants, arrivals, members, now);
+        }
         let policy = policies.of(key);
-        if let (Some(readings), true) = (readings, policy.enabled) {
+        if policy.enabled {
             let Demand { completed, running, waiting, gateway: _, arrival_rate: _ } = demand;
             *running = over_pods(key, variants, |pod| readings.running(pod, &key.model_id));
-            *waiting = over_pods(key, variants, |pod| {
-                readings.of(pod, &key.model_id).filter(|sample| sample.model_id == key.model_id)?.queue_length
-            });
+            *waiting = over_pods(key, variants, |pod| readings.waiting(pod, &key.model_id));
             // The counters come with the same scrapes.
             *completed = readings
-                .completed(&key.namespace, &key.model_id, policy.retention)
+                .completed(members.of(key, variants, now), &key.model_id, policy.retention)
                 .map(|value| Reading { value, age: running.map_or(SignedDuration::ZERO, |running| running.age) });
         }
     }
+}
+
+/// What arrives at each pod, and what it completes.
+fn fill_rates(model: &ModelKey, variants: &mut [Variant], arrivals: &Arrivals, members: &Members, now: Timestamp) {
+    let found: BTreeMap<String, Pace> = members
+        .of(model, variants, now)
+        .filter(|member| !member.gone)
+        .map(|member| {
+            let rate = arrivals.completions(member.pod, &model.model_id).map(fresh);
+            let arrivals = arrivals.at(member, &model.model_id).map(fresh);
+            (member.pod.name.clone(), Pace { rate, arrivals, ..Pace::default() })
+        })
+        .collect();
+    for pod in variants.iter_mut().flat_map(|variant| &mut variant.pods) {
+        if let (Some(sample), Some(Pace { rate, arrivals, .. })) = (&mut pod.sample, found.get(&pod.name)) {
+            (sample.pace.rate, sample.pace.arrivals) = (*rate, *arrivals);
+        }
+    }
+}
+
+/// Rates look back by themselves; without recent scrapes there is none.
+fn fresh(value: f64) -> Reading {
+    Reading { value, age: SignedDuration::ZERO }
+}
+
+/// How long pods that are gone count: as long as any look-back reaches.
+pub fn longest_look_back(policies: &ZeroPolicies, window: Duration) -> SignedDuration {
+    let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
+    retentions(policies).into_iter().fold(window, Ord::max)
 }
 
 /// Pools in front of models that may go to zero: their queues must be known for that. A forecast counts what waits in all.

@@ -76,8 +76,10 @@ fn metrics(pods: &[(&str, f64, f64)], completed: Option<f64>) -> Metrics {
         scraped_at: &of(|_| 997.0),
         kv_usage: &[],
     };
-    let labels = [("namespace", "ns"), ("model_name", "llama"), ("wva_lookback_seconds", "600")];
-    let completed: Vec<Sample> = completed.map(|value| sample(&labels, value)).into_iter().collect();
+    let labels = |pod| [("namespace", "ns"), ("pod", pod), ("model_name", "llama"), ("wva_lookback_seconds", "600")];
+    // Those of a pod of nobody we know among them.
+    let both = |value| [sample(&labels("a-1"), value), sample(&labels("x-1"), 100.0)];
+    let completed: Vec<Sample> = completed.map(both).into_iter().flatten().collect();
     Metrics::assemble(answers, Duration::from_mins(1))
         .with_completed(Completed::read(&completed), Lookbacks::new([RETENTION], Duration::from_mins(1)))
 }
@@ -87,7 +89,9 @@ fn demanded(index: &Index, pools: &Pools, queues: &Readings, metrics: &Metrics, 
     let mut snapshot = observe::snapshot(index, &census, &Ok(metrics.clone()), |_| None);
     let policies = ZeroPolicies::all(ZeroPolicy { enabled, retention: RETENTION });
     let view = demand::View { index, pools, queues, now: NOW };
-    demand::fill(&mut snapshot, view, Some(metrics), &policies);
+    let mut members = observe::Members::default();
+    members.note(&snapshot, index, RETENTION, NOW);
+    demand::fill(&mut snapshot, view, Some(metrics), &members, &policies);
     snapshot.models[0].demand
 }
 
@@ -115,10 +119,12 @@ fn a_ready_pod_without_a_reading_makes_the_sum_unknown_and_a_missing_counter_is_
 }
 
 #[test]
-fn the_rate_at_which_requests_arrive_is_that_of_the_model() {
+fn the_rate_at_which_requests_arrive_is_that_of_the_pods_of_the_model() {
     let index = index(1).with_pod("a", "a-1");
-    let labels = |model| [("namespace", "ns"), ("model_name", model)];
-    let rates = Arrivals::read(&[sample(&labels("llama"), 4.0), sample(&labels("qwen"), 9.0)], &[]);
+    let labels = |pod, model| [("namespace", "ns"), ("pod", pod), ("model_name", model)];
+    let of = |pod, model, rate| sample(&labels(pod, model), rate);
+    let rates = [of("a-1", "llama", 4.0), of("a-1", "qwen", 9.0), of("x-1", "llama", 7.0)];
+    let rates = Arrivals::read(&rates, &[], Duration::from_mins(1));
     let with_rates = metrics(&[("a-1", 2.0, 0.0)], None).with_arrivals(rates);
     let rate = |metrics: &Metrics| value(demanded(&index, &pools(), &Readings::default(), metrics, false).arrival_rate);
     assert_eq!(rate(&with_rates), Some(4.0));

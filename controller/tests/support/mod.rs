@@ -39,6 +39,8 @@ struct Stored {
     /// The one Lease.
     lease: Option<Value>,
     requests: Vec<String>,
+    /// Bodies of requests.
+    bodies: Vec<String>,
     /// How many of the next requests fail.
     failing: usize,
 }
@@ -122,6 +124,12 @@ impl FakeApi {
         self.state.lock().unwrap().requests.clone()
     }
 
+    /// Everything that was sent to it: methods, addresses and bodies.
+    pub(crate) fn sent(&self) -> String {
+        let state = self.state.lock().unwrap();
+        [state.requests.join("\n"), state.bodies.join("\n")].join("\n")
+    }
+
     /// The controller as a pod of this cluster would start it.
     pub(crate) fn controller(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Controller {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wva-controller"));
@@ -148,6 +156,7 @@ async fn answer(State(api): State<FakeApi>, request: Request) -> Response {
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
     let mut state = api.state.lock().unwrap();
     state.requests.push(format!("{method} {uri}"));
+    state.bodies.push(String::from_utf8_lossy(&body).into_owned());
     if state.failing > 0 {
         state.failing -= 1;
         return (StatusCode::INTERNAL_SERVER_ERROR, "starting up").into_response();

@@ -69,7 +69,7 @@ pub(super) fn watch(
 ) -> Option<SignedDuration> {
     let demanded = Demanded::of(&model.demand, settings);
     let restart = match (demanded, &model.source) {
-        (Demanded::Something, _) | (Demanded::NotCounted, Source::Answered) => true,
+        (Demanded::Something, _) | (Demanded::NotCounted, Source::Answered | Source::Unlabelled { .. }) => true,
         (Demanded::NotCounted, Source::Failed { .. })
         | (Demanded::Lately | Demanded::Nothing | Demanded::Unknown, _) => false,
     };

@@ -40,10 +40,7 @@ pub(super) fn decide<'a>(
     let quiet_for = idle::watch(model, !active.is_empty(), memory, settings, now);
 
     let together = active.iter().fold(Readings::default(), |all, view| all.merge(&view.readings));
-    let evidence = match source {
-        Source::Answered => together.evidence(),
-        Source::Failed { message } => Evidence::SourceFailed { message: message.clone() },
-    };
+    let evidence = together.evidence().with(source);
     let analysis = (evidence == Evidence::Complete).then(|| analyze(&together.replicas, settings.thresholds_of(key)));
 
     // Readings that ought to be there and are not: whatever is done now could be wrong.

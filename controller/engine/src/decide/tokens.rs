@@ -41,13 +41,17 @@ pub(super) fn count(
         for (replica, tokens) in view.readings.replicas.iter().zip(&view.readings.tokens) {
             let Replica { pod, kv_usage, queue_length, .. } = *replica;
             let kv_tokens = cache(tokens).or(usual_cache)?;
+            // Of a pod with several engines, the replica shows the fullest.
+            let in_use = tokens.kv_in_use.filter(|it| it.is_finite()).unwrap_or(kv_usage * float(kv_tokens));
+            let queue_length = tokens.queued.filter(|it| it.is_finite() && *it >= queue_length).unwrap_or(queue_length);
             let own_input = usable(tokens.avg_input);
             let avg_input = if own_input == 0.0 && queue_length > 0.0 { usual_input } else { own_input };
             uncounted |= avg_input == 0.0 && queue_length > 0.0;
             replicas.push(ReplicaLoad {
                 pod,
+                engines: tokens.engines,
                 kv_tokens,
-                tokens_in_use: truncate((kv_usage * float(kv_tokens)).round()).clamp(0, kv_tokens),
+                tokens_in_use: truncate(in_use.round()).clamp(0, kv_tokens),
                 queue_length: truncate(queue_length),
                 avg_input,
                 avg_output: usable(tokens.avg_output),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::limit::Pools;
 use super::readings::Readings;
 use super::standing::Standing;
-use crate::plan::{Evidence, Reason, Target, Unsettled};
+use crate::plan::{Reason, Target, Unsettled};
 use crate::snapshot::{Model, ModelKey, Source, Variant, VariantKey};
 use crate::threshold::Choice;
 use crate::{Memory, Settings};
@@ -125,10 +125,7 @@ impl<'a> View<'a> {
             replicas,
             reason,
             notes: Vec::new(),
-            evidence: match source {
-                Source::Answered => self.readings.evidence(),
-                Source::Failed { message } => Evidence::SourceFailed { message: message.clone() },
-            },
+            evidence: self.readings.evidence().with(source),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::Source;
+
 /// State of the metrics behind a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
@@ -13,6 +15,11 @@ pub enum Evidence {
     Complete,
     /// There are no readings at all.
     Missing,
+    /// There are none that say which pod they are of.
+    Unlabelled {
+        /// Labels of those that do not.
+        labels: Vec<String>,
+    },
     /// Some ready pods have no readings.
     Partial {
         /// Those pods, sorted.
@@ -36,11 +43,26 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// What is known in the end of a model of which the source said so much.
+    pub(crate) fn with(self, source: &Source) -> Self {
+        match (self, source) {
+            (_, Source::Failed { message }) => Self::SourceFailed { message: message.clone() },
+            (Self::Missing, Source::Unlabelled { labels }) => Self::Unlabelled { labels: labels.clone() },
+            (evidence, Source::Answered | Source::Unlabelled { .. }) => evidence,
+        }
+    }
+
+    /// Whether there are no readings at all.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing | Self::Unlabelled { .. })
+    }
+
     /// Class of the evidence, from a closed set: safe as a metric label.
     pub fn class(&self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Missing => "missing",
+            Self::Unlabelled { .. } => "unlabelled",
             Self::Partial { .. } => "partial",
             Self::Stale { .. } => "stale",
             Self::SourceFailed { .. } => "source_failed",
@@ -57,6 +79,12 @@ impl fmt::Display for Evidence {
         match self {
             Self::Complete => f.write_str("every ready pod has fresh metrics"),
             Self::Missing => f.write_str("no pod has metrics"),
+            Self::Unlabelled { labels } => write!(
+                f,
+                "the model has metrics, but no labels name their pods: of namespace and pod at least one is missing, and the \
+                 labels are {}; set both by relabelling where the pods are scraped",
+                labels.join(", ")
+            ),
             Self::Partial { pods } => {
                 let named = pods.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
                 write!(f, "ready pods without fresh metrics: {named}")?;

@@ -122,12 +122,15 @@ fn measure_replica(
     guards: Guards,
     now: Timestamp,
 ) -> Analysed {
-    let ReplicaLoad { pod: _, kv_tokens, tokens_in_use, queue_length, avg_input, avg_output } = *replica;
+    let ReplicaLoad { pod: _, engines, kv_tokens, tokens_in_use, queue_length, avg_input, avg_output } = *replica;
+    let engines = engines.max(1);
     let k1 = truncate(float(kv_tokens) * thresholds.kv_cache_threshold);
     let derived = variant.server.and_then(|server| server.derived_capacity(avg_input, avg_output));
+    let derived = derived.map(|of_engine| times(of_engine, engines));
     let answers = AnswerLength::of(avg_output);
     let least = truncate(float(k1.min(derived.unwrap_or(k1))) * guards.least_observed);
-    let is_full = queue_length >= truncate(thresholds.queue_length_threshold) && tokens_in_use > 0;
+    let full_queue = times(truncate(thresholds.queue_length_threshold), engines);
+    let is_full = queue_length >= full_queue && tokens_in_use > 0;
     let k2 = if is_full && tokens_in_use >= least {
         if guards.learn {
             capacities.observe(kind, answers, tokens_in_use, now);

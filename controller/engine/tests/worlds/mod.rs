@@ -221,6 +221,7 @@ pub(crate) fn staged_snapshot() -> impl Strategy<Value = Snapshot> {
                             kv_block_size: Some(16),
                             avg_input: reading(*input),
                             avg_output: reading(*output),
+                            ..Tokens::default()
                         },
                         _ => Tokens::default(),
                     };

@@ -34,19 +34,12 @@ async fn https_server(seen: &Seen) -> (u16, String) {
 
 fn plain(url: &str) -> config::Prometheus {
     crate::install_crypto();
-    config::Prometheus {
-        url: url.parse().unwrap(),
-        skip_verify: false,
-        ca_file: None,
-        client_pair: None,
-        server_name: None,
-        token: None,
-    }
+    crate::fixtures::plain_prometheus(url)
 }
 
 #[test]
 fn a_path_prefix_in_the_base_url_is_kept() {
-    let of = |url: &str| endpoint(&Url::parse(url).unwrap()).unwrap().to_string();
+    let of = |url: &str| endpoint(&url.parse().unwrap()).unwrap().to_string();
     assert_eq!(of("https://p:9090"), "https://p:9090/api/v1/query");
     assert_eq!(of("http://p/prom/"), "http://p/prom/api/v1/query");
 }
