@@ -74,6 +74,11 @@ parity: ## chart-render gives what helm gives, byte for byte
 test-e2e: ## The suites that start a cluster; CONTROLLER_INSTANCE=ID gives the isolation suite its instance
 	@$(TOOLS); $(CARGO) nextest run -p wva-e2e
 
+.PHONY: conformance
+conformance: ## Hold the embedded API server to the answers of a real Kubernetes control plane, every script
+	$(CARGO) build -p wva-e2e --bin wva-e2e
+	@target/debug/wva-e2e conformance check
+
 # The isolation guide's name for it.
 .PHONY: test-e2e-full
 test-e2e-full: test-e2e

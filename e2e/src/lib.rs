@@ -13,6 +13,7 @@
 //! - [`demo`]: the guided tour that `make demo` runs;
 //! - [`bench`](mod@bench): figures of what a controller costs;
 //! - [`faults`](mod@faults): what goes wrong in clusters, and what the autoscaler makes of it;
+//! - [`conformance`]: the embedded API server held to the answers of a real one;
 //! - [`session`]: `up` and `down`, an environment that outlives the command;
 //! - [`rights`]: what a service account may do, compared with what it did;
 //! - [`harness`]: tests as closures over an environment of their own;
@@ -25,6 +26,7 @@
 
 pub mod adapter;
 pub mod bench;
+pub mod conformance;
 pub mod demo;
 pub mod endpoints;
 pub mod environment;

@@ -1,5 +1,7 @@
 //! `wva-e2e`: the demo, and environments to try things in.
 
+mod conformance_args;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -82,6 +84,11 @@ enum Command {
         #[arg(long, default_value = ".wva-e2e/bench-plugin")]
         dir: PathBuf,
     },
+    /// Hold an API server to what a real Kubernetes control plane answered; exit 0 only if every difference is a known one.
+    Conformance {
+        #[command(subcommand)]
+        what: Conformance,
+    },
     /// Carry out eleven faults on real processes and count what came of them; exit 0 only if all are borne. The logs of
     /// the controllers are kept for each that was not.
     Faults {
@@ -102,6 +109,23 @@ enum Command {
         dir: PathBuf,
         #[arg(long)]
         bare: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Conformance {
+    /// Send the scripts and compare the answers with those recorded.
+    Check {
+        #[command(flatten)]
+        server: conformance_args::Args,
+        /// Tell every difference, the accepted ones as well.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Send the scripts and record the answers in their files: for a real control plane, which becomes the truth.
+    Record {
+        #[command(flatten)]
+        server: conformance_args::Args,
     },
 }
 
@@ -158,6 +182,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let controller = controller.canonicalize().with_context(|| format!("finding {}", controller.display()))?;
             let figures = bench::plugin::measure(absolute(&dir)?, controller).await?;
             anstream::println!("{figures}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Conformance { what: Conformance::Check { server, all } } => {
+            log_to_stderr("error");
+            Ok(if conformance_args::check(&server, all).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Conformance { what: Conformance::Record { server } } => {
+            conformance_args::record(&server).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Faults { dir, only } => {

@@ -116,8 +116,11 @@ impl Cluster {
         let kubeconfig = work_dir.join("kubeconfig");
         let written = std::fs::write(&kubeconfig, server.kubeconfig(None));
         written.map_err(|source| Error::WorkDir { path: kubeconfig.clone(), source })?;
-        let client = connect(&server.kubeconfig(None)).await?;
-        let manager = connect(&server.kubeconfig(Some(&server.system_token("system:kube-controller-manager")))).await?;
+        let client = connect(&server.kubeconfig(None), "kubesim").await?;
+        let manager = {
+            let token = server.system_token("system:kube-controller-manager");
+            connect(&server.kubeconfig(Some(&token)), "kube-controller-manager").await?
+        };
         let controllers = Controllers::start(manager, &controllers::Options { hpa_sync_period });
         let [a, b] = server.network();
         let ips = IpPool::new([a, b]);
@@ -128,7 +131,7 @@ impl Cluster {
             let last = last.ok_or(Error::TooManyNodes(too_many))?;
             let token = server.system_token(&format!("system:node:{}", config.name));
             let options = node::Options {
-                client: connect(&server.kubeconfig(Some(&token))).await?,
+                client: connect(&server.kubeconfig(Some(&token)), "kubelet").await?,
                 api: ApiAddress { url: server.url(), ca: None },
                 config,
                 images: images.clone(),
@@ -204,10 +207,12 @@ fn work_directory(given: Option<PathBuf>) -> Result<(PathBuf, Option<tempfile::T
     Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
-async fn connect(kubeconfig: &str) -> Result<Client, Error> {
+/// A client for a kubeconfig; `program` is what it says it is, and what owns the fields it writes.
+async fn connect(kubeconfig: &str, program: &'static str) -> Result<Client, Error> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Client(error);
     let file = Kubeconfig::from_yaml(kubeconfig).map_err(|error| failed(error.into()))?;
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-    let config = config.map_err(|error| failed(error.into()))?;
+    let mut config = config.map_err(|error| failed(error.into()))?;
+    config.headers.push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(program)));
     Client::try_from(config).map_err(|error| failed(error.into()))
 }

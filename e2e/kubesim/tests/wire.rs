@@ -51,7 +51,7 @@ const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
 #[rstest]
 #[case::absent(Method::GET, "/api/v1/namespaces/default/configmaps/no", json!({}), 404, "NotFound")]
-#[case::unknown(Method::GET, "/apis/example.com/v1/gizmos", json!({}), 404, "NotFound")]
+#[case::unknown(Method::GET, "/apis/apps/v1/gizmos", json!({}), 404, "NotFound")]
 #[case::method(Method::POST, "/api/v1/namespaces/default/configmaps/no", json!({}), 405, "MethodNotAllowed")]
 #[case::taken(Method::POST, "/api/v1/namespaces", json!({"metadata": {"name": "default"}}), 409, "AlreadyExists")]
 #[case::stale(Method::PUT, "/api/v1/namespaces/default", json!({"metadata": {"name": "default", "resourceVersion": "1"}}), 409, "Conflict")]

@@ -2,20 +2,40 @@
 
 use serde_json::{Value, json};
 
+use super::apply::typed;
 use super::definitions::schema_of;
 use super::failure::Failure;
 use super::fields::{self, FieldValidation};
+use super::resource::Resource;
 use super::state::{Call, State};
-use super::{body, defaults, validation};
+use super::store::{GroupResource, Key};
+use super::{body, builtin, defaults, go_types, validation};
+
+/// Where an object that is to be stored comes from, which decides how its faults are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin<'a> {
+    /// The body of a request.
+    Body,
+    /// The result of a patch; the text is the patch.
+    Patch(&'a str),
+    /// The result of a strategic merge patch, which is decoded by another hand.
+    StrategicPatch(&'a str),
+}
 
 /// Checks that a body is the kind of object its path says, and gives it the form objects have here.
-pub(super) fn accept(call: &Call, mut body: Value) -> Result<Value, Failure> {
+pub(super) fn accept(call: &Call, mut body: Value, origin: Origin<'_>) -> Result<Value, Failure> {
     let resource = &call.resource;
     if !body.is_object() {
-        return Err(Failure::bad_request(format!("the request body is not a {} object", resource.kind)));
+        return Err(not_an_object(resource, &body));
     }
-    identify(call, &mut body)?;
-    if !body["metadata"].is_object() {
+    match origin {
+        Origin::Body => identify(call, &mut body)?,
+        Origin::Patch(_) | Origin::StrategicPatch(_) => {
+            body["apiVersion"] = json!(resource.api_version());
+            body["kind"] = json!(resource.kind);
+        }
+    }
+    if body.get("metadata").is_none_or(Value::is_null) {
         body["metadata"] = json!({});
     }
     if resource.custom().is_some() {
@@ -23,51 +43,176 @@ pub(super) fn accept(call: &Call, mut body: Value) -> Result<Value, Failure> {
     } else {
         body::drop_nulls(&mut body);
     }
-    check_place(call, &body["metadata"])?;
     if let Some(node) = schema_of(resource) {
-        let mode = FieldValidation::parse(call.query.get("fieldValidation"))?;
-        report_unknown(call, mode, &fields::prune(node, &mut body))?;
+        let mode = FieldValidation::parse(call.query.get("fieldValidation"));
+        report_unknown(call, mode, &fields::prune(node, &mut body), origin)?;
         if resource.custom().is_none() {
-            fields::check_types(resource, node, &body)?;
+            if let Some(error) = fields::type_error(resource, node, &body) {
+                return Err(undecodable(resource, &error, origin));
+            }
             fields::normalise(node, &mut body);
+            go_types::encode(node, &mut body);
         }
     }
+    if resource.custom().is_some() {
+        if let Some(error) = fields::metadata_error(&body["metadata"]) {
+            return Err(undecodable(resource, &error, origin));
+        }
+        go_types::encode_metadata(&mut body["metadata"]);
+    }
+    check_place(call, &body["metadata"])?;
     Ok(body)
+}
+
+/// The decoder's refusal of something that is no object at all.
+fn not_an_object(resource: &Resource, body: &Value) -> Failure {
+    const ENVELOPE: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
+        \"json:\\\"kind,omitempty\\\"\" }";
+    let kind = &resource.kind;
+    let (error, shown) = match body {
+        Value::Null => ("unexpected end of JSON input".to_owned(), "<empty>".to_owned()),
+        other => {
+            let bytes = other.to_string();
+            let hex: String = bytes.bytes().map(|byte| format!("{byte:02x}")).collect();
+            (format!("json: cannot unmarshal {} into Go value of type {ENVELOPE}", fields::json_type(other)), hex)
+        }
+    };
+    Failure::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: \
+         {error} ({shown})"
+    ))
+}
+
+fn undecodable(resource: &Resource, error: &str, origin: Origin<'_>) -> Failure {
+    match origin {
+        Origin::Body => Failure::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: {error}",
+            kind = resource.kind,
+            version = resource.version,
+        )),
+        Origin::Patch(patch) => Failure::invalid_patch(patch, error),
+        Origin::StrategicPatch(patch) => Failure::invalid_patch(patch, &converter_error(error)),
+    }
+}
+
+/// What the converter from maps to Go's types says where the decoder of JSON says `error`.
+fn converter_error(error: &str) -> String {
+    let parts =
+        error.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split_once(" into Go struct field "));
+    let Some((found, wanted)) = parts.and_then(|(found, rest)| Some((found, rest.rsplit_once(" of type ")?.1))) else {
+        return error.to_owned();
+    };
+    let found = match found.split(' ').next().unwrap_or_default() {
+        "object" => "map",
+        "array" => "slice",
+        "number" => "int64",
+        other => other,
+    };
+    if wanted.starts_with("[]") {
+        format!("cannot restore slice from {found}")
+    } else if wanted.starts_with("map[") {
+        format!("cannot restore map from {found}")
+    } else if wanted.contains('.') {
+        format!("cannot restore struct from: {found}")
+    } else {
+        format!("unrecognized type: {wanted}")
+    }
+}
+
+/// Checks an applied configuration: it has to name its type, and to fit it whatever the validation asked for.
+pub(super) fn accept_config(call: &Call, mut body: Value) -> Result<Value, Failure> {
+    let resource = &call.resource;
+    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if !body.is_object() || kind.is_empty() || version.is_empty() {
+        let (group, version) = version.split_once('/').unwrap_or(("", &version));
+        return Err(Failure::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
+    }
+    identify(call, &mut body)?;
+    if body.get("metadata").is_none_or(Value::is_null) {
+        body["metadata"] = json!({});
+    }
+    check_place(call, &body["metadata"])?;
+    let Some(node) = schema_of(resource) else { return Ok(body) };
+    let faults = typed::faults(node, &body);
+    if !faults.is_empty() {
+        let (namespace, name) = (&call.target.namespace, &call.target.name);
+        let place = if namespace.is_empty() { format!("/{name}") } else { format!("{namespace}/{name}") };
+        let given = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let place = if given(&body["metadata"]["namespace"]).is_empty() { format!("/{name}") } else { place };
+        let gvk = match version.split_once('/') {
+            Some(_) => format!("{version}, Kind={kind}"),
+            None => format!("/{version}, Kind={kind}"),
+        };
+        let faults = match faults.as_slice() {
+            [one] => one.clone(),
+            many => format!("errors:\n  {}", many.join("\n  ")),
+        };
+        return Err(Failure::unclassified(format!("failed to create typed patch object ({place}; {gvk}): {faults}")));
+    }
+    if resource.custom().is_none() {
+        fields::normalise(node, &mut body);
+    }
+    Ok(body)
+}
+
+/// Fills in what decoding fills in, and gives the object the form in which it is stored.
+pub(super) fn complete(call: &Call, object: &mut Value) {
+    let resource = &call.resource;
+    match resource.custom() {
+        Some(version) => version.fill(object),
+        None => {
+            defaults::fill(resource, object);
+            if let Some(node) = schema_of(resource) {
+                go_types::encode(node, object);
+            }
+        }
+    }
 }
 
 fn identify(call: &Call, body: &mut Value) -> Result<(), Failure> {
     let resource = &call.resource;
     let expected = resource.api_version();
-    match body["apiVersion"].as_str() {
-        Some(version) if !version.is_empty() && version != expected => {
-            return Err(Failure::bad_request(format!(
-                "the API version in the data ({version}) does not match the expected API version ({expected})"
-            )));
-        }
-        _ => body["apiVersion"] = json!(expected),
+    let given = |body: &Value, key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    let (version, kind) = (given(body, "apiVersion"), given(body, "kind"));
+    let version = if version.is_empty() { expected.clone() } else { version };
+    let kind = if kind.is_empty() { resource.kind.clone() } else { kind };
+    if (&version, &kind) == (&expected, &resource.kind) {
+        body["apiVersion"] = json!(version);
+        body["kind"] = json!(kind);
+        return Ok(());
     }
-    match body["kind"].as_str() {
-        Some(kind) if !kind.is_empty() && kind != resource.kind => {
-            return Err(Failure::bad_request(format!(
-                "{kind} in version {:?} cannot be handled as a {}: the kind in the data does not match the path",
-                resource.version, resource.kind
-            )));
-        }
-        _ => body["kind"] = json!(resource.kind),
+    // Versions of the past are still known to the decoder.
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let older = kind == resource.kind && !group.is_empty() && (group == resource.group || group == "extensions");
+    if resource.custom().is_some() || older {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({version}) does not match the expected API version ({expected})"
+        )));
     }
-    Ok(())
+    let short = version.rsplit('/').next().unwrap_or(&version);
+    let wanted = &resource.kind;
+    let package = if resource.group.is_empty() { "core" } else { resource.group.split('.').next().unwrap_or_default() };
+    // Kinds of the same version are decoded before it turns out that they are of another kind.
+    let why = if version == expected && builtin::is_kind(&resource.group, &resource.version, &kind) {
+        format!("converting ({short}.{kind}) to ({package}.{wanted}): unknown conversion")
+    } else {
+        format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        )
+    };
+    Err(Failure::bad_request(format!("{kind} in version {short:?} cannot be handled as a {wanted}: {why}")))
 }
 
 fn check_place(call: &Call, metadata: &Value) -> Result<(), Failure> {
     let given = |key: &str| metadata[key].as_str().unwrap_or_default();
     if call.resource.namespaced && !given("namespace").is_empty() && given("namespace") != call.target.namespace {
-        return Err(Failure::bad_request(format!(
-            "the namespace of the provided object does not match the namespace sent on the request: {} is not {}",
-            given("namespace"),
-            call.target.namespace
-        )));
+        return Err(Failure::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
     }
-    if !call.target.name.is_empty() && !given("name").is_empty() && given("name") != call.target.name {
+    let named = !call.target.name.is_empty() && !given("name").is_empty();
+    if named && given("name") != call.target.name {
         return Err(Failure::bad_request(format!(
             "the name of the object ({}) does not match the name on the URL ({})",
             given("name"),
@@ -77,19 +222,15 @@ fn check_place(call: &Call, metadata: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report_unknown(call: &Call, mode: FieldValidation, unknown: &[String]) -> Result<(), Failure> {
+fn report_unknown(call: &Call, mode: FieldValidation, unknown: &[String], origin: Origin<'_>) -> Result<(), Failure> {
     let texts = || unknown.iter().map(|path| format!("unknown field \"{path}\""));
     match mode {
         FieldValidation::Ignore => {}
         FieldValidation::Warn => texts().for_each(|text| call.warn(text)),
         FieldValidation::Strict if unknown.is_empty() => {}
         FieldValidation::Strict => {
-            return Err(Failure::bad_request(format!(
-                "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {errors}",
-                kind = call.resource.kind,
-                version = call.resource.version,
-                errors = texts().collect::<Vec<_>>().join(", ")
-            )));
+            let error = format!("strict decoding error: {}", texts().collect::<Vec<_>>().join(", "));
+            return Err(undecodable(&call.resource, &error, origin));
         }
     }
     Ok(())
@@ -107,7 +248,11 @@ impl State {
         }
         prepare(call, old, object);
         keep_service_address(resource.kind.as_str(), old, object);
-        defaults::fill(resource, object);
+        self.admit_pod(call, old, object)?;
+        defaults::admit(resource, object);
+        if let Some(node) = schema_of(resource) {
+            go_types::store(node, object);
+        }
         let mut causes = schema_of(resource).map(|node| fields::missing(node, object)).unwrap_or_default();
         if causes.is_empty() {
             causes = validation::validate(resource, self.gates, old, object);
@@ -117,13 +262,46 @@ impl State {
         }
         if !causes.is_empty() {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            return Err(Failure::invalid(&resource.group, &resource.kind, name, &causes));
+            // Events are validated as what they are stored as.
+            let group = if resource.kind == "Event" { "" } else { resource.group.as_str() };
+            return Err(Failure::invalid(group, &resource.kind, name, &causes));
         }
+        self.refuse_escalation(call, old, object)?;
         match (resource.group.as_str(), resource.kind.as_str()) {
             ("", "Service") => self.reserve_service_address(old, object)?,
             ("", "Secret") => self.fill_token_secret(object),
             _ => {}
         }
+        Ok(())
+    }
+
+    /// What admission asks of a new pod: an account and a priority that exist.
+    fn admit_pod(&self, call: &Call, old: Option<&Value>, object: &mut Value) -> Result<(), Failure> {
+        if call.resource.kind != "Pod" || old.is_some() {
+            return Ok(());
+        }
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let forbidden = |why: String| Failure::forbidden("", "pods", &name, &why);
+        let account = object["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned();
+        let namespace = &call.target.namespace;
+        if self.store.get(&GroupResource::new("", "serviceaccounts"), &Key::new(namespace, &account)).is_none() {
+            return Err(forbidden(format!(
+                "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
+            )));
+        }
+        let class = object["spec"]["priorityClassName"].as_str().unwrap_or_default().to_owned();
+        let value = match class.as_str() {
+            "" => return Ok(()),
+            "system-node-critical" => 2_000_001_000,
+            "system-cluster-critical" => 2_000_000_000,
+            class => {
+                let classes = GroupResource::new("scheduling.k8s.io", "priorityclasses");
+                let found = self.store.get(&classes, &Key::new("", class));
+                let missing = || forbidden(format!("no PriorityClass with name {class} was found"));
+                found.ok_or_else(missing)?["value"].as_i64().unwrap_or_default()
+            }
+        };
+        object["spec"]["priority"] = json!(value);
         Ok(())
     }
 
@@ -191,8 +369,6 @@ impl State {
 fn prepare(call: &Call, old: Option<&Value>, object: &mut Value) {
     match (call.resource.group.as_str(), call.resource.kind.as_str()) {
         ("", "Namespace") => {
-            let name = object["metadata"]["name"].clone();
-            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
             if old.is_none() {
                 object["spec"]["finalizers"] = json!(["kubernetes"]);
                 object["status"] = json!({"phase": "Active"});
@@ -206,7 +382,7 @@ fn prepare(call: &Call, old: Option<&Value>, object: &mut Value) {
         ("", "Pod") if old.is_none() => {
             object["status"] = json!({"phase": "Pending", "qosClass": qos_class(&object["spec"])});
         }
-        ("apps", "ReplicaSet") | ("", "ReplicationController") if object["metadata"].get("labels").is_none() => {
+        ("", "ReplicationController") if object["metadata"].get("labels").is_none() => {
             if let Some(labels) = object.pointer("/spec/template/metadata/labels").cloned() {
                 object["metadata"]["labels"] = labels;
             }

@@ -46,7 +46,17 @@ impl State {
             if groups.is_empty() && uids.is_empty() {
                 return Ok(user);
             }
-            return Err(Failure::bad_request("impersonating a group or UID requires impersonating a user"));
+            let quoted: Vec<String> = groups.iter().map(|group| format!("{group:?}")).collect();
+            let shown = if groups.is_empty() {
+                "[]string(nil)".to_owned()
+            } else {
+                format!("[]string{{{}}}", quoted.join(", "))
+            };
+            let uid = uids.first().copied().unwrap_or_default();
+            return Err(Failure::bad_request(format!(
+                "requested &user.DefaultInfo{{Name:\"\", UID:{uid:?}, Groups:{shown}, Extra:map[string][]string(nil)}} \
+                 without impersonating a user name"
+            )));
         };
         let may = |group: &str, resource: &str, namespace: &str, name: &str| {
             let action = Action {

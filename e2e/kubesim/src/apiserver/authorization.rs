@@ -1,9 +1,9 @@
 //! Who may do what: role-based access control, as Kubernetes evaluates it.
 //!
-//! Roles and bindings are read from the store at each request, so a change counts at once. What is not checked is
-//! whether someone who writes a role holds the rights in it (escalation).
+//! Roles and bindings are read from the store at each request, so a change counts at once.
 
 mod bootstrap;
+mod escalation;
 mod rules;
 
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ impl State {
             .iter()
             .filter_map(|selector| {
                 let text = scale::serialised_selector(selector);
-                Selector::parse(Some(&text), None, "", "").ok()
+                Selector::parse(Some(&text), None, "", "", None).ok()
             })
             .collect();
         let all = GroupResource::new(GROUP, "clusterroles");
@@ -195,7 +195,7 @@ fn refusal(user: &User, action: &Action) -> Failure {
     let Action { verb, group, namespace, name, path, .. } = action;
     if !action.is_resource() {
         let message = format!("forbidden: User {:?} cannot {verb} path {path:?}", user.name);
-        return Failure::new(403, "Forbidden", message);
+        return Failure::new(403, "Forbidden", message).with_details();
     }
     let place = if namespace.is_empty() {
         "at the cluster scope".to_owned()

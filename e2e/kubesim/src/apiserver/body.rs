@@ -5,27 +5,133 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::protobuf;
 
-/// Decodes a body; an empty one is `Null`.
-pub(super) fn decode(content_type: &str, body: &[u8]) -> Result<Value, Failure> {
+/// Decodes the object in the body of a request that is about one of `kind`.
+pub(super) fn decode(content_type: &str, body: &[u8], kind: &str) -> Result<Value, Failure> {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let known = ["", "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+    if !body.is_empty()
+        && !known.contains(&media_type)
+        && !media_type.ends_with("patch+json")
+        && !media_type.ends_with("+yaml")
+    {
+        return Err(unsupported_media_type());
+    }
+    parse(media_type, body).map_err(|fault| match fault {
+        Fault::Refused(failure) => failure,
+        Fault::Json(text) => unrecognized(kind, &format!("json parse error: {text}"), &shown(body, media_type)),
+        Fault::Yaml(text) => Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): yaml: {text} ({})",
+            shown(body, media_type)
+        )),
+    })
+}
+
+fn unrecognized(kind: &str, why: &str, body: &str) -> Failure {
+    Failure::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; {why} ({body})"
+    ))
+}
+
+/// A body as such messages show it.
+fn shown(body: &[u8], media_type: &str) -> String {
+    match body {
+        [] => "<empty>".to_owned(),
+        [first, ..] if *first == b'{' && !media_type.contains("yaml") => String::from_utf8_lossy(body).into_owned(),
+        _ => body.iter().take(32).map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+/// Decodes the body of a patch.
+pub(super) fn decode_patch(content_type: &str, body: &[u8]) -> Result<Value, Failure> {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    parse(media_type, body).map_err(|fault| match fault {
+        Fault::Refused(failure) => failure,
+        Fault::Json(text) => Failure::bad_request(format!("error decoding patch: {text}")),
+        Fault::Yaml(text) => Failure::bad_request(format!("error decoding YAML: {text}")),
+    })
+}
+
+/// Decodes the options of a deletion; an empty body is `Null`.
+pub(super) fn decode_options(content_type: &str, body: &[u8]) -> Result<Value, Failure> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    parse(media_type, body).map_err(|fault| match fault {
+        Fault::Refused(failure) => failure,
+        Fault::Json(text) => Failure::bad_request(format!("couldn't get version/kind; json parse error: {text}")),
+        Fault::Yaml(text) => Failure::bad_request(format!("couldn't get version/kind; yaml: {text}")),
+    })
+}
+
+/// Why a body cannot be read.
+enum Fault {
+    Refused(Failure),
+    Json(String),
+    Yaml(String),
+}
+
+fn parse(media_type: &str, body: &[u8]) -> Result<Value, Fault> {
     if media_type == "application/vnd.kubernetes.protobuf" {
-        return protobuf::decode(body).map_err(Failure::bad_request);
+        return protobuf::decode(body).map_err(|why| Fault::Refused(Failure::bad_request(why)));
     }
     if media_type.ends_with("cbor") {
-        return Err(unsupported_media_type());
+        return Err(Fault::Refused(unsupported_media_type()));
     }
     // Apply patches and unlabelled bodies may be YAML; JSON is tried first because it is what clients send.
     if media_type.contains("yaml") || media_type.is_empty() {
         if let Ok(value) = serde_json::from_slice(body) {
             return Ok(value);
         }
-        return serde_saphyr::from_slice(body)
-            .map_err(|error| Failure::bad_request(format!("error parsing YAML: {error}")));
+        return serde_saphyr::from_slice(body).map_err(|error| Fault::Yaml(first_words(&error.to_string())));
     }
-    serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("error decoding JSON: {error}")))
+    serde_json::from_slice(body).map_err(|error| Fault::Json(go_json_error(body, &error)))
+}
+
+/// The sentence of a YAML error, without the place and the picture of it.
+fn first_words(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default();
+    match line.strip_prefix("error: line ").and_then(|rest| rest.split_once(": ")) {
+        Some((_, sentence)) => sentence.to_owned(),
+        None => line.to_owned(),
+    }
+}
+
+/// A JSON error in the words of Go's decoder, as far as they follow from the place.
+fn go_json_error(body: &[u8], error: &serde_json::Error) -> String {
+    let text = String::from_utf8_lossy(body);
+    if error.is_eof() || body.is_empty() {
+        return "unexpected end of JSON input".to_owned();
+    }
+    let at = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let odd = at.chars().nth(error.column().saturating_sub(1)).unwrap_or('?');
+    let what = error.to_string();
+    if what.starts_with("expected ident") {
+        let literals = ["null", "true", "false"];
+        if let Some((word, index)) = literals.iter().find_map(|word| {
+            let trimmed = text.trim_start();
+            let matching = trimmed.chars().zip(word.chars()).take_while(|(a, b)| a == b).count();
+            (matching > 0).then_some((word, matching))
+        }) {
+            let odd = text.trim_start().chars().nth(index).unwrap_or('?');
+            let wanted = word.chars().nth(index).unwrap_or('?');
+            return format!("invalid character {odd:?} in literal {word} (expecting {wanted:?})");
+        }
+    }
+    let place = if what.starts_with("key must be a string") {
+        "looking for beginning of object key string"
+    } else if what.starts_with("trailing characters") {
+        "after top-level value"
+    } else if what.starts_with("expected `,` or `}`") {
+        "after object key:value pair"
+    } else if what.starts_with("expected `,` or `]`") {
+        "after array element"
+    } else if what.starts_with("expected `:`") {
+        "after object key"
+    } else {
+        "looking for beginning of value"
+    };
+    format!("invalid character {odd:?} {place}")
 }
 
 pub(super) fn unsupported_media_type() -> Failure {

@@ -137,6 +137,17 @@ const POD_PROXY: Subresource = Subresource {
 };
 const PORT_FORWARD: Subresource =
     Subresource { name: "portforward", body: Some(("", "v1", "PodPortForwardOptions")), verbs: &["create", "get"] };
+const NODE_PROXY: Subresource = Subresource {
+    name: "proxy",
+    body: Some(("", "v1", "NodeProxyOptions")),
+    verbs: &["create", "delete", "get", "patch", "update"],
+};
+const ATTACH: Subresource =
+    Subresource { name: "attach", body: Some(("", "v1", "PodAttachOptions")), verbs: &["create", "get"] };
+const EXEC: Subresource =
+    Subresource { name: "exec", body: Some(("", "v1", "PodExecOptions")), verbs: &["create", "get"] };
+const EPHEMERAL_CONTAINERS: Subresource = Subresource { name: "ephemeralcontainers", body: None, verbs: READ_WRITE };
+const RESIZE: Subresource = Subresource { name: "resize", body: None, verbs: READ_WRITE };
 const SERVICE_PROXY: Subresource = Subresource {
     name: "proxy",
     body: Some(("", "v1", "ServiceProxyOptions")),
@@ -149,10 +160,21 @@ const TABLE: &[Row] = &[
     namespaced::<core::Event>().short(&["ev"]),
     namespaced::<core::LimitRange>().short(&["limits"]),
     cluster::<core::Namespace>().short(&["ns"]).with(&[STATUS, FINALIZE]),
-    cluster::<core::Node>().short(&["no"]).with(&[STATUS]),
+    cluster::<core::Node>().short(&["no"]).with(&[STATUS, NODE_PROXY]),
     namespaced::<core::PersistentVolumeClaim>().short(&["pvc"]).with(&[STATUS]),
     cluster::<core::PersistentVolume>().short(&["pv"]).with(&[STATUS]),
-    namespaced::<core::Pod>().short(&["po"]).in_all().with(&[STATUS, LOG, BINDING, EVICTION, POD_PROXY, PORT_FORWARD]),
+    namespaced::<core::Pod>().short(&["po"]).in_all().with(&[
+        STATUS,
+        LOG,
+        BINDING,
+        EVICTION,
+        POD_PROXY,
+        PORT_FORWARD,
+        ATTACH,
+        EXEC,
+        EPHEMERAL_CONTAINERS,
+        RESIZE,
+    ]),
     namespaced::<core::PodTemplate>(),
     namespaced::<core::ReplicationController>().short(&["rc"]).in_all().with(&[STATUS, SCALE]),
     namespaced::<core::ResourceQuota>().short(&["quota"]).with(&[STATUS]),
@@ -179,6 +201,8 @@ const TABLE: &[Row] = &[
     cluster::<certificates::CertificateSigningRequest>().short(&["csr"]).with(&[STATUS]),
     namespaced::<networking::Ingress>().short(&["ing"]).with(&[STATUS]),
     cluster::<networking::IngressClass>(),
+    cluster::<networking::IPAddress>().short(&["ip"]),
+    cluster::<networking::ServiceCIDR>().with(&[STATUS]),
     namespaced::<networking::NetworkPolicy>().short(&["netpol"]),
     namespaced::<policy::PodDisruptionBudget>().short(&["pdb"]).with(&[STATUS]),
     cluster::<rbac::ClusterRoleBinding>(),
@@ -195,6 +219,11 @@ const TABLE: &[Row] = &[
     cluster::<node::RuntimeClass>(),
     namespaced::<discovery::EndpointSlice>(),
 ];
+
+/// Whether a group version has a kind, served or not.
+pub(super) fn is_kind(group: &str, version: &str, kind: &str) -> bool {
+    TABLE.iter().any(|row| (row.group, row.version, row.kind) == (group, version, kind))
+}
 
 /// Every built-in resource, in the order discovery lists them.
 pub(super) fn resources() -> Vec<Resource> {

@@ -28,6 +28,11 @@ impl Catalog {
         self.resources.iter().find(|r| r.group == group && r.version == version && r.plural == plural)
     }
 
+    /// Whether anything of a group is served, in whatever version.
+    pub(super) fn serves(&self, group: &str) -> bool {
+        self.resources.iter().any(|resource| resource.group == group)
+    }
+
     /// Resources of one group version.
     pub(super) fn of(&self, group: &str, version: &str) -> impl Iterator<Item = &Arc<Resource>> {
         self.resources.iter().filter(move |r| r.group == group && r.version == version)

@@ -28,6 +28,18 @@ pub(super) fn to_served(resource: &Resource, object: &Value) -> Value {
     object
 }
 
+/// As an item of a list: those of built-in kinds do not say what they are, the list does.
+pub(super) fn to_item(resource: &Resource, object: &Value) -> Value {
+    let mut item = to_served(resource, object);
+    if resource.custom().is_none()
+        && let Some(fields) = item.as_object_mut()
+    {
+        fields.remove("apiVersion");
+        fields.remove("kind");
+    }
+    item
+}
+
 /// Where version 1 keeps what it has no fields for.
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";

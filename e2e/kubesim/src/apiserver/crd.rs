@@ -1,6 +1,7 @@
 //! Custom resource definitions: what they serve and how their instances are checked.
 
 mod instance;
+mod lists;
 mod messages;
 mod problems;
 

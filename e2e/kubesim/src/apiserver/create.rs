@@ -4,25 +4,31 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admission::{self, Origin};
 use super::apply::{self, Writer};
 use super::definitions::schema_of;
 use super::failure::{Cause, Failure};
 use super::state::{Call, State};
 use super::store::Key;
-use super::{admission, convert};
+use super::{convert, go_types};
 
 impl State {
     /// Stores a new object and returns it as stored.
     pub(super) fn create(&mut self, call: &Call, body: Value) -> Result<Arc<Value>, Failure> {
         let resource = &call.resource;
-        let mut object = admission::accept(call, body)?;
+        let mut object = admission::accept(call, body, Origin::Body)?;
+        if object["metadata"].get("resourceVersion").is_some_and(|version| version != "0") {
+            return Err(Failure::unclassified("resourceVersion should not be set on objects to be created"));
+        }
         name_it(call, &mut object)?;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let key = Key::new(&call.target.namespace, &name);
         self.require_namespace(call, &name)?;
+        warn_of_name(call, &name);
         if self.store.get(call.stored_as(), &key).is_some() {
             return Err(Failure::already_exists(&resource.group, &resource.plural, &name));
         }
+        admission::complete(call, &mut object);
         found(call, &mut object);
         if resource.has("status")
             && let Some(fields) = object.as_object_mut()
@@ -36,8 +42,13 @@ impl State {
             now: &call.now,
             status_is_separate: resource.has("status"),
         };
+        let node = schema_of(resource);
+        let blank = match node {
+            Some(node) if resource.custom().is_none() => go_types::blank(node),
+            _ => json!({}),
+        };
+        apply::track_update(&blank, &mut object, node, &writer);
         self.admit(call, None, &mut object)?;
-        apply::track_update(&json!({}), &mut object, schema_of(resource), &writer);
         Ok(self.commit_new(call, &key, object))
     }
 
@@ -96,22 +107,42 @@ pub(super) fn found(call: &Call, object: &mut Value) {
 /// Kinds whose `metadata.generation` counts changes of the desired state.
 pub(super) fn has_generation(call: &Call) -> bool {
     const KINDS: &[&str] = &[
-        "APIService",
         "CronJob",
         "CustomResourceDefinition",
         "DaemonSet",
         "Deployment",
         "EndpointSlice",
         "Ingress",
+        "IngressClass",
         "Job",
         "NetworkPolicy",
         "Pod",
         "PodDisruptionBudget",
+        "PriorityClass",
         "ReplicaSet",
         "ReplicationController",
         "StatefulSet",
     ];
     call.resource.custom().is_some() || KINDS.contains(&call.resource.kind.as_str())
+}
+
+/// Names of what runs pods become host names, which are stricter.
+fn warn_of_name(call: &Call, name: &str) {
+    const KINDS: &[&str] = &["Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob"];
+    if call.resource.custom().is_some() || !KINDS.contains(&call.resource.kind.as_str()) {
+        return;
+    }
+    let problem = if name.contains('.') && name.len() <= 63 {
+        Some("must not contain dots".to_owned())
+    } else {
+        super::validation::metadata::label_problem(name)
+    };
+    if let Some(problem) = problem {
+        call.warn(format!(
+            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label \
+             is recommended: [{problem}]"
+        ));
+    }
 }
 
 fn name_it(call: &Call, object: &mut Value) -> Result<(), Failure> {

@@ -14,6 +14,10 @@ use super::resource::Resource;
 pub(super) fn fill(resource: &Resource, object: &mut Value) {
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Pod") => pods::pod(object),
+        ("", "Namespace") => {
+            let name = object["metadata"]["name"].clone();
+            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+        }
         ("", "Service") => services::service(object),
         ("", "Endpoints") => services::endpoints(object),
         ("discovery.k8s.io", "EndpointSlice") => services::endpoint_slice(object),
@@ -30,6 +34,12 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
         ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => role_binding(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => custom_resource_definition(object),
+        ("", "LimitRange") => limit_range(object),
+        ("storage.k8s.io", "StorageClass") => {
+            default(object, "reclaimPolicy", json!("Delete"));
+            default(object, "volumeBindingMode", json!("Immediate"));
+        }
+        ("scheduling.k8s.io", "PriorityClass") => default(object, "preemptionPolicy", json!("PreemptLowerPriority")),
         ("apiregistration.k8s.io", "APIService") if object["spec"]["service"].is_object() => {
             default(&mut object["spec"]["service"], "port", json!(443));
         }
@@ -37,13 +47,27 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// Sets a field that is absent.
+/// Adds what admission adds after ownership of the fields is settled.
+pub(super) fn admit(resource: &Resource, object: &mut Value) {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => pods::admit(object),
+        ("", "Service") => services::admit(object),
+        ("", "PersistentVolumeClaim") => claim(object),
+        ("batch", "Job") => workloads::label_with_own_uid(object),
+        _ => {}
+    }
+}
+
+/// Sets a field that is absent, or empty, which is the same to Go.
 fn default(object: &mut Value, field: &str, value: Value) {
     if object.is_null() {
         *object = json!({});
     }
     if let Some(fields) = object.as_object_mut() {
-        fields.entry(field).or_insert(value);
+        let absent = fields.get(field).is_none_or(|present| present.is_null() || present == "");
+        if absent {
+            fields.insert(field.to_owned(), value);
+        }
     }
 }
 
@@ -63,9 +87,47 @@ fn secret(object: &mut Value) {
     }
 }
 
+/// A claim waits for a volume, and is kept while pods use it.
+fn claim(object: &mut Value) {
+    const PROTECTION: &str = "kubernetes.io/pvc-protection";
+    let terminating = object["metadata"].get("deletionTimestamp").is_some();
+    let finalizers = &mut object["metadata"]["finalizers"];
+    match finalizers.as_array_mut() {
+        _ if terminating => {}
+        Some(present) if present.iter().any(|name| name == PROTECTION) => {}
+        Some(present) => present.push(json!(PROTECTION)),
+        None => *finalizers = json!([PROTECTION]),
+    }
+    if object["status"].get("phase").is_none() {
+        object["status"]["phase"] = json!("Pending");
+    }
+}
+
+/// What a limit implies: a container that asks for nothing gets the default, which is at most the largest allowed.
+fn limit_range(object: &mut Value) {
+    for item in items(&mut object["spec"], "limits").filter(|item| item["type"] == "Container") {
+        let copy = |item: &mut Value, from: &str, to: &str| {
+            let source = item[from].as_object().cloned().unwrap_or_default();
+            for (name, quantity) in source {
+                if !item[to].is_object() {
+                    item[to] = json!({});
+                }
+                default(&mut item[to], &name, quantity);
+            }
+        };
+        copy(item, "max", "default");
+        copy(item, "default", "defaultRequest");
+        copy(item, "min", "defaultRequest");
+    }
+}
+
 fn network_policy(object: &mut Value) {
     let spec = &mut object["spec"];
-    let types = if spec.get("egress").is_some() { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
+    let types = if spec["egress"].as_array().is_some_and(|rules| !rules.is_empty()) {
+        json!(["Ingress", "Egress"])
+    } else {
+        json!(["Ingress"])
+    };
     default(spec, "policyTypes", types);
     for direction in ["ingress", "egress"] {
         for rule in items(spec, direction) {

@@ -6,61 +6,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::builtin;
+use super::go_types;
 use super::resource::{Definition, Resource};
 use super::schema::Node;
-
-/// Lists merged by key: type, field, key fields. The first key is also the one of strategic merge.
-const KEYED_LISTS: &[(&str, &str, &[&str])] = &[
-    ("io.k8s.api.core.v1.Container", "env", &["name"]),
-    ("io.k8s.api.core.v1.Container", "ports", &["containerPort", "protocol"]),
-    ("io.k8s.api.core.v1.Container", "volumeDevices", &["devicePath"]),
-    ("io.k8s.api.core.v1.Container", "volumeMounts", &["mountPath"]),
-    ("io.k8s.api.core.v1.EphemeralContainer", "env", &["name"]),
-    ("io.k8s.api.core.v1.EphemeralContainer", "ports", &["containerPort", "protocol"]),
-    ("io.k8s.api.core.v1.EphemeralContainer", "volumeMounts", &["mountPath"]),
-    ("io.k8s.api.core.v1.NodeStatus", "addresses", &["type"]),
-    ("io.k8s.api.core.v1.PodSpec", "containers", &["name"]),
-    ("io.k8s.api.core.v1.PodSpec", "ephemeralContainers", &["name"]),
-    ("io.k8s.api.core.v1.PodSpec", "hostAliases", &["ip"]),
-    ("io.k8s.api.core.v1.PodSpec", "imagePullSecrets", &["name"]),
-    ("io.k8s.api.core.v1.PodSpec", "initContainers", &["name"]),
-    ("io.k8s.api.core.v1.PodSpec", "resourceClaims", &["name"]),
-    ("io.k8s.api.core.v1.PodSpec", "schedulingGates", &["name"]),
-    ("io.k8s.api.core.v1.PodSpec", "topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
-    ("io.k8s.api.core.v1.PodSpec", "volumes", &["name"]),
-    ("io.k8s.api.core.v1.PodStatus", "podIPs", &["ip"]),
-    ("io.k8s.api.core.v1.ResourceRequirements", "claims", &["name"]),
-    ("io.k8s.api.core.v1.ServiceAccount", "secrets", &["name"]),
-    ("io.k8s.api.core.v1.ServiceSpec", "ports", &["port", "protocol"]),
-    ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "ownerReferences", &["uid"]),
-];
-
-/// Fields that change owner as a whole although their type is a map.
-const ATOMIC_FIELDS: &[(&str, &str)] = &[
-    ("io.k8s.api.core.v1.PodSpec", "nodeSelector"),
-    ("io.k8s.api.core.v1.ReplicationControllerSpec", "selector"),
-    ("io.k8s.api.core.v1.ServiceSpec", "selector"),
-];
-
-/// Structs that change owner as a whole wherever they are used.
-const ATOMIC_TYPES: &[&str] = &[
-    "io.k8s.api.core.v1.ConfigMapKeySelector",
-    "io.k8s.api.core.v1.LocalObjectReference",
-    "io.k8s.api.core.v1.NodeSelector",
-    "io.k8s.api.core.v1.NodeSelectorTerm",
-    "io.k8s.api.core.v1.ObjectFieldSelector",
-    "io.k8s.api.core.v1.ObjectReference",
-    "io.k8s.api.core.v1.ResourceFieldSelector",
-    "io.k8s.api.core.v1.SecretKeySelector",
-    "io.k8s.api.core.v1.SecretReference",
-    "io.k8s.api.core.v1.TopologySelectorTerm",
-    "io.k8s.api.core.v1.TypedLocalObjectReference",
-    "io.k8s.api.networking.v1.ServiceBackendPort",
-    "io.k8s.api.rbac.v1.RoleRef",
-    "io.k8s.api.rbac.v1.Subject",
-    "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector",
-    "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference",
-];
 
 /// References to an object whose name may be left out: it is empty then.
 const NAMELESS_REFERENCES: &[&str] = &[
@@ -85,7 +33,8 @@ pub(super) fn schema_of(resource: &Resource) -> Option<Node<'_>> {
     match &resource.definition {
         Definition::Builtin { name, .. } => {
             let definitions = definitions();
-            Some(Node::new(definitions, definitions.get(name().as_ref())?))
+            let (name, schema) = definitions.get_key_value(name().as_ref())?;
+            Some(Node::new(definitions, schema).named(name))
         }
         Definition::Custom(version) => version.node(),
     }
@@ -107,8 +56,10 @@ fn generate() -> Map<String, Value> {
     definitions
 }
 
+/// Adds what the published schemas say about merging, which the types lack.
 fn annotate(name: &str, schema: &mut Value) {
-    if ATOMIC_TYPES.contains(&name) {
+    let rules = go_types::rules().get(name);
+    if rules.is_some_and(|rules| rules.atomic) {
         schema["x-kubernetes-map-type"] = json!("atomic");
     }
     if NAMELESS_REFERENCES.contains(&name)
@@ -118,22 +69,23 @@ fn annotate(name: &str, schema: &mut Value) {
     }
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (field, property) in properties.iter_mut() {
-        let keyed = KEYED_LISTS.iter().find(|(type_name, list, _)| *type_name == name && list == field);
-        let keys = keyed.map(|(_, _, keys)| *keys).or_else(|| (field == "conditions").then_some(&["type"][..]));
-        if let Some(keys) = keys
-            && property["type"] == "array"
-        {
-            property["x-kubernetes-list-type"] = json!("map");
-            property["x-kubernetes-list-map-keys"] = json!(keys);
-            property["x-kubernetes-patch-strategy"] = json!("merge");
-            property["x-kubernetes-patch-merge-key"] = json!(keys[0]);
-        }
-        if field == "finalizers" && property["type"] == "array" {
-            property["x-kubernetes-list-type"] = json!("set");
-            property["x-kubernetes-patch-strategy"] = json!("merge");
-        }
-        if ATOMIC_FIELDS.contains(&(name, field.as_str())) {
-            property["x-kubernetes-map-type"] = json!("atomic");
+        if let Some(rule) = rules.and_then(|rules| rules.fields.get(field)) {
+            let known = [
+                ("x-kubernetes-list-type", rule.list_type.as_ref()),
+                ("x-kubernetes-patch-strategy", rule.strategy.as_ref()),
+                ("x-kubernetes-patch-merge-key", rule.merge_key.as_ref()),
+            ];
+            for (key, value) in known {
+                if let Some(value) = value {
+                    property[key] = json!(value);
+                }
+            }
+            if !rule.list_keys.is_empty() {
+                property["x-kubernetes-list-map-keys"] = json!(rule.list_keys);
+            }
+            if rule.atomic {
+                property["x-kubernetes-map-type"] = json!("atomic");
+            }
         }
         // OpenAPI 3.0 ignores what stands beside a reference, so the description moves around it.
         if let Some(reference) = property.as_object_mut().and_then(|property| property.remove("$ref")) {
@@ -158,15 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn every_merge_rule_names_an_existing_field() {
-        let definitions = definitions();
-        let fields = KEYED_LISTS.iter().map(|(name, field, _)| (*name, *field)).chain(ATOMIC_FIELDS.iter().copied());
-        for (name, field) in fields {
-            assert!(definitions[name]["properties"][field].is_object(), "{name} has no field {field}");
-        }
-        for name in ATOMIC_TYPES.iter().filter(|name| definitions.contains_key(**name)) {
-            assert_eq!(definitions[*name]["x-kubernetes-map-type"], "atomic");
-        }
+    fn lists_merge_by_the_keys_the_published_schemas_name() {
+        let ports = &definitions()["io.k8s.api.core.v1.ServiceSpec"]["properties"]["ports"];
+        assert_eq!(ports["x-kubernetes-list-map-keys"], json!(["port", "protocol"]));
+        assert_eq!(ports["x-kubernetes-patch-merge-key"], "port");
+        assert_eq!(definitions()["io.k8s.api.rbac.v1.RoleRef"]["x-kubernetes-map-type"], "atomic");
     }
 
     #[test]

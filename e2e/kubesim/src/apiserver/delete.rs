@@ -42,7 +42,10 @@ impl DeleteOptions {
             grace_period: body["gracePeriodSeconds"]
                 .as_i64()
                 .or_else(|| call.query.get("gracePeriodSeconds")?.parse().ok()),
-            propagation: text(&body["propagationPolicy"]).or_else(|| query("propagationPolicy")).or(orphan),
+            propagation: text(&body["propagationPolicy"])
+                .or_else(|| query("propagationPolicy"))
+                .or(orphan)
+                .or_else(|| call.orphans_by_default().then(|| "Orphan".to_owned())),
             uid: text(&body["preconditions"]["uid"]),
             resource_version: text(&body["preconditions"]["resourceVersion"]),
             dry_run: call.query.dry_run() || body["dryRun"].as_array().is_some_and(|all| !all.is_empty()),
@@ -50,21 +53,39 @@ impl DeleteOptions {
     }
 
     fn check(&self, call: &Call, key: &Key, object: &Value) -> Result<(), Failure> {
-        let refuse = |what: &str, wanted: &str, found: &Value| {
+        let refuse = |what: &str, wanted: &str, found: &Value, guess: &str| {
             let why = format!(
-                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {}",
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({}). The object might have \
+                 been {guess}",
                 found.as_str().unwrap_or_default()
             );
-            Err(Failure::conflict(&call.resource.group, &call.resource.plural, &key.name, &why))
+            Err(Failure::conflict(&call.resource.group, &call.resource.kind, &key.name, &why))
         };
         let metadata = &object["metadata"];
         match (&self.uid, &self.resource_version) {
-            (Some(uid), _) if metadata["uid"] != uid.as_str() => refuse("UID", uid, &metadata["uid"]),
+            (Some(uid), _) if metadata["uid"] != uid.as_str() => {
+                refuse("UID", uid, &metadata["uid"], "deleted and then recreated")
+            }
             (_, Some(version)) if metadata["resourceVersion"] != version.as_str() => {
-                refuse("ResourceVersion", version, &metadata["resourceVersion"])
+                refuse("ResourceVersion", version, &metadata["resourceVersion"], "modified")
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What the deletion of a Job without a policy is warned of.
+const JOB_WARNING: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
+    remove them or set propagationPolicy=Orphan to suppress this warning";
+
+impl Call {
+    /// Jobs leave their pods behind unless told otherwise.
+    fn orphans_by_default(&self) -> bool {
+        let job = (self.resource.group.as_str(), self.resource.kind.as_str()) == ("batch", "Job");
+        if job {
+            self.warn(JOB_WARNING.to_owned());
+        }
+        job
     }
 }
 
@@ -82,6 +103,12 @@ impl State {
         }
         let mut marked = (*object).clone();
         let waits = mark(call, &mut marked, options);
+        if call.resource.kind == "PersistentVolumeClaim" && waits && !options.dry_run {
+            // Nothing keeps track of the pods that use a claim, so nothing protects it for long.
+            let claim = self.store.put(resource, key.clone(), marked);
+            self.release_claim(resource, key);
+            return Ok(Deleted::Terminating(claim));
+        }
         if options.dry_run {
             return Ok(if waits { Deleted::Terminating(Arc::new(marked)) } else { Deleted::Gone(object) });
         }
@@ -90,7 +117,18 @@ impl State {
             let kept = if unchanged { object } else { self.store.put(resource, key.clone(), marked) };
             return Ok(Deleted::Terminating(kept));
         }
-        Ok(Deleted::Gone(self.remove(resource, key).unwrap_or(object)))
+        let gone = self.remove(resource, key).unwrap_or(object);
+        Ok(Deleted::Gone(if call.resource.kind == "Pod" { Arc::new(deleted_at_once(call, &gone)) } else { gone }))
+    }
+
+    fn release_claim(&mut self, resource: &GroupResource, key: &Key) {
+        let Some(claim) = self.store.get(resource, key) else { return };
+        let mut claim = (**claim).clone();
+        if let Some(finalizers) = claim["metadata"]["finalizers"].as_array_mut() {
+            finalizers.retain(|name| name != "kubernetes.io/pvc-protection");
+        }
+        self.store.put(resource, key.clone(), claim);
+        self.remove_if_finalized(resource, key);
     }
 
     /// Deletes every object the selector matches and returns them as they were.
@@ -183,12 +221,28 @@ fn mark(call: &Call, object: &mut Value, options: &DeleteOptions) -> bool {
         let now: Timestamp = call.now.parse().unwrap_or(Timestamp::UNIX_EPOCH);
         let end = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(now);
         object["metadata"]["deletionTimestamp"] = json!(clock::seconds(end));
-        object["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        if call.resource.kind != "Namespace" {
+            object["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        }
         if first_time && let Some(generation) = object["metadata"]["generation"].as_i64() {
             object["metadata"]["generation"] = json!(generation + 1);
         }
     }
     true
+}
+
+/// A pod that went without a wait, as its deletion answers.
+fn deleted_at_once(call: &Call, pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    let metadata = &mut pod["metadata"];
+    if metadata.get("deletionTimestamp").is_none() {
+        metadata["deletionTimestamp"] = json!(call.now);
+        if let Some(generation) = metadata["generation"].as_i64() {
+            metadata["generation"] = json!(generation + 1);
+        }
+    }
+    metadata["deletionGracePeriodSeconds"] = json!(0);
+    pod
 }
 
 /// Only pods that run somewhere get time to stop: nobody would end the deletion of the others.

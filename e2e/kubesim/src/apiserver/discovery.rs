@@ -33,7 +33,8 @@ pub(super) fn aggregated(catalog: &Catalog, core: bool) -> Value {
                     json!({"version": version, "freshness": "Current", "resources": resources})
                 })
                 .collect();
-            json!({"metadata": {"name": group.name, "creationTimestamp": null}, "versions": versions})
+            let metadata = if core { json!({}) } else { json!({"name": group.name}) };
+            json!({"metadata": metadata, "versions": versions})
         })
         .collect();
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": groups})
@@ -85,7 +86,7 @@ pub(super) fn group_list(catalog: &Catalog) -> Value {
 /// `/apis/<group>`.
 pub(super) fn group(catalog: &Catalog, name: &str) -> Result<Value, Failure> {
     let groups = catalog.groups();
-    let found = groups.iter().find(|group| group.name == name).ok_or_else(Failure::no_such_resource)?;
+    let found = groups.iter().find(|group| group.name == name).ok_or_else(Failure::no_such_path)?;
     let mut entry = group_entry(found);
     entry["kind"] = json!("APIGroup");
     entry["apiVersion"] = json!("v1");
@@ -103,16 +104,33 @@ fn group_entry(group: &Group) -> Value {
 
 /// `/api/v1` or `/apis/<group>/<version>`.
 pub(super) fn resource_list(catalog: &Catalog, group: &str, version: &str) -> Result<Value, Failure> {
-    let resources: Vec<Value> = catalog.of(group, version).flat_map(|resource| entries(resource)).collect();
+    let mut resources: Vec<Value> = catalog.of(group, version).flat_map(|resource| entries(resource)).collect();
     if resources.is_empty() {
-        return Err(Failure::no_such_resource());
+        return Err(if catalog.serves(group) { Failure::no_such_resource() } else { Failure::no_such_path() });
     }
-    Ok(json!({
+    let custom = catalog.of(group, version).all(|resource| resource.custom().is_some());
+    if !custom {
+        resources.sort_by_key(|entry| entry["name"].as_str().unwrap_or_default().to_owned());
+    }
+    let mut list = json!({
         "kind": "APIResourceList",
-        "apiVersion": "v1",
         "groupVersion": super::resource::api_version(group, version),
         "resources": resources,
-    }))
+    });
+    // The core group is as old as lists without a version.
+    if !group.is_empty() {
+        list["apiVersion"] = json!("v1");
+    }
+    Ok(list)
+}
+
+/// Changes whenever objects are stored in another version.
+fn storage_hash(resource: &Resource) -> String {
+    use base64::Engine as _;
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    (&resource.stored_as, &resource.kind).hash(&mut hasher);
+    base64::engine::general_purpose::STANDARD.encode(hasher.finish().to_be_bytes())
 }
 
 fn entries(resource: &Resource) -> Vec<Value> {
@@ -123,6 +141,9 @@ fn entries(resource: &Resource) -> Vec<Value> {
         "kind": resource.kind,
         "verbs": resource.verbs(),
     });
+    if !resource.create_only {
+        main["storageVersionHash"] = json!(storage_hash(resource));
+    }
     if !resource.short_names.is_empty() {
         main["shortNames"] = json!(resource.short_names);
     }
@@ -138,8 +159,10 @@ fn entries(resource: &Resource) -> Vec<Value> {
             "verbs": sub.verbs,
         });
         if let Some((group, version, kind)) = sub.body {
-            entry["group"] = json!(group);
-            entry["version"] = json!(version);
+            if !group.is_empty() {
+                entry["group"] = json!(group);
+                entry["version"] = json!(version);
+            }
             entry["kind"] = json!(kind);
         }
         entry

@@ -9,6 +9,8 @@ pub(super) struct Failure {
     pub(super) reason: &'static str,
     pub(super) message: String,
     details: Value,
+    /// Answered as plain text: paths that no API serves.
+    pub(super) plain: bool,
 }
 
 /// One field that makes an object invalid; its text is what `kubectl` prints after the field path.
@@ -68,6 +70,28 @@ impl Cause {
         Self::new("FieldValueNotFound", field, &format!("Not found: {value}"), "")
     }
 
+    /// Whether the object lacks the shape that rules are written for.
+    pub(super) fn is_blocking(&self) -> bool {
+        matches!(
+            self.reason,
+            "FieldValueNotSupported"
+                | "FieldValueRequired"
+                | "FieldValueTooLong"
+                | "FieldValueTooMany"
+                | "FieldValueTypeInvalid"
+        )
+    }
+
+    /// The server's own view of a whole object, which is no JSON value.
+    pub(super) fn raw(field: impl Into<String>, value: &str, detail: &str) -> Self {
+        Self::new("FieldValueInvalid", field, &format!("Invalid value: {value}"), detail)
+    }
+
+    /// A rule of a custom resource on an object or a list, whose value is not shown.
+    pub(super) fn unshown(field: impl Into<String>, detail: &str) -> Self {
+        Self::new("FieldValueInvalid", field, "Invalid value", detail)
+    }
+
     fn new(reason: &'static str, field: impl Into<String>, what: &str, detail: &str) -> Self {
         let message = if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") };
         Self { reason, field: field.into(), message }
@@ -83,12 +107,45 @@ impl Cause {
 
 impl Failure {
     pub(super) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Value::Null }
+        Self { code, reason, message: message.into(), details: Value::Null, plain: false }
     }
 
     /// The resource or path itself is unknown: clients tell this from a missing object by the absent name.
     pub(super) fn no_such_resource() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        Self::new(404, "NotFound", "the server could not find the requested resource").with_details()
+    }
+
+    /// No API serves the path.
+    pub(super) fn no_such_path() -> Self {
+        Self { plain: true, ..Self::new(404, "NotFound", "404 page not found\n") }
+    }
+
+    /// A refusal without a reason, which is how Go reports errors that nobody classified.
+    pub(super) fn unclassified(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
+    }
+
+    /// Options in the query or in a body of options that are not valid.
+    pub(super) fn invalid_options(kind: &str, causes: &[Cause]) -> Self {
+        Self::invalid("meta.k8s.io", kind, "", causes)
+    }
+
+    /// A patch whose result is no object of its kind.
+    pub(super) fn invalid_patch(patch: &str, why: &str) -> Self {
+        let cause = Cause::new("FieldValueInvalid", "patch", &format!("Invalid value: {patch:?}"), why);
+        let mut failure = Self::invalid("", "", "", &[cause]);
+        if let Some(details) = failure.details.as_object_mut() {
+            details.remove("kind");
+        }
+        failure
+    }
+
+    /// With `details`, empty until something is said there.
+    pub(super) fn with_details(mut self) -> Self {
+        if self.details.is_null() {
+            self.details = json!({});
+        }
+        self
     }
 
     pub(super) fn not_found(group: &str, plural: &str, name: &str) -> Self {
@@ -151,7 +208,12 @@ impl Failure {
     }
 
     pub(super) fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
-        let texts: Vec<String> = causes.iter().map(Cause::text).collect();
+        let mut texts: Vec<String> = Vec::new();
+        for text in causes.iter().map(Cause::text) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let text = match texts.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -160,7 +222,13 @@ impl Failure {
             .about(group, kind, name);
         failure.details["causes"] = causes
             .iter()
-            .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
+            .map(|cause| {
+                let mut shown = json!({"reason": cause.reason, "message": cause.message});
+                if !cause.field.is_empty() {
+                    shown["field"] = json!(cause.field);
+                }
+                shown
+            })
             .collect();
         failure
     }
@@ -183,12 +251,14 @@ impl Failure {
 
     pub(super) fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            .with_details()
     }
 
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(503, "ServiceUnavailable", message)
     }
 
+    #[allow(dead_code, reason = "kept apart from unclassified errors")]
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(500, "InternalError", message)
     }
@@ -211,12 +281,19 @@ impl Failure {
         if self.details.is_null() {
             self.details = json!({});
         }
-        self.details["causes"] = json!([{"reason": reason, "message": message, "field": field}]);
+        let mut cause = json!({"reason": reason, "message": message});
+        if !field.is_empty() {
+            cause["field"] = json!(field);
+        }
+        self.details["causes"] = json!([cause]);
         self
     }
 
     fn about(mut self, group: &str, kind: &str, name: &str) -> Self {
-        self.details = json!({"name": name, "kind": kind});
+        self.details = json!({"kind": kind});
+        if !name.is_empty() {
+            self.details["name"] = json!(name);
+        }
         if !group.is_empty() {
             self.details["group"] = json!(group);
         }
@@ -231,9 +308,11 @@ impl Failure {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         });
+        if !self.reason.is_empty() {
+            status["reason"] = json!(self.reason);
+        }
         if !self.details.is_null() {
             status["details"] = self.details.clone();
         }

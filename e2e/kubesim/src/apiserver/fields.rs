@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::failure::{Cause, Failure};
+use super::failure::Cause;
+use super::go_types;
 use super::resource::Resource;
 use super::schema::Node;
 
@@ -15,14 +16,12 @@ pub(super) enum FieldValidation {
 }
 
 impl FieldValidation {
-    pub(super) fn parse(text: Option<&str>) -> Result<Self, Failure> {
+    pub(super) fn parse(text: Option<&str>) -> Self {
         match text {
-            None | Some("Warn") => Ok(Self::Warn),
-            Some("Ignore") => Ok(Self::Ignore),
-            Some("Strict") => Ok(Self::Strict),
-            Some(other) => Err(Failure::bad_request(format!(
-                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-            ))),
+            Some("Ignore") => Self::Ignore,
+            Some("Strict") => Self::Strict,
+            // Anything else was refused with the other options.
+            _ => Self::Warn,
         }
     }
 }
@@ -39,6 +38,7 @@ fn prune_below(node: Node<'_>, value: &mut Value, path: &str, object_root: bool,
     let preserve = schema["x-kubernetes-preserve-unknown-fields"] == true || node.is_free_form();
     match value {
         Value::Object(fields) => {
+            let mut own = Vec::new();
             let is_struct = schema.get("properties").is_some() || schema["type"] == "object";
             let is_map = schema.get("additionalProperties").is_some_and(|values| *values != Value::Bool(false));
             if is_struct && !is_map && !preserve {
@@ -46,7 +46,7 @@ fn prune_below(node: Node<'_>, value: &mut Value, path: &str, object_root: bool,
                     let envelope = object_root && matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
                     let known = envelope || node.declares(name);
                     if !known {
-                        unknown.push(joined(path, name));
+                        own.push(joined(path, name));
                     }
                     known
                 });
@@ -60,6 +60,8 @@ fn prune_below(node: Node<'_>, value: &mut Value, path: &str, object_root: bool,
                 let embedded = below.schema()["x-kubernetes-embedded-resource"] == true;
                 prune_below(below, child, &joined(path, name), embedded, unknown);
             }
+            // Go reports what is below before what is missing here.
+            unknown.extend(own);
         }
         Value::Array(items) => {
             let Some(below) = node.items() else { return };
@@ -100,63 +102,132 @@ pub(super) fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// Refuses an object of a built-in kind with a value of the wrong type, in the words of Go's JSON decoder.
-pub(super) fn check_types(resource: &Resource, node: Node<'_>, object: &Value) -> Result<(), Failure> {
-    match mismatch(node, object, "", &resource.kind) {
-        None => Ok(()),
-        Some(Mismatch { found, place, wanted }) => Err(Failure::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: json: cannot unmarshal {found} into Go \
-             struct field {place} of type {wanted}",
-            kind = resource.kind,
-            version = resource.version,
-        ))),
-    }
-}
-
-struct Mismatch {
-    found: &'static str,
-    place: String,
-    wanted: String,
+/// What Go's decoder says of an object of a built-in kind that has a value of the wrong type.
+pub(super) fn type_error(resource: &Resource, node: Node<'_>, object: &Value) -> Option<String> {
+    let root = Place { path: "", owner: &resource.kind, wanted: None };
+    mismatch(node, object, &root)
 }
 
 /// Types of a `CustomResourceDefinition`'s schema that hold any value: `default: apps/v1`, `items: […]`.
-const ANY_JSON: &[&str] = &["JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"];
+pub(super) const ANY_JSON: &[&str] =
+    &["JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"];
 
-fn mismatch(node: Node<'_>, value: &Value, path: &str, owner: &str) -> Option<Mismatch> {
+/// What the decoder says of the metadata of a custom resource.
+pub(super) fn metadata_error(metadata: &Value) -> Option<String> {
+    const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+    let definitions = super::definitions::definitions();
+    let node = Node::new(definitions, definitions.get(OBJECT_META)?).named(OBJECT_META);
+    mismatch(node, metadata, &Place { path: "metadata", owner: "ObjectMeta", wanted: None })
+}
+
+/// Where a value stands, for messages.
+struct Place<'a> {
+    path: &'a str,
+    /// The struct that has the field.
+    owner: &'a str,
+    /// The field's Go type, where the schema does not tell it.
+    wanted: Option<String>,
+}
+
+fn mismatch(node: Node<'_>, value: &Value, place: &Place<'_>) -> Option<String> {
     let schema = node.schema();
+    let name = node.type_name().unwrap_or_default();
     let wrong = |wanted: &str| {
-        Some(Mismatch { found: json_type(value), place: format!("{owner}.{path}"), wanted: wanted.to_owned() })
+        let found = match value {
+            // The number itself is said where it has the wrong form.
+            Value::Number(number) if wanted.starts_with("int") => format!("number {number}"),
+            _ => json_type(value).to_owned(),
+        };
+        let field = format!("{}.{}", place.owner, place.path);
+        Some(format!("json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"))
     };
-    if node.type_name().is_some_and(|name| ANY_JSON.contains(&name.rsplit('.').next().unwrap_or(name))) {
+    if ANY_JSON.contains(&name.rsplit('.').next().unwrap_or(name)) || value.is_null() {
         return None;
+    }
+    match name {
+        QUANTITY => return quantity_error(value),
+        TIME | MICRO_TIME => return time_error(name, value),
+        _ => {}
     }
     if schema["x-kubernetes-int-or-string"] == true {
         return if value.is_string() || value.is_number() { None } else { wrong("intstr.IntOrString") };
     }
     let format = schema["format"].as_str().unwrap_or_default();
+    let wanted = || place.wanted.clone().unwrap_or_else(|| go_types::plain_type(node));
     match (schema["type"].as_str()?, value) {
         ("object", Value::Object(fields)) => {
-            let owner = node.type_name().and_then(|name| name.rsplit('.').next()).unwrap_or(owner);
-            fields.iter().find_map(|(name, child)| mismatch(node.field(name)?, child, &joined(path, name), owner))
+            let is_map = schema.get("properties").is_none();
+            let owner = if is_map { place.owner } else { name.rsplit('.').next().unwrap_or(place.owner) };
+            fields.iter().find_map(|(key, child)| {
+                let below = node.field(key)?;
+                let path = if is_map { place.path.to_owned() } else { joined(place.path, key) };
+                let wanted = (!is_map).then(|| go_types::go_type(Some(name), key, below));
+                mismatch(below, child, &Place { path: &path, owner, wanted })
+            })
         }
         ("array", Value::Array(items)) => {
             let below = node.items()?;
-            items.iter().find_map(|item| mismatch(below, item, path, owner))
+            let item = place.wanted.as_deref().and_then(|wanted| wanted.strip_prefix("[]")).map(ToOwned::to_owned);
+            items.iter().find_map(|child| {
+                mismatch(below, child, &Place { path: place.path, owner: place.owner, wanted: item.clone() })
+            })
         }
+        ("string", Value::String(text)) if format == "byte" => base64_error(text),
         ("string", Value::String(_)) | ("boolean", Value::Bool(_)) | ("number", Value::Number(_)) => None,
-        ("integer", Value::Number(number)) if number.is_i64() || number.is_u64() => None,
-        ("object", _) if schema.get("properties").is_none() => wrong("map[string]string"),
-        ("object", _) => wrong(node.type_name().and_then(|name| name.rsplit('.').next()).unwrap_or("object")),
-        ("array", _) => wrong("[]interface {}"),
+        ("integer", Value::Number(number)) if fits(number, format) => None,
         ("string", _) if format == "byte" => wrong("[]uint8"),
-        ("boolean", _) => wrong("bool"),
-        ("number", _) => wrong("float64"),
-        ("integer", _) => wrong(if format == "int32" { "int32" } else { "int64" }),
-        (other, _) => wrong(other),
+        _ => wrong(&wanted()),
     }
 }
 
-fn json_type(value: &Value) -> &'static str {
+fn fits(number: &serde_json::Number, format: &str) -> bool {
+    match number.as_i64() {
+        Some(number) => format != "int32" || i32::try_from(number).is_ok(),
+        None => false,
+    }
+}
+
+const TIME: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Time";
+const MICRO_TIME: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime";
+
+fn time_error(name: &str, value: &Value) -> Option<String> {
+    let layout = if name == MICRO_TIME { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
+    let Some(text) = value.as_str() else {
+        return Some(format!("json: cannot unmarshal {} into Go value of type string", json_type(value)));
+    };
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return None;
+    }
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let odd = if rest.len() == text.len() { text } else { rest };
+    Some(format!("parsing time {text:?} as {layout:?}: cannot parse {odd:?} as \"2006\""))
+}
+
+fn quantity_error(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    };
+    let quantity = k8s_openapi::apimachinery::pkg::api::resource::Quantity(text);
+    if crate::machinery::quantity::milli(&quantity).is_ok() {
+        return None;
+    }
+    let expression = "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+    Some(format!("quantities must match the regular expression {expression}"))
+}
+
+fn base64_error(text: &str) -> Option<String> {
+    use base64::Engine as _;
+    let error = base64::engine::general_purpose::STANDARD.decode(text).err()?;
+    let at = match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+        _ => text.len(),
+    };
+    Some(format!("illegal base64 data at input byte {at}"))
+}
+
+pub(super) fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -172,6 +243,23 @@ const NOT_REQUIRED: &[(&str, &str)] = &[
     ("io.k8s.api.discovery.v1.EndpointSlice", "endpoints"),
     ("io.k8s.api.networking.v1.NetworkPolicySpec", "podSelector"),
     ("io.k8s.api.core.v1.TopologySelectorTerm", "matchLabelExpressions"),
+    ("io.k8s.api.rbac.v1.PolicyRule", "verbs"),
+    ("io.k8s.api.rbac.v1.RoleBinding", "roleRef"),
+    ("io.k8s.api.rbac.v1.ClusterRoleBinding", "roleRef"),
+    ("io.k8s.api.rbac.v1.RoleRef", "apiGroup"),
+    ("io.k8s.api.rbac.v1.RoleRef", "kind"),
+    ("io.k8s.api.rbac.v1.RoleRef", "name"),
+    ("io.k8s.api.rbac.v1.Subject", "kind"),
+    ("io.k8s.api.rbac.v1.Subject", "name"),
+    ("io.k8s.api.networking.v1.HTTPIngressPath", "pathType"),
+    ("io.k8s.api.discovery.v1.Endpoint", "addresses"),
+    ("io.k8s.api.discovery.v1.EndpointSlice", "addressType"),
+    ("io.k8s.api.batch.v1.CronJobSpec", "schedule"),
+    ("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", "uid"),
+    ("io.k8s.api.core.v1.EnvVar", "name"),
+    ("io.k8s.api.core.v1.VolumeMount", "mountPath"),
+    ("io.k8s.api.core.v1.ContainerPort", "containerPort"),
+    ("io.k8s.api.core.v1.LocalObjectReference", "name"),
     ("io.k8s.api.rbac.v1.ClusterRole", "rules"),
     ("io.k8s.api.rbac.v1.Role", "rules"),
 ];
@@ -252,13 +340,13 @@ mod tests {
     #[case("/spec/replicas", json!("3"),
         "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32")]
     #[case("/spec/selector/matchLabels/app", json!(true),
-        "cannot unmarshal bool into Go struct field LabelSelector.spec.selector.matchLabels.app of type string")]
+        "cannot unmarshal bool into Go struct field LabelSelector.spec.selector.matchLabels of type string")]
     fn a_wrong_type_is_refused(#[case] pointer: &str, #[case] value: Value, #[case] expected: &str) {
         let resource = deployments();
         let mut object = deployment();
         *object.pointer_mut(pointer).expect("exists") = value;
-        let failure = check_types(&resource, schema_of(&resource).expect("schema"), &object).expect_err("wrong type");
-        assert_eq!((failure.code, failure.message.ends_with(expected)), (400, true), "{}", failure.message);
+        let error = type_error(&resource, schema_of(&resource).expect("schema"), &object).expect("wrong type");
+        assert!(error.ends_with(expected), "{error}");
     }
 
     #[test]
@@ -274,7 +362,7 @@ mod tests {
     fn the_sound_object_has_nothing_wrong() {
         let resource = deployments();
         let node = schema_of(&resource).expect("schema");
-        assert!(check_types(&resource, node, &deployment()).is_ok());
+        assert_eq!(type_error(&resource, node, &deployment()), None);
         assert!(missing(node, &deployment()).is_empty());
     }
 

@@ -17,10 +17,12 @@ use super::failure::Failure;
 use super::request::{Query, Target};
 use super::state::{Call, Shared};
 use super::tokens::User;
-use super::{clock, debug, documents, faults, verbs};
+use super::{clock, debug, documents, faults, options, verbs, wire};
 
 /// As large as etcd lets an object be, with some room for its envelope.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+const NOT_CACHED: header::HeaderValue = header::HeaderValue::from_static("no-cache, private");
 
 /// A request with its body still to be read.
 pub(super) struct Incoming {
@@ -47,6 +49,7 @@ impl Incoming {
     /// The field manager of a request that names none: the program in its user agent.
     fn manager(&self) -> String {
         let agent = self.header(header::USER_AGENT);
+        // Field managers have 128 characters at most.
         let program = agent.split('/').next().filter(|program| !program.is_empty()).unwrap_or("unknown");
         self.query.get("fieldManager").unwrap_or(program).to_owned()
     }
@@ -83,13 +86,16 @@ pub(super) async fn handle(control: Control, door: Door, request: Request) -> Re
     };
     let (method, path) = (incoming.method.clone(), incoming.path.clone());
     match route(&control, door, incoming).await {
-        Ok(response) => {
+        Ok(mut response) => {
+            response.headers_mut().insert(header::CACHE_CONTROL, NOT_CACHED);
             tracing::debug!(%method, path, status = response.status().as_u16(), "Served");
             Ok(response)
         }
         Err(Refused::With(failure)) => {
             tracing::debug!(%method, path, status = failure.code, reason = failure.reason, message = failure.message, "Refused");
-            Ok(refusal(&failure))
+            let mut response = refusal(&failure);
+            response.headers_mut().insert(header::CACHE_CONTROL, NOT_CACHED);
+            Ok(response)
         }
         Err(Refused::Disconnect) => Err(Disconnect),
     }
@@ -97,7 +103,11 @@ pub(super) async fn handle(control: Control, door: Door, request: Request) -> Re
 
 fn refusal(failure: &Failure) -> Response {
     let code = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json_response(code, &failure.status());
+    let mut response = if failure.plain {
+        typed_response(code, "text/plain; charset=utf-8", failure.message.clone())
+    } else {
+        json_response(code, &failure.status())
+    };
     if let Some(seconds) = failure.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
     }
@@ -105,7 +115,7 @@ fn refusal(failure: &Failure) -> Response {
 }
 
 pub(super) fn json_response(code: StatusCode, value: &Value) -> Response {
-    typed_response(code, "application/json", value.to_string())
+    typed_response(code, "application/json", wire::text(value))
 }
 
 pub(super) fn typed_response(code: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
@@ -168,12 +178,16 @@ async fn answer(
     if let Some(answer) = documents::document(shared, &segments, incoming.accept()).await? {
         return Ok(answer);
     }
-    let target = target.ok_or_else(Failure::no_such_resource)?;
-    let resource = {
+    let target = target.ok_or_else(Failure::no_such_path)?;
+    let (resource, group_known) = {
         let state = shared.lock();
-        state.catalog.find(&target.group, &target.version, &target.plural).cloned()
+        let found = state.catalog.find(&target.group, &target.version, &target.plural).cloned();
+        (found, state.catalog.serves(&target.group))
     };
-    let resource = resource.ok_or_else(Failure::no_such_resource)?;
+    let Some(resource) = resource else {
+        return Err(if group_known { Failure::no_such_resource() } else { Failure::no_such_path() });
+    };
+    options::check(&incoming.method, &target, &incoming.query, incoming.header(header::CONTENT_TYPE))?;
     let warnings = Arc::default();
     let call = Call {
         user: Arc::clone(user),
@@ -185,6 +199,9 @@ async fn answer(
         target,
         warnings: Arc::clone(&warnings),
     };
+    if call.resource.group.is_empty() && call.resource.kind == "Endpoints" {
+        call.warn("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned());
+    }
     let mut response = verbs::serve(shared, incoming, call, user).await?;
     for text in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         // RFC 7234: 299 is a warning of any kind, `-` an agent without a name.

@@ -34,7 +34,8 @@ impl Page {
             None => None,
             Some(text) => {
                 let invalid = || Failure::bad_request(format!("invalid limit {text:?}: it is a number of objects"));
-                Some(text.parse::<usize>().map_err(|_| invalid())?).filter(|limit| *limit > 0)
+                let limit = text.parse::<i64>().map_err(|_| invalid())?;
+                usize::try_from(limit).ok().filter(|limit| *limit > 0)
             }
         };
         let Some(text) = call.query.get("continue").filter(|text| !text.is_empty()) else {
@@ -54,8 +55,8 @@ impl Page {
         self.after.as_ref().is_none_or(|after| key > after)
     }
 
-    /// Cuts what is ahead to the length of a page. Returns the list's `metadata`.
-    pub(super) fn cut<T>(&self, ahead: &mut Vec<(&Key, T)>) -> Value {
+    /// Cuts what is ahead to the length of a page; how much remains is said when nothing is left out. Returns the list's `metadata`.
+    pub(super) fn cut<T>(&self, ahead: &mut Vec<(&Key, T)>, counted: bool) -> Value {
         let revision = self.revision.to_string();
         let Some(limit) = self.limit.filter(|limit| *limit < ahead.len()) else {
             return json!({"resourceVersion": revision});
@@ -65,6 +66,10 @@ impl Page {
         let last = ahead.last().map_or_else(|| Key::new("", ""), |(key, _)| (*key).clone());
         let token = Token { revision: self.revision, namespace: last.namespace, name: last.name };
         let token = URL_SAFE_NO_PAD.encode(json!(token).to_string());
-        json!({"resourceVersion": revision, "continue": token, "remainingItemCount": remaining})
+        let mut metadata = json!({"resourceVersion": revision, "continue": token});
+        if counted {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
+        metadata
     }
 }

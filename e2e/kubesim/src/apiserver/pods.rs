@@ -22,7 +22,7 @@ impl State {
     /// Assigns a pod to a node. A pod is bound once.
     pub(super) fn bind(&mut self, call: &Call, binding: &Value) -> Result<Value, Failure> {
         let node = binding["target"]["name"].as_str().filter(|name| !name.is_empty());
-        let node = node.ok_or_else(|| Failure::bad_request("Binding: target.name: Required value"))?;
+        let node = node.ok_or_else(|| Failure::unclassified("target.name: Required value"))?;
         let mut pod = self.read(call)?.as_ref().clone();
         let name = &call.target.name;
         if let Some(bound) = pod["spec"]["nodeName"].as_str().filter(|bound| !bound.is_empty()) {
@@ -49,6 +49,10 @@ impl State {
 
     /// Deletes a pod as its eviction asks. Disruption budgets are not kept.
     pub(super) fn evict(&mut self, call: &Call, eviction: &Value) -> Result<Value, Failure> {
+        let named = eviction["metadata"]["name"].as_str().unwrap_or_default();
+        if !named.is_empty() && named != call.target.name {
+            return Err(Failure::bad_request("name in URL does not match name in Eviction object"));
+        }
         let options = DeleteOptions::new(call, &eviction["deleteOptions"]);
         self.delete(call, &call.key(), &options)?;
         Ok(success())

@@ -10,7 +10,7 @@ use super::negotiation::{Form, partial};
 use super::page::Page;
 use super::selector::Selector;
 use super::state::{Call, State};
-use super::table;
+use super::{options, table};
 
 impl Call {
     /// The selector of a list, watch or delete-collection request.
@@ -20,7 +20,9 @@ impl Call {
             self.query.get("fieldSelector"),
             &self.resource.api_version(),
             &self.resource.kind,
+            self.resource.custom().map(|version| version.selectable.as_slice()),
         )
+        .map(|selector| if self.target.watch { selector.named(&self.target.name) } else { selector })
     }
 
     /// Namespace the request is limited to.
@@ -48,6 +50,14 @@ impl Call {
     }
 }
 
+/// Lists of custom resources say `continue: ""` where those of Go types leave it out.
+fn with_continue(call: &Call, mut metadata: Value) -> Value {
+    if call.resource.custom().is_some() && metadata.get("continue").is_none() {
+        metadata["continue"] = json!("");
+    }
+    metadata
+}
+
 impl State {
     pub(super) fn read(&self, call: &Call) -> Result<Arc<Value>, Failure> {
         self.store
@@ -58,16 +68,16 @@ impl State {
 
     pub(super) fn list(&self, call: &Call, form: Form) -> Result<Value, Failure> {
         let selector = call.selector()?;
-        self.check_revision(call)?;
+        self.check_revision(call, false)?;
         let page = Page::asked(call, &self.store)?;
         let mut found: Vec<_> = self
             .store
             .list(call.stored_as(), call.namespace())
             .filter(|(key, object)| page.is_ahead(key) && call.selects(&selector, object))
             .collect();
-        let metadata = page.cut(&mut found);
-        let objects: Vec<Value> =
-            found.into_iter().map(|(_, object)| convert::to_served(&call.resource, object)).collect();
+        let metadata = page.cut(&mut found, selector.is_empty());
+        let form_of = if form == Form::Full { convert::to_item } else { convert::to_served };
+        let objects: Vec<Value> = found.into_iter().map(|(_, object)| form_of(&call.resource, object)).collect();
         Ok(match form {
             Form::Table => {
                 let mut table = table::of(&call.resource, &objects, call.query.get("includeObject"));
@@ -83,26 +93,42 @@ impl State {
             Form::Full => json!({
                 "kind": call.resource.list_kind,
                 "apiVersion": call.resource.api_version(),
-                "metadata": metadata,
+                "metadata": with_continue(call, metadata),
                 "items": objects,
             }),
         })
     }
 
+    /// A single object may be asked for at a revision as well.
+    pub(super) fn check_revision_of_one(&self, call: &Call) -> Result<(), Failure> {
+        self.check_revision(call, true)?;
+        self.check_revision(call, false)
+    }
+
     /// Refuses revisions from the future: they belong to a server that has forgotten them.
-    pub(super) fn check_revision(&self, call: &Call) -> Result<(), Failure> {
+    pub(super) fn check_revision(&self, call: &Call, watch: bool) -> Result<(), Failure> {
         let Some(wanted) = call.query.get("resourceVersion") else { return Ok(()) };
         let Ok(revision) = wanted.parse::<u64>() else {
-            return Err(Failure::bad_request(format!("invalid resource version {wanted:?}")));
+            let why =
+                format!("resourceVersion: Invalid value: {wanted:?}: {}", options::parse_error("ParseUint", wanted));
+            return Err(if watch {
+                Failure::unclassified(why)
+            } else {
+                Failure::bad_request(format!("invalid resource version: {why}"))
+            });
         };
+        if watch {
+            return Ok(());
+        }
         let current = self.store.revision();
         if revision > current {
             return Err(Failure::new(
                 504,
                 "Timeout",
-                format!("Too large resource version: {revision}, current: {current}"),
+                format!("Timeout: Too large resource version: {revision}, current: {current}"),
             )
-            .with_cause("ResourceVersionTooLarge", "", "Too large resource version"));
+            .with_cause("ResourceVersionTooLarge", "", "Too large resource version")
+            .with_retry_after(1));
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ pub(super) struct Target {
     pub(super) subresource: String,
     /// What follows the subresource, as proxies need it.
     pub(super) rest: String,
+    /// The older way to ask for a watch: `/api/v1/watch/…`.
+    pub(super) watch: bool,
 }
 
 /// Query parameters, decoded; repeated ones keep the last value.
@@ -71,6 +73,10 @@ impl Target {
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return None,
         };
+        let (watch, rest) = match rest {
+            ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+            rest => (false, rest),
+        };
         let (namespace, rest) = match rest {
             [] => return None,
             // A namespace's own subresources share the shape of a namespaced collection.
@@ -87,6 +93,7 @@ impl Target {
             name: at(1),
             subresource: at(2),
             rest: rest.get(3..).unwrap_or_default().join("/"),
+            watch,
         })
     }
 
@@ -99,7 +106,7 @@ impl Target {
             Method::PATCH => "patch",
             Method::DELETE if collection => "deletecollection",
             Method::DELETE => "delete",
-            _ if query.flag("watch") => "watch",
+            _ if self.watch || collection && query.flag("watch") => "watch",
             _ if collection => "list",
             _ => "get",
         }

@@ -76,7 +76,16 @@ impl Resource {
     }
 
     pub(super) fn verbs(&self) -> &'static [&'static str] {
-        if self.create_only { &["create"] } else { ALL_VERBS }
+        /// In the order in which definitions serve them.
+        const CUSTOM: &[&str] = &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+        /// Namespaces are deleted one by one.
+        const NO_COLLECTION: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
+        match &self.definition {
+            _ if self.create_only => &["create"],
+            Definition::Custom(_) => CUSTOM,
+            Definition::Builtin { .. } if self.group.is_empty() && self.plural == "namespaces" => NO_COLLECTION,
+            Definition::Builtin { .. } => ALL_VERBS,
+        }
     }
 
     /// The `group/version, Kind` triple as discovery and OpenAPI write it.

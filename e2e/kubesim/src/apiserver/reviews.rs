@@ -26,7 +26,10 @@ impl State {
         }
         review["status"] = match call.resource.kind.as_str() {
             "TokenReview" => self.token_review(&review["spec"]),
-            "SelfSubjectReview" => json!({"userInfo": user_info(caller)}),
+            "SelfSubjectReview" => {
+                review["metadata"]["creationTimestamp"] = json!(call.now);
+                json!({"userInfo": user_info(caller)})
+            }
             "SelfSubjectRulesReview" => self.rules_of(caller, review["spec"]["namespace"].as_str().unwrap_or_default()),
             "SelfSubjectAccessReview" => self.access_review(&review["spec"], caller),
             _ => self.access_review(&review["spec"], &subject(&review["spec"])),

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 pub(super) struct Node<'a> {
     definitions: &'a Map<String, Value>,
     at: &'a Value,
+    /// The name of the type, where it is not the name of a reference.
+    name: Option<&'a str>,
 }
 
 /// How the items of a list are told apart when two writers change it.
@@ -27,7 +29,12 @@ const REF_PREFIX: &str = "#/components/schemas/";
 
 impl<'a> Node<'a> {
     pub(super) fn new(definitions: &'a Map<String, Value>, at: &'a Value) -> Self {
-        Self { definitions, at }
+        Self { definitions, at, name: None }
+    }
+
+    /// The same place, known to be of the type `name`.
+    pub(super) fn named(self, name: &'a str) -> Self {
+        Self { name: Some(name), ..self }
     }
 
     /// The schema itself, references followed.
@@ -47,6 +54,9 @@ impl<'a> Node<'a> {
 
     /// The type name a reference leads to, such as `io.k8s.api.core.v1.Container`.
     pub(super) fn type_name(self) -> Option<&'a str> {
+        if self.name.is_some() {
+            return self.name;
+        }
         let reference = self.at.get("$ref").or_else(|| self.at.pointer("/allOf/0/$ref")).and_then(Value::as_str)?;
         reference.strip_prefix(REF_PREFIX)
     }
@@ -64,7 +74,7 @@ impl<'a> Node<'a> {
             .get("properties")
             .and_then(|properties| properties.get(name))
             .or_else(|| schema.get("additionalProperties").filter(|values| values.is_object()))?;
-        Some(Self { at, ..self })
+        Some(Self { at, name: None, ..self })
     }
 
     /// Whether `name` is a field of a struct, as opposed to a key of a map.
@@ -73,7 +83,7 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn items(self) -> Option<Self> {
-        Some(Self { at: self.schema().get("items")?, ..self })
+        Some(Self { at: self.schema().get("items")?, name: None, ..self })
     }
 
     pub(super) fn list_type(self) -> ListType<'a> {

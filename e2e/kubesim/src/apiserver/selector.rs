@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::validation::metadata;
 
 /// What a client wants to see of a collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,17 +33,36 @@ struct FieldRequirement {
 }
 
 impl Selector {
-    /// Parses both query parameters; `field_labels` are the fields the resource can be selected by.
+    /// Parses both query parameters; `declared` are the fields a custom resource can be selected by.
     pub(super) fn parse(
         labels: Option<&str>,
         fields: Option<&str>,
         api_version: &str,
         kind: &str,
+        declared: Option<&[String]>,
     ) -> Result<Self, Failure> {
+        let known: Vec<&str> = match declared {
+            Some(declared) => declared.iter().map(String::as_str).collect(),
+            None => selectable(api_version, kind).to_vec(),
+        };
         Ok(Self {
             labels: parse_labels(labels.unwrap_or_default())?,
-            fields: parse_fields(fields.unwrap_or_default(), api_version, kind)?,
+            fields: parse_fields(fields.unwrap_or_default(), &known)?,
         })
+    }
+
+    /// Narrowed to the object of this name; an empty name narrows nothing.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        if !name.is_empty() {
+            let path = "metadata.name".to_owned();
+            self.fields.push(FieldRequirement { path, value: name.to_owned(), equal: true });
+        }
+        self
+    }
+
+    /// Whether it leaves anything out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
     }
 
     pub(super) fn matches(&self, object: &Value) -> bool {
@@ -74,6 +94,7 @@ impl FieldRequirement {
             found = &found[part];
         }
         let text = match found {
+            Value::Null if BOOLEANS.contains(&self.path.as_str()) => "false".to_owned(),
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -82,72 +103,182 @@ impl FieldRequirement {
     }
 }
 
+/// Fields that are false when they are absent.
+const BOOLEANS: &[&str] = &["spec.hostNetwork", "spec.unschedulable"];
+
 fn parse_labels(text: &str) -> Result<Vec<LabelRequirement>, Failure> {
-    split_top_level(text)
-        .into_iter()
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            parse_label(part).ok_or_else(|| {
-                Failure::bad_request(format!(
-                    "unable to parse requirement: {part:?} is not a valid label selector requirement"
-                ))
-            })
-        })
-        .collect()
-}
-
-fn parse_label(part: &str) -> Option<LabelRequirement> {
-    let one = |value: &str| BTreeSet::from([value.trim().to_owned()]);
-    let requirement = if let Some((key, values)) = split_word(part, "notin") {
-        LabelRequirement::NotIn(label_key(key)?, label_set(values)?)
-    } else if let Some((key, values)) = split_word(part, "in") {
-        LabelRequirement::In(label_key(key)?, label_set(values)?)
-    } else if let Some((key, value)) = part.split_once("!=") {
-        LabelRequirement::NotIn(label_key(key)?, one(value))
-    } else if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        LabelRequirement::In(label_key(key)?, one(value))
-    } else if let Some((key, bound)) = part.split_once('>') {
-        LabelRequirement::Above(label_key(key)?, bound.trim().parse().ok()?)
-    } else if let Some((key, bound)) = part.split_once('<') {
-        LabelRequirement::Below(label_key(key)?, bound.trim().parse().ok()?)
-    } else if let Some(key) = part.strip_prefix('!') {
-        LabelRequirement::Absent(label_key(key)?)
-    } else {
-        LabelRequirement::Exists(label_key(part)?)
-    };
-    Some(requirement)
-}
-
-/// Splits `key in (a,b)` at the operator, which stands before the parenthesis.
-fn split_word<'a>(part: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
-    let (head, values) = part.split_once('(')?;
-    let key = head.trim_end().strip_suffix(word)?;
-    key.ends_with(char::is_whitespace).then_some((key, values))
-}
-
-fn label_set(values: &str) -> Option<BTreeSet<String>> {
-    let values = values.trim_end().strip_suffix(')')?;
-    Some(values.split(',').map(|value| value.trim().to_owned()).collect())
-}
-
-fn label_key(key: &str) -> Option<String> {
-    let key = key.trim();
-    let valid = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-    valid.then(|| key.to_owned())
-}
-
-fn split_top_level(text: &str) -> Vec<&str> {
-    let mut depth = 0_usize;
-    text.split(move |c| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
+    let mut parser = Parser { tokens: tokens(text), at: 0 };
+    let mut requirements = Vec::new();
+    while !parser.is_done() {
+        requirements.push(parser.requirement().map_err(Failure::bad_request)?);
+        match parser.take() {
+            None => {}
+            Some(",") if !parser.is_done() => {}
+            Some(",") => return Err(Failure::bad_request("found '', expected: identifier after ','")),
+            Some(other) => {
+                return Err(Failure::bad_request(format!("found '{other}', expected: ',' or 'end of string'")));
+            }
         }
-        c == ',' && depth == 0
-    })
-    .collect()
+    }
+    Ok(requirements)
+}
+
+/// Words and operators of a label selector.
+fn tokens(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '(' | ')' | ',' => 1,
+            '!' if rest.starts_with("!=") => 2,
+            '!' => 1,
+            '=' if rest.starts_with("==") => 2,
+            '=' | '>' | '<' => 1,
+            _ => rest.find(|c: char| c.is_whitespace() || "()!,=<>".contains(c)).unwrap_or(rest.len()),
+        };
+        let (token, after) = rest.split_at(length);
+        out.push(token);
+        rest = after.trim_start();
+    }
+    out
+}
+
+struct Parser<'a> {
+    tokens: Vec<&'a str>,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn is_done(&self) -> bool {
+        self.at >= self.tokens.len()
+    }
+
+    fn peek(&self) -> Option<&'a str> {
+        self.tokens.get(self.at).copied()
+    }
+
+    fn take(&mut self) -> Option<&'a str> {
+        let token = self.peek()?;
+        self.at += 1;
+        Some(token)
+    }
+
+    fn requirement(&mut self) -> Result<LabelRequirement, String> {
+        let negated = self.peek() == Some("!");
+        if negated {
+            self.at += 1;
+        }
+        let key = match self.take() {
+            Some(key) if !is_operator(key) => key,
+            other => {
+                let found = other.unwrap_or_default();
+                return Err(format!("found '{found}', expected: !, identifier, or 'end of string'"));
+            }
+        };
+        check_key(key)?;
+        if negated {
+            return Ok(LabelRequirement::Absent(key.to_owned()));
+        }
+        if matches!(self.peek(), None | Some(",")) {
+            return Ok(LabelRequirement::Exists(key.to_owned()));
+        }
+        let operator = self.take().unwrap_or_default();
+        let requirement = match operator {
+            "in" => LabelRequirement::In(key.to_owned(), self.values(key)?),
+            "notin" => LabelRequirement::NotIn(key.to_owned(), self.values(key)?),
+            "=" | "==" => LabelRequirement::In(key.to_owned(), BTreeSet::from([self.value(key)?])),
+            "!=" => LabelRequirement::NotIn(key.to_owned(), BTreeSet::from([self.value(key)?])),
+            ">" => LabelRequirement::Above(key.to_owned(), self.bound()?),
+            "<" => LabelRequirement::Below(key.to_owned(), self.bound()?),
+            other => {
+                return Err(format!(
+                    "unable to parse requirement: found '{other}', expected: in, notin, =, ==, !=, gt, lt"
+                ));
+            }
+        };
+        Ok(requirement)
+    }
+
+    /// The value after `=`; none at all is the empty one.
+    fn value(&mut self, key: &str) -> Result<String, String> {
+        let value = match self.peek() {
+            None | Some(",") => String::new(),
+            Some(value) => {
+                self.at += 1;
+                value.to_owned()
+            }
+        };
+        check_value(key, 0, &value)?;
+        Ok(value)
+    }
+
+    fn bound(&mut self) -> Result<i64, String> {
+        let text = self.take().unwrap_or_default();
+        text.parse().map_err(|_| {
+            "unable to parse requirement: values[0]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer"
+                .to_owned()
+        })
+    }
+
+    fn values(&mut self, key: &str) -> Result<BTreeSet<String>, String> {
+        match self.take() {
+            Some("(") => {}
+            other => {
+                let found = other.unwrap_or_default();
+                return Err(format!("unable to parse requirement: found '{found}' expected: '('"));
+            }
+        }
+        let mut values = BTreeSet::new();
+        let mut after_comma = true;
+        loop {
+            match self.take() {
+                Some(")") => {
+                    if after_comma {
+                        values.insert(String::new());
+                    }
+                    break;
+                }
+                Some(",") => {
+                    if after_comma {
+                        values.insert(String::new());
+                    }
+                    after_comma = true;
+                }
+                Some(value) if after_comma => {
+                    values.insert(value.to_owned());
+                    after_comma = false;
+                }
+                other => {
+                    let found = other.unwrap_or_default();
+                    return Err(format!("unable to parse requirement: found '{found}', expected: ',' or ')'"));
+                }
+            }
+        }
+        for (index, value) in values.iter().enumerate() {
+            check_value(key, index, value)?;
+        }
+        Ok(values)
+    }
+}
+
+fn is_operator(token: &str) -> bool {
+    matches!(token, "(" | ")" | "," | "!" | "!=" | "=" | "==" | ">" | "<")
+}
+
+fn check_key(key: &str) -> Result<(), String> {
+    match metadata::key_problem(key) {
+        None => Ok(()),
+        Some(problem) => Err(format!("unable to parse requirement: <nil>: Invalid value: {key:?}: {problem}")),
+    }
+}
+
+fn check_value(key: &str, index: usize, value: &str) -> Result<(), String> {
+    match metadata::label_value_problem(value) {
+        None => Ok(()),
+        Some(problem) => {
+            Err(format!("unable to parse requirement: values[{index}][{key}]: Invalid value: {value:?}: {problem}"))
+        }
+    }
 }
 
 /// Fields that can be selected by, besides name and namespace, which every resource has.
@@ -190,13 +321,12 @@ fn selectable(api_version: &str, kind: &str) -> &'static [&'static str] {
         ("v1", "Secret") => &["type"],
         ("v1", "Service") => &["spec.clusterIP", "spec.type"],
         ("batch/v1", "Job") => &["status.successful"],
-        ("apps/v1", "ReplicaSet") | ("v1", "ReplicationController") => &["status.replicas"],
+        ("v1", "ReplicationController") => &["status.replicas"],
         _ => &[],
     }
 }
 
-fn parse_fields(text: &str, api_version: &str, kind: &str) -> Result<Vec<FieldRequirement>, Failure> {
-    let known = selectable(api_version, kind);
+fn parse_fields(text: &str, known: &[&str]) -> Result<Vec<FieldRequirement>, Failure> {
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
@@ -206,12 +336,14 @@ fn parse_fields(text: &str, api_version: &str, kind: &str) -> Result<Vec<FieldRe
             } else if let Some((path, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
                 (path, value, true)
             } else {
-                return Err(Failure::bad_request(format!(
-                    "invalid field selector {part:?}: can't understand {part:?}"
-                )));
+                return Err(Failure::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")));
             };
             if !matches!(path, "metadata.name" | "metadata.namespace") && !known.contains(&path) {
-                return Err(Failure::bad_request(format!("field label not supported: {path}")));
+                return Err(Failure::bad_request(if known.is_empty() {
+                    format!("\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+                } else {
+                    format!("field label not supported: {path}")
+                }));
             }
             Ok(FieldRequirement { path: path.to_owned(), value: value.to_owned(), equal })
         })
@@ -248,7 +380,7 @@ mod tests {
     #[case("gen<3", false)]
     #[case("app in (vllm),tier in (gold,silver),!wva.llmd.ai/controller-instance", true)]
     fn label_selectors_follow_their_operator(#[case] text: &str, #[case] expected: bool) {
-        let selector = Selector::parse(Some(text), None, "v1", "Pod").expect("valid");
+        let selector = Selector::parse(Some(text), None, "v1", "Pod", None).expect("valid");
         assert_eq!(selector.matches(&pod()), expected);
     }
 
@@ -258,13 +390,13 @@ mod tests {
     #[case("spec.nodeName!=n1", false)]
     #[case("spec.nodeName=", false)]
     fn field_selectors_compare_text(#[case] text: &str, #[case] expected: bool) {
-        let selector = Selector::parse(None, Some(text), "v1", "Pod").expect("valid");
+        let selector = Selector::parse(None, Some(text), "v1", "Pod", None).expect("valid");
         assert_eq!(selector.matches(&pod()), expected);
     }
 
     #[test]
     fn an_unknown_field_is_refused_by_name() {
-        let failure = Selector::parse(None, Some("spec.color=red"), "v1", "Pod").expect_err("not selectable");
+        let failure = Selector::parse(None, Some("spec.color=red"), "v1", "Pod", None).expect_err("not selectable");
         assert_eq!(failure.message, "field label not supported: spec.color");
     }
 }

@@ -29,6 +29,10 @@ struct Layout {
 
 /// A table of objects as served. `include` says how much of each object comes along with its row.
 pub(super) fn of(resource: &Resource, objects: &[Value], include: Option<&str>) -> Value {
+    let version = match objects {
+        [one] => one["metadata"]["resourceVersion"].clone(),
+        _ => json!(""),
+    };
     let now = Timestamp::now();
     let scale =
         objects.first().is_some_and(|object| object["apiVersion"] == "autoscaling/v1" && object["kind"] == "Scale");
@@ -37,8 +41,7 @@ pub(super) fn of(resource: &Resource, objects: &[Value], include: Option<&str>) 
         Some(version) if !scale && !version.columns.is_empty() => {
             columns.extend(version.columns.iter().map(|declared| {
                 let text = |key: &str| declared[key].as_str().unwrap_or_default();
-                let kind = if text("type") == "date" { "string" } else { text("type") };
-                column(text("name"), kind, text("format"), declared["priority"].as_i64().unwrap_or(0))
+                column(text("name"), text("type"), text("format"), declared["priority"].as_i64().unwrap_or(0))
             }));
             let declared = version.columns.clone();
             Box::new(move |object| declared.iter().map(|column| declared_cell(column, object, now)).collect())
@@ -49,7 +52,10 @@ pub(super) fn of(resource: &Resource, objects: &[Value], include: Option<&str>) 
                 // Events are the one kind whose name does not come first.
                 columns.clear();
             }
-            columns.extend(layout.columns.iter().map(|(name, kind, wide)| column(name, kind, "", i64::from(*wide))));
+            columns.extend(layout.columns.iter().map(|(name, kind, wide)| {
+                let format = if *name == "Name" { "name" } else { "" };
+                column(name, kind, format, i64::from(*wide))
+            }));
             Box::new(move |object| (layout.cells)(object, now))
         }
     };
@@ -61,7 +67,7 @@ pub(super) fn of(resource: &Resource, objects: &[Value], include: Option<&str>) 
             row.extend(cells(object));
             let mut row = json!({ "cells": row });
             match include {
-                Some("None") => {}
+                Some("None") => row["object"] = Value::Null,
                 Some("Object") => row["object"] = object.clone(),
                 _ => row["object"] = partial(object),
             }
@@ -71,7 +77,7 @@ pub(super) fn of(resource: &Resource, objects: &[Value], include: Option<&str>) 
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": ""},
+        "metadata": {"resourceVersion": version},
         "columnDefinitions": columns,
         "rows": rows,
     })
@@ -102,6 +108,7 @@ fn layout(group: &str, kind: &str) -> Layout {
         ("", "Namespace") => cluster::NAMESPACE,
         ("", "ConfigMap") => cluster::CONFIG_MAP,
         ("", "Secret") => cluster::SECRET,
+        ("", "PersistentVolumeClaim") => cluster::PERSISTENT_VOLUME_CLAIM,
         ("", "ServiceAccount") => cluster::SERVICE_ACCOUNT,
         ("" | "events.k8s.io", "Event") => cluster::EVENT,
         ("coordination.k8s.io", "Lease") => cluster::LEASE,
@@ -127,7 +134,7 @@ fn declared_cell(column: &Value, object: &Value, now: Timestamp) -> Value {
     let Some(first) = found.first().copied().filter(|first| !first.is_null()) else { return Value::Null };
     match column["type"].as_str() {
         Some("date") => age::since(first.as_str(), now),
-        Some("string") => json!(found.into_iter().map(text).collect::<Vec<_>>().join(" ")),
+        Some("string") => json!(text(first)),
         _ => first.clone(),
     }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::action::Action;
-use super::admission;
+use super::admission::{self, Origin};
 use super::apply::{self, Writer};
 use super::convert;
 use super::create::{found, has_generation};
 use super::definitions::schema_of;
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
 use super::patch::{json_patch, merge_patch, strategic_merge_patch};
+use super::schema::Node;
 use super::state::{Call, State};
+use super::{fields, options};
 
 /// What a request wants to make of an object.
 #[derive(Debug, Clone)]
@@ -36,20 +38,12 @@ impl Write {
             }
             "application/apply-patch+yaml" => {
                 if call.query.get("fieldManager").is_none() {
-                    return Err(Failure::new(
-                        422,
-                        "Invalid",
-                        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-                    ));
+                    let cause = Cause::required("fieldManager", "is required for apply patch");
+                    return Err(Failure::invalid_options("PatchOptions", &[cause]));
                 }
                 Ok(Self::Apply { config: body, force: call.query.flag("force") })
             }
-            _ => Err(Failure::new(
-                415,
-                "UnsupportedMediaType",
-                "the body of the request was in an unknown format - accepted media types include: \
-                 application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-            )),
+            _ => Err(Failure::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details()),
         }
     }
 }
@@ -75,28 +69,44 @@ impl State {
         let api_version = resource.api_version();
         let writer = writer(call, &api_version);
         let applied = matches!(write, Write::Apply { .. });
+        let replaced = matches!(write, Write::Replace(_));
         let mut new = carry_out(call, &old, write, &writer)?;
         let wanted = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        if !wanted.is_empty() && old["metadata"]["resourceVersion"] != wanted {
+        if replaced && (wanted.is_empty() || wanted == "0") && !takes_unconditional_updates(call) {
+            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(Failure::invalid(&resource.group, &resource.plural, &call.target.name, &[cause]));
+        }
+        if !wanted.is_empty() && wanted.parse::<u64>().is_err() {
+            return Err(Failure::unclassified(options::parse_error("ParseUint", wanted)));
+        }
+        if !wanted.is_empty() && wanted != "0" && old["metadata"]["resourceVersion"] != wanted {
             return Err(Failure::modified(&resource.group, &resource.plural, &call.target.name));
         }
         let uid = new["metadata"]["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && old["metadata"]["uid"] != uid {
+            if !replaced && !applied {
+                let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
+                let causes = [cause.clone(), cause];
+                return Err(Failure::invalid(&resource.group, &resource.kind, &call.target.name, &causes));
+            }
             let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+                 failed: UID in precondition: {uid}, UID in object meta: {}",
+                storage_key(call),
                 old["metadata"]["uid"].as_str().unwrap_or_default()
             );
             return Err(Failure::conflict(&resource.group, &resource.plural, &call.target.name, &why));
         }
         keep_server_fields(call, &old, &mut new);
-        self.admit(call, Some(&old), &mut new)?;
+        admission::complete(call, &mut new);
         if !applied {
             apply::track_update(&old, &mut new, schema_of(resource), &writer);
         }
+        self.admit(call, Some(&old), &mut new)?;
         if without_bookkeeping(&old) == without_bookkeeping(&new) && same_owners(&old, &new) {
             return Ok(Written { object: stored, created: false });
         }
-        if has_generation(call) && desired_state_changed(&old, &new) {
+        if has_generation(call) && desired_state_changed(call, &old, &new) {
             let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             new["metadata"]["generation"] = json!(generation);
         }
@@ -115,10 +125,12 @@ impl State {
         let action = Action { verb: "create".to_owned(), ..call.action.clone() };
         self.require(&call.user, &action)?;
         self.require_namespace(call, &call.target.name)?;
-        let config = admission::accept(call, config)?;
+        let config = admission::accept_config(call, config)?;
         refuse_managed_fields(&config)?;
-        if config["metadata"]["uid"].is_string() || config["metadata"]["resourceVersion"].is_string() {
-            return Err(Failure::not_found(&resource.group, &resource.plural, &call.target.name));
+        if let Some(uid) = config["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Failure::conflict(&resource.group, &resource.plural, &call.target.name, &why));
         }
         let mut object = json!({
             "apiVersion": resource.api_version(),
@@ -129,6 +141,7 @@ impl State {
         let api_version = resource.api_version();
         let writer = writer(call, &api_version);
         let mut object = apply::apply(&object, &config, schema_of(resource), &writer, true)?;
+        admission::complete(call, &mut object);
         self.admit(call, None, &mut object)?;
         let object = self.commit_new(call, &call.key(), object);
         Ok(Written { object, created: true })
@@ -148,22 +161,106 @@ fn writer<'a>(call: &'a Call, api_version: &'a str) -> Writer<'a> {
 fn carry_out(call: &Call, old: &Value, write: Write, writer: &Writer<'_>) -> Result<Value, Failure> {
     let node = schema_of(&call.resource);
     let mut new = old.clone();
-    match write {
-        Write::Replace(body) => return admission::accept(call, body),
-        Write::JsonPatch(patch) => json_patch(&mut new, &patch)?,
-        Write::MergePatch(patch) => merge_patch(&mut new, &patch),
-        Write::StrategicMergePatch(patch) => strategic_merge_patch(&mut new, &patch, node)?,
+    let shown = match write {
+        Write::Replace(body) => return admission::accept(call, body, Origin::Body),
+        Write::JsonPatch(patch) => {
+            json_patch(&mut new, &patch)?;
+            new.to_string()
+        }
+        Write::MergePatch(patch) => {
+            require_map(&patch)?;
+            merge_patch(&mut new, &patch);
+            new.to_string()
+        }
+        Write::StrategicMergePatch(patch) => {
+            require_map(&patch)?;
+            strategic_merge_patch(&mut new, &patch, node)?;
+            return admission::accept(call, new, Origin::StrategicPatch(&go_map(&patch)));
+        }
         Write::Apply { config, force } => {
-            let config = admission::accept(call, config)?;
+            let config = admission::accept_config(call, config)?;
             refuse_managed_fields(&config)?;
             let mut applied = apply::apply(old, &config, node, writer, force)?;
+            if let Some(node) = node.filter(|_| call.resource.custom().is_none()) {
+                settle_nulls(node, &mut applied);
+            }
             if let Some(version) = config["metadata"].get("resourceVersion") {
                 applied["metadata"]["resourceVersion"] = version.clone();
             }
             return Ok(applied);
         }
+    };
+    admission::accept(call, new, Origin::Patch(&shown))
+}
+
+/// What Go makes of `null`: nothing, but the zero value in a map.
+fn settle_nulls(node: Node<'_>, value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let in_map = !node.schema()["properties"].is_object();
+            for (name, child) in fields.iter_mut() {
+                let Some(below) = node.field(name) else { continue };
+                if child.is_null() && in_map && below.schema()["type"] == "string" {
+                    *child = json!("");
+                }
+                settle_nulls(below, child);
+            }
+            fields.retain(|_, child| !child.is_null());
+        }
+        Value::Array(items) => {
+            if let Some(below) = node.items() {
+                items.iter_mut().for_each(|item| settle_nulls(below, item));
+            }
+        }
+        _ => {}
     }
-    admission::accept(call, new)
+}
+
+fn require_map(patch: &Value) -> Result<(), Failure> {
+    match patch {
+        Value::Object(_) => Ok(()),
+        Value::Null => Err(Failure::bad_request("Invalid JSON Patch")),
+        other => Err(Failure::bad_request(format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            fields::json_type(other)
+        ))),
+    }
+}
+
+/// A value as Go prints maps: `map[a:1 b:[x y]]`.
+pub(super) fn go_map(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let mut parts: Vec<String> = fields.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
+            parts.sort();
+            format!("map[{}]", parts.join(" "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Kinds that may be replaced without saying which version of them was read. Custom resources are none of them.
+fn takes_unconditional_updates(call: &Call) -> bool {
+    const ASKED: &[&str] = &["APIService", "CustomResourceDefinition", "Lease", "PodDisruptionBudget", "RuntimeClass"];
+    call.resource.custom().is_none() && !ASKED.contains(&call.resource.kind.as_str())
+}
+
+/// Where the object would be in etcd.
+fn storage_key(call: &Call) -> String {
+    let resource = &call.resource;
+    let group = if resource.custom().is_some() { format!("{}/", resource.group) } else { String::new() };
+    let plural = match resource.plural.as_str() {
+        "services" => "services/specs",
+        "endpoints" => "services/endpoints",
+        "nodes" => "minions",
+        "ingresses" => "ingress",
+        plural => plural,
+    };
+    let namespace = if resource.namespaced { format!("{}/", call.target.namespace) } else { String::new() };
+    format!("/registry/{group}{plural}/{namespace}{}", call.target.name)
 }
 
 fn refuse_managed_fields(config: &Value) -> Result<(), Failure> {
@@ -232,10 +329,27 @@ fn same_owners(old: &Value, new: &Value) -> bool {
     owners(old) == owners(new)
 }
 
-fn desired_state_changed(old: &Value, new: &Value) -> bool {
+fn desired_state_changed(call: &Call, old: &Value, new: &Value) -> bool {
+    let resource = &call.resource;
     let desired = |object: &Value| {
         let mut object = object.clone();
-        set(&mut object, "metadata", None);
+        if resource.kind == "Deployment"
+            && let Some(annotations) = object["metadata"]["annotations"].as_object_mut()
+        {
+            // In a real cluster its controller writes it with the status, which does not count.
+            annotations.remove("deployment.kubernetes.io/revision");
+        }
+        let annotations = Some(&object["metadata"]["annotations"]).filter(|all| **all != json!({}));
+        let counted = match resource.kind.as_str() {
+            _ if resource.custom().is_some() => None,
+            "Deployment" => Some(json!({ "annotations": annotations })),
+            "EndpointSlice" => {
+                let metadata = &object["metadata"];
+                Some(json!({"labels": metadata["labels"], "annotations": metadata["annotations"]}))
+            }
+            _ => None,
+        };
+        set(&mut object, "metadata", counted);
         set(&mut object, "status", None);
         object
     };

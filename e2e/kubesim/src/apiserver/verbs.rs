@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::negotiation::Form;
 use super::state::{Call, Shared};
 use super::tokens::User;
 use super::update::Write;
-use super::{body, pods, port_forward, proxy, scale, table, watch};
+use super::{body, convert, options, pods, port_forward, proxy, scale, table, watch};
 
 pub(super) async fn serve(
     shared: &Arc<Shared>,
@@ -25,11 +25,13 @@ pub(super) async fn serve(
     let form = Form::of(incoming.accept());
     let verb = call.target.verb(&incoming.method, &call.query);
     let content_type = incoming.header(header::CONTENT_TYPE).to_owned();
-    if verb == "watch" {
+    if verb == "watch" && call.target.subresource.is_empty() {
+        refuse_misplaced(&incoming.method, &call)?;
         let events = watch::start(shared, call, form)?;
         return Ok(typed_response(StatusCode::OK, "application/json", Body::from_stream(events)));
     }
     let subresource = call.target.subresource.as_str();
+    refuse_misplaced(&incoming.method, &call)?;
     if !subresource.is_empty() && !call.resource.has(subresource) {
         return Err(Failure::no_such_resource());
     }
@@ -40,7 +42,12 @@ pub(super) async fn serve(
         _ => {}
     }
     let bytes = read_body(incoming.body).await?;
-    let body = body::decode(&content_type, &bytes)?;
+    let body = match verb {
+        "patch" => body::decode_patch(&content_type, &bytes)?,
+        "delete" | "deletecollection" => body::decode_options(&content_type, &bytes)?,
+        "create" | "update" => body::decode(&content_type, &bytes, &call.resource.kind)?,
+        _ => Value::Null,
+    };
     let mut state = shared.lock();
     match (verb, subresource) {
         ("create", "") if call.resource.create_only => {
@@ -55,7 +62,8 @@ pub(super) async fn serve(
         ("create", "eviction") => Ok(json_response(StatusCode::CREATED, &state.evict(&call, &body)?)),
         ("create", "token") => Ok(json_response(StatusCode::CREATED, &state.request_token(&call, body)?)),
         ("list", _) => Ok(json_response(StatusCode::OK, &state.list(&call, form)?)),
-        ("get", "" | "status") => {
+        ("get", "" | "status" | "ephemeralcontainers") => {
+            state.check_revision_of_one(&call)?;
             let object = state.read(&call)?;
             Ok(json_response(StatusCode::OK, &call.present(&object, form)))
         }
@@ -73,13 +81,14 @@ pub(super) async fn serve(
             let write = intended_write(&call, verb, &content_type, body)?;
             Ok(json_response(StatusCode::OK, &state.write_scale(&call, write)?))
         }
-        ("update" | "patch", "" | "status" | "finalize") => {
+        ("update" | "patch", "" | "status" | "finalize" | "ephemeralcontainers") => {
             let write = intended_write(&call, verb, &content_type, body)?;
             let written = state.write(&call, write)?;
             let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
             Ok(json_response(code, &call.present(&written.object, form)))
         }
         ("delete", "") => {
+            options::check_deletion(&call.query, &body)?;
             let options = DeleteOptions::new(&call, &body);
             match state.delete(&call, &call.key(), &options)? {
                 Deleted::Terminating(object) => Ok(json_response(StatusCode::OK, &call.present(&object, Form::Full))),
@@ -87,10 +96,11 @@ pub(super) async fn serve(
             }
         }
         ("deletecollection", "") => {
+            options::check_deletion(&call.query, &body)?;
             let options = DeleteOptions::new(&call, &body);
             let selector = call.selector()?;
             let objects = state.delete_collection(&call, &selector, &options)?;
-            let items: Vec<Value> = objects.iter().map(|object| call.present(object, Form::Full)).collect();
+            let items: Vec<Value> = objects.iter().map(|object| convert::to_item(&call.resource, object)).collect();
             let list = json!({
                 "kind": call.resource.list_kind,
                 "apiVersion": call.resource.api_version(),
@@ -103,14 +113,42 @@ pub(super) async fn serve(
     }
 }
 
+/// Refuses methods a path has no use for: whole collections are not written, and nothing is created or deleted across
+/// namespaces.
+fn refuse_misplaced(method: &Method, call: &Call) -> Result<(), Failure> {
+    let Call { resource, target, .. } = call;
+    let (collection, everywhere) = (target.name.is_empty(), target.namespace.is_empty());
+    if !resource.namespaced && !everywhere || resource.namespaced && everywhere && !collection {
+        return Err(Failure::no_such_resource());
+    }
+    let misplaced = match *method {
+        Method::GET => false,
+        Method::POST => resource.namespaced && everywhere && !resource.create_only,
+        Method::DELETE => resource.namespaced && everywhere,
+        Method::PUT | Method::PATCH => collection,
+        _ => true,
+    };
+    if misplaced { Err(Failure::method_not_allowed()) } else { Ok(()) }
+}
+
 fn intended_write(call: &Call, verb: &str, content_type: &str, body: Value) -> Result<Write, Failure> {
     if verb == "update" { Ok(Write::Replace(body)) } else { Write::patch(call, content_type, body) }
 }
 
 /// The answer to a deletion that is complete.
 fn deleted(call: &Call, object: &Value) -> Value {
-    // Pods are returned as they were, as the real server does.
-    if call.resource.kind == "Pod" {
+    /// Kinds whose deletion answers with the object as it was.
+    const SHOWN: &[&str] = &[
+        "Pod",
+        "Service",
+        "ServiceAccount",
+        "ResourceQuota",
+        "PersistentVolumeClaim",
+        "StorageClass",
+        "PodTemplate",
+        "CustomResourceDefinition",
+    ];
+    if call.resource.custom().is_none() && SHOWN.contains(&call.resource.kind.as_str()) {
         return call.present(object, Form::Full);
     }
     let mut details = json!({

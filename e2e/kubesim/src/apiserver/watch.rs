@@ -16,6 +16,7 @@ use super::selector::Selector;
 use super::state::{Call, Shared, State};
 use super::store::Change;
 use super::watchers::End;
+use super::wire;
 
 /// How often a quiet watch tells its client how far it has come.
 const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
@@ -60,18 +61,10 @@ pub(super) fn start(
 ) -> Result<impl Stream<Item = Result<Bytes, BrokenOff>> + Send + use<>, Failure> {
     let selector = call.selector()?;
     let mut state = shared.lock();
-    state.check_revision(&call)?;
+    state.check_revision(&call, true)?;
     let since = call.query.number("resourceVersion").unwrap_or(0);
     let send_initial = call.query.flag("sendInitialEvents");
     let bookmarks = call.query.flag("allowWatchBookmarks");
-    if send_initial && !bookmarks {
-        return Err(Failure::new(
-            422,
-            "Invalid",
-            "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents requires \
-             allowWatchBookmarks",
-        ));
-    }
     let seconds = call.query.number("timeoutSeconds").unwrap_or(LONGEST);
     let now = Instant::now();
     let (id, ended) = shared.watchers.register(Arc::clone(&call.user), call.action.clone());
@@ -114,13 +107,15 @@ impl Watch {
             self.push("ADDED", &object);
         }
         self.position = state.store.revision();
-        if mark_end {
+        if mark_end && self.next_bookmark.is_some() {
             self.push_bookmark(&json!({"k8s.io/initial-events-end": "true"}));
         }
     }
 
     fn continue_from(&mut self, since: u64, state: &State) {
-        if since < state.store.compacted() {
+        if since > state.store.revision() {
+            // A revision from the future: nothing is sent until it is reached, which may be never.
+        } else if since < state.store.compacted() {
             self.expire(&format!("too old resource version: {since} ({})", state.store.compacted()));
         } else {
             self.catch_up(state);
@@ -134,6 +129,9 @@ impl Watch {
 
     /// Queues what happened since the last look. A history that no longer reaches back ends the watch.
     fn catch_up(&mut self, state: &State) {
+        if self.position > state.store.revision() {
+            return;
+        }
         match state.store.since(self.call.stored_as(), self.position) {
             Ok(changes) => {
                 for change in &changes {
@@ -223,7 +221,7 @@ impl Watch {
 }
 
 fn line(kind: &str, object: &Value) -> String {
-    let mut text = json!({"type": kind, "object": object}).to_string();
+    let mut text = wire::text(&json!({"type": kind, "object": object}));
     text.push('\n');
     text
 }

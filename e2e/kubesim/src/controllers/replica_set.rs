@@ -94,7 +94,9 @@ async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let active: Vec<&Pod> = owned.iter().map(AsRef::as_ref).filter(|pod| pods::is_active(pod)).collect();
     let outcome =
         if set.metadata.deletion_timestamp.is_some() { Ok(()) } else { scale(&ctx, &key, &set, &active).await };
-    let again = report(&ctx, &key, &set, &active, outcome.as_ref().err()).await?;
+    let leaving = |pod: &&Arc<Pod>| pod.metadata.deletion_timestamp.is_some() && !pods::is_finished(pod);
+    let terminating = owned.iter().filter(leaving).count();
+    let again = report(&ctx, &key, &set, &active, terminating, outcome.as_ref().err()).await?;
     outcome?;
     Ok(again)
 }
@@ -172,10 +174,11 @@ async fn report(
     key: &Key,
     set: &ReplicaSet,
     active: &[&Pod],
+    terminating: usize,
     failure: Option<&Error>,
 ) -> Result<Next, Error> {
     let message = failure.map(ToString::to_string);
-    let (status, next_available) = status::compute(set, active, message.as_deref(), Timestamp::now());
+    let (status, next_available) = status::compute(set, active, terminating, message.as_deref(), Timestamp::now());
     let next = next_available.map_or(Next::OnChange, Next::After);
     if set.status.as_ref() == Some(&status) {
         return Ok(next);

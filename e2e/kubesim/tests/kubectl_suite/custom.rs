@@ -85,7 +85,7 @@ async fn a_custom_resource_is_used_like_a_built_in_one() {
 }
 
 #[rstest]
-#[case::cel("{size: 30}", &["spec: Invalid value: \"object\": large gadgets are red"])]
+#[case::cel("{size: 30}", &["spec: Invalid value: large gadgets are red"])]
 #[case::bounds("{size: 0, colour: green}", &[
     "spec.colour: Unsupported value: \"green\": supported values: \"blue\", \"red\"",
     "spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1",

@@ -22,7 +22,7 @@ pub(in crate::apiserver) struct Writer<'a> {
 impl Writer<'_> {
     /// The fields that can be owned: server-set metadata never is, and status only through its own door.
     pub(super) fn owned_part(&self, object: &Value) -> Value {
-        const OWNED_METADATA: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
+        const OWNED_METADATA: [&str; 5] = ["labels", "annotations", "finalizers", "generateName", "ownerReferences"];
         let Some(fields) = object.as_object() else { return json!({}) };
         let mut part = Map::new();
         for (name, value) in fields {
@@ -36,9 +36,10 @@ impl Writer<'_> {
                         .iter()
                         .filter_map(|&key| Some((key.to_owned(), value.get(key)?.clone())))
                         .collect();
-                    if !owned.is_empty() {
-                        part.insert(name.clone(), Value::Object(owned));
+                    if owned.is_empty() {
+                        continue;
                     }
+                    part.insert(name.clone(), Value::Object(owned));
                 }
                 _ => drop(part.insert(name.clone(), value.clone())),
             }
@@ -155,6 +156,26 @@ impl Managers {
         }
         self.0.push(Entry::new(writer, true, fields));
         None
+    }
+
+    /// Whether every field that an apply would take from others is in `allowed`, and there is one.
+    pub(super) fn all_conflicts_are_in(
+        &self,
+        writer: &Writer<'_>,
+        difference: &Difference,
+        allowed: &FieldSet,
+    ) -> bool {
+        let mut changed = difference.added.clone();
+        changed.union(&difference.modified);
+        let mut conflicts = FieldSet::default();
+        for entry in self.0.iter().filter(|entry| !entry.is(writer, true)) {
+            conflicts.union(&entry.fields.intersection(&changed));
+        }
+        if conflicts.is_empty() {
+            return false;
+        }
+        conflicts.subtract(allowed);
+        conflicts.is_empty()
     }
 
     /// Takes what an apply changed from its other owners, or refuses when that is not forced.

@@ -80,48 +80,67 @@ pub(super) fn field_set(node: Option<Node<'_>>, value: &Value) -> FieldSet {
 
 /// Every path at or below a value that appears or disappears as a whole.
 fn whole(node: Option<Node<'_>>, value: &Value) -> FieldSet {
+    fn mark(set: &mut FieldSet) {
+        set.member = true;
+        set.children.values_mut().for_each(mark);
+    }
     let mut set = field_set(node, value);
-    mark_maps(node, value, &mut set);
+    mark(&mut set);
     set
 }
 
-/// Maps, unlike structs, belong to whoever brought them into being.
-fn mark_maps(node: Option<Node<'_>>, value: &Value, set: &mut FieldSet) {
-    match shape(node, value) {
-        Shape::Leaf => {}
-        Shape::Fields(fields) => {
-            set.member |= !node.is_some_and(|node| fields.keys().all(|name| node.declares(name)));
-            for (name, child) in fields {
-                mark_maps(field(node, name), child, set.at(Element::Field(name.clone())));
-            }
-        }
-        Shape::Items(items) => {
-            for (element, item) in items {
-                mark_maps(node.and_then(Node::items), item, set.at(element));
-            }
-        }
+/// An absent list or map is compared as an empty one: what is in it is added, it itself was there before.
+fn empty_like(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(_) => Some(Value::Object(Map::new())),
+        Value::Array(_) => Some(Value::Array(Vec::new())),
+        _ => None,
     }
 }
 
-/// What changed from `before` to `after`.
+/// What changed from one object to another.
 pub(super) fn compare(node: Option<Node<'_>>, before: &Value, after: &Value) -> Difference {
+    compare_at(node, before, after, true)
+}
+
+fn compare_at(node: Option<Node<'_>>, before: &Value, after: &Value, root: bool) -> Difference {
     let mut difference = Difference::default();
     if before == after {
         return difference;
+    }
+    let nothing = after.as_array().is_some_and(Vec::is_empty) || after.as_object().is_some_and(Map::is_empty);
+    if before.is_null() && nothing {
+        difference.modified.member = true;
+        return difference;
+    }
+    let (filled_before, filled_after);
+    let (mut before, mut after) = (before, after);
+    if before.is_null()
+        && let Some(empty) = empty_like(after)
+    {
+        filled_before = empty;
+        before = &filled_before;
+    } else if after.is_null()
+        && let Some(empty) = empty_like(before)
+    {
+        filled_after = empty;
+        after = &filled_after;
     }
     match (shape(node, before), shape(node, after)) {
         (Shape::Fields(old), Shape::Fields(new)) => {
             let element = |name: &String| Element::Field(name.clone());
             for (name, value) in old {
                 match new.get(name) {
-                    Some(other) => difference.nest(&element(name), compare(field(node, name), value, other)),
+                    Some(other) => difference.nest(&element(name), compare_at(field(node, name), value, other, false)),
                     None => drop(difference.removed.children.insert(element(name), whole(field(node, name), value))),
                 }
             }
             for (name, value) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
                 let mut added = whole(field(node, name), value);
-                // Only the content of metadata and spec is owned, never the structs themselves.
-                added.member &= !matches!(name.as_str(), "metadata" | "spec" | "status") || !value.is_object();
+                if root && name == "metadata" {
+                    // Metadata itself belongs to nobody.
+                    added.member = false;
+                }
                 difference.added.children.insert(element(name), added);
             }
         }
@@ -129,7 +148,7 @@ pub(super) fn compare(node: Option<Node<'_>>, before: &Value, after: &Value) -> 
             let items = node.and_then(Node::items);
             for (element, value) in &old {
                 match new.iter().find(|(other, _)| other == element) {
-                    Some((_, other)) => difference.nest(&element.clone(), compare(items, value, other)),
+                    Some((_, other)) => difference.nest(&element.clone(), compare_at(items, value, other, false)),
                     None => drop(difference.removed.children.insert(element.clone(), whole(items, value))),
                 }
             }

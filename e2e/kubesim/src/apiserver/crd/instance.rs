@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use kube_cel::{CompiledSchema, Validator, compile_schema};
 use serde_json::{Map, Value, json};
 
-use super::messages;
+use super::{lists, messages};
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::resource::Resource;
 use crate::apiserver::schema::Node;
@@ -17,6 +17,8 @@ pub(in crate::apiserver) struct CustomVersion {
     /// The schema as the definition gives it, with `metadata` added where it was left out.
     schema: Option<Value>,
     no_definitions: Map<String, Value>,
+    /// Fields it can be selected by, as dotted paths.
+    pub(in crate::apiserver) selectable: Vec<String>,
     /// The definition's own printer columns.
     pub(in crate::apiserver) columns: Vec<Value>,
     checks: LazyLock<Checks, Box<dyn FnOnce() -> Checks + Send + Sync>>,
@@ -43,6 +45,12 @@ impl CustomVersion {
         Self {
             schema,
             no_definitions: Map::new(),
+            selectable: version["selectableFields"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|field| Some(field["jsonPath"].as_str()?.trim_start_matches('.').to_owned()))
+                .collect(),
             columns: version["additionalPrinterColumns"].as_array().cloned().unwrap_or_default(),
             checks: LazyLock::new(Box::new(move || Checks::compile(compiled.as_ref()))),
         }
@@ -56,18 +64,28 @@ impl CustomVersion {
         Some(Node::new(&self.no_definitions, self.schema.as_ref()?))
     }
 
-    /// Defaults and validates an instance that is about to be stored in place of `old`.
+    /// Fills in the defaults of the schema.
+    pub(in crate::apiserver) fn fill(&self, object: &mut Value) {
+        if let Some(schema) = &self.schema {
+            fill(schema, object, true);
+        }
+    }
+
+    /// Validates an instance that is about to be stored in place of `old`.
     pub(in crate::apiserver) fn admit(
         &self,
         resource: &Resource,
         old: Option<&Value>,
-        object: &mut Value,
+        object: &Value,
     ) -> Result<(), Failure> {
         let mut causes = validation::validate(resource, validation::Gates::default(), old, object);
-        if let Some(schema) = &self.schema {
-            fill(schema, object, true);
+        if self.schema.is_some() {
             causes.extend(self.checks.schema_causes(object));
-            if causes.is_empty() {
+            if let Some(schema) = &self.schema {
+                lists::causes(schema, object, "", &mut causes);
+            }
+            // Rules are evaluated as long as the object has the shape they are written for.
+            if !causes.iter().any(Cause::is_blocking) {
                 causes.extend(self.checks.rule_causes(old, object));
             } else if self.checks.rules.is_some() {
                 let detail = "some validation rules were not checked because the object was invalid; correct the \
@@ -161,6 +179,20 @@ pub(super) fn plain(schema: &Value) -> Value {
             if fields.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
                 out.remove("type");
                 out.insert("anyOf".to_owned(), json!([{"type": "integer"}, {"type": "string"}]));
+            }
+            // In definitions the bound is exclusive or not; in JSON schema the exclusive bound stands for itself.
+            for (bound, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
+                match fields.get(exclusive) {
+                    Some(Value::Bool(true)) => {
+                        if let Some(limit) = out.remove(bound) {
+                            out.insert(exclusive.to_owned(), limit);
+                        } else {
+                            out.remove(exclusive);
+                        }
+                    }
+                    Some(Value::Bool(false)) => drop(out.remove(exclusive)),
+                    _ => {}
+                }
             }
             if fields.get("nullable") == Some(&Value::Bool(true))
                 && let Some(kind) = out.get("type").cloned()

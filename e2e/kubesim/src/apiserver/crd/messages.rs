@@ -54,13 +54,9 @@ pub(super) fn cause(error: &jsonschema::ValidationError<'_>) -> Cause {
     }
 }
 
-/// One rule that does not hold. Objects and lists are named by their type, they would be too long to print.
+/// One rule that does not hold. Objects and lists are not shown, they would be too long.
 pub(super) fn rule_cause(error: &RuleError, object: &Value) -> Cause {
     let value = at(object, &error.field_path);
-    let shown = match value {
-        Value::Object(_) | Value::Array(_) => Value::from(type_name(value)),
-        scalar => scalar.clone(),
-    };
     let detail = match error.kind {
         ErrorKind::ValidationFailure => error.message.clone(),
         _ => format!("rule {:?} cannot be evaluated: {}", error.rule, error.message),
@@ -68,7 +64,10 @@ pub(super) fn rule_cause(error: &RuleError, object: &Value) -> Cause {
     match error.reason.as_deref() {
         Some("FieldValueRequired") => Cause::required(error.field_path.as_str(), &detail),
         Some("FieldValueForbidden") => Cause::forbidden(error.field_path.as_str(), &detail),
-        _ => Cause::invalid(error.field_path.as_str(), &shown, &detail),
+        _ => match value {
+            Value::Object(_) | Value::Array(_) => Cause::unshown(error.field_path.as_str(), &detail),
+            scalar => Cause::invalid(error.field_path.as_str(), scalar, &detail),
+        },
     }
 }
 

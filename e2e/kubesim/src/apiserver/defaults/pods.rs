@@ -9,15 +9,20 @@ pub(super) fn pod(object: &mut Value) {
     let spec = &mut object["spec"];
     pod_spec(spec);
     default(spec, "enableServiceLinks", json!(true));
+    for container in all_containers(spec) {
+        requests_from_limits(container);
+    }
+}
+
+/// What admission adds to a pod, which nobody owns.
+pub(super) fn admit(object: &mut Value) {
+    let spec = &mut object["spec"];
     default(spec, "serviceAccountName", json!("default"));
     let account = spec["serviceAccountName"].clone();
     default(spec, "serviceAccount", account);
     default(spec, "priority", json!(0));
     default(spec, "preemptionPolicy", json!("PreemptLowerPriority"));
     default_tolerations(spec);
-    for container in all_containers(spec) {
-        requests_from_limits(container);
-    }
 }
 
 /// Pods wait five minutes on a node that stopped answering before they are evicted.

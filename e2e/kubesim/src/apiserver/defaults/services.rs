@@ -21,13 +21,20 @@ pub(super) fn service(object: &mut Value) {
         return;
     }
     default(spec, "internalTrafficPolicy", json!("Cluster"));
-    default(spec, "ipFamilies", json!(["IPv4"]));
-    default(spec, "ipFamilyPolicy", json!("SingleStack"));
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
         default(spec, "externalTrafficPolicy", json!("Cluster"));
     }
     if kind == "LoadBalancer" {
         default(spec, "allocateLoadBalancerNodePorts", json!(true));
+    }
+}
+
+/// The address families that the server allots.
+pub(super) fn admit(object: &mut Value) {
+    let spec = &mut object["spec"];
+    if spec["type"] != "ExternalName" {
+        default(spec, "ipFamilies", json!(["IPv4"]));
+        default(spec, "ipFamilyPolicy", json!("SingleStack"));
     }
 }
 

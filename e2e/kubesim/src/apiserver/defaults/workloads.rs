@@ -67,7 +67,6 @@ pub(super) fn daemon_set(object: &mut Value) {
 }
 
 pub(super) fn job(object: &mut Value) {
-    label_with_own_uid(object);
     job_spec(&mut object["spec"]);
 }
 
@@ -85,7 +84,7 @@ fn job_spec(spec: &mut Value) {
 }
 
 /// A job selects its pods by its own uid unless it brings a selector of its own.
-fn label_with_own_uid(object: &mut Value) {
+pub(super) fn label_with_own_uid(object: &mut Value) {
     let Some(uid) = object["metadata"].get("uid").cloned() else { return };
     let name = object["metadata"]["name"].clone();
     let spec = &mut object["spec"];
@@ -93,10 +92,12 @@ fn label_with_own_uid(object: &mut Value) {
         return;
     }
     spec["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
-    let labels = &mut spec["template"]["metadata"]["labels"];
-    for prefix in ["", "batch.kubernetes.io/"] {
-        labels[format!("{prefix}controller-uid")] = uid.clone();
-        labels[format!("{prefix}job-name")] = name.clone();
+    for pointer in ["/spec/template/metadata", "/metadata"] {
+        let Some(metadata) = object.pointer_mut(pointer) else { continue };
+        for prefix in ["", "batch.kubernetes.io/"] {
+            metadata["labels"][format!("{prefix}controller-uid")] = uid.clone();
+            metadata["labels"][format!("{prefix}job-name")] = name.clone();
+        }
     }
 }
 

@@ -6,17 +6,15 @@ use crate::apiserver::failure::Failure;
 
 /// Applies all operations in order; the first that fails refuses the patch.
 pub(in crate::apiserver) fn json_patch(target: &mut Value, patch: &Value) -> Result<(), Failure> {
-    let operations = patch
-        .as_array()
-        .ok_or_else(|| Failure::bad_request("json: cannot unmarshal the patch: a list of operations is expected"))?;
+    let operations = patch.as_array().ok_or_else(|| Failure::bad_request("Invalid JSON Patch"))?;
     for operation in operations {
-        apply(target, operation).map_err(|why| refused(&why))?;
+        apply(target, operation).map_err(|why| {
+            tracing::debug!(why, "JSON patch refused");
+            Failure::new(422, "Invalid", "the server rejected our request due to an error in our request")
+                .with_details()
+        })?;
     }
     Ok(())
-}
-
-fn refused(why: &str) -> Failure {
-    Failure::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {why}"))
 }
 
 fn apply(target: &mut Value, operation: &Value) -> Result<(), String> {
@@ -27,13 +25,7 @@ fn apply(target: &mut Value, operation: &Value) -> Result<(), String> {
     match kind {
         "add" => add(target, path, value()?),
         "remove" => remove(target, path).map(drop),
-        "replace" => {
-            let found = target.pointer_mut(path).ok_or_else(|| {
-                format!("replace operation does not apply: doc is missing path: {path}: missing value")
-            })?;
-            *found = value()?;
-            Ok(())
-        }
+        "replace" => replace(target, path, value()?),
         "move" => {
             let moved = remove(target, from()?)?;
             add(target, path, moved)
@@ -52,6 +44,23 @@ fn apply(target: &mut Value, operation: &Value) -> Result<(), String> {
             }
         }
         other => Err(format!("unexpected kind: {other}")),
+    }
+}
+
+/// Replacing a field that is absent sets it, as the server's library has it: defaults need not be spelt out.
+fn replace(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    let missing = || format!("replace operation does not apply: doc is missing path: {path}: missing value");
+    if let Some(found) = target.pointer_mut(path) {
+        *found = value;
+        return Ok(());
+    }
+    let (parent, last) = split(path)?;
+    match target.pointer_mut(parent) {
+        Some(Value::Object(fields)) => {
+            fields.insert(last, value);
+            Ok(())
+        }
+        _ => Err(missing()),
     }
 }
 
@@ -124,7 +133,7 @@ mod tests {
 
     #[rstest]
     #[case(json!([{"op": "remove", "path": "/nope"}]))]
-    #[case(json!([{"op": "replace", "path": "/nope", "value": 1}]))]
+    #[case(json!([{"op": "replace", "path": "/nope/below", "value": 1}]))]
     #[case(json!([{"op": "test", "path": "/a", "value": 1}]))]
     #[case(json!([{"op": "add", "path": "/l/7", "value": 1}]))]
     fn an_operation_that_does_not_fit_is_refused(#[case] patch: Value) {

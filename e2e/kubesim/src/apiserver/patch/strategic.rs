@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::apiserver::failure::Failure;
 use crate::apiserver::schema::Node;
+use crate::apiserver::update::go_map;
 
 const DIRECTIVE: &str = "$patch";
 const DELETE_FROM_LIST: &str = "$deleteFromPrimitiveList/";
@@ -32,7 +33,10 @@ pub(in crate::apiserver) fn strategic_merge_patch(
             return Ok(());
         }
         Some("merge") | None => {}
-        Some(other) => return Err(Failure::bad_request(format!("unknown patch directive {other:?}"))),
+        Some(other) => {
+            let shown = go_map(patch);
+            return Err(Failure::unclassified(format!("unknown patch type: {other} in map: {shown}")));
+        }
     }
     if !target.is_object() {
         *target = Value::Object(Map::new());
@@ -76,8 +80,10 @@ fn merge_list(target: &mut Value, patch: &[Value], node: Node<'_>) -> Result<(),
     let Some(key) = node.patch_merge_key() else {
         if node.merges_scalars() && target.is_array() {
             let Value::Array(items) = target else { return Ok(()) };
+            let before = items.clone();
             let new: Vec<Value> = patch.iter().filter(|item| !items.contains(item)).cloned().collect();
             items.extend(new);
+            *items = in_order(std::mem::take(items), patch, &before, |one, other| one == other);
         } else {
             *target = Value::Array(patch.to_vec());
         }
@@ -87,13 +93,15 @@ fn merge_list(target: &mut Value, patch: &[Value], node: Node<'_>) -> Result<(),
         *target = Value::Array(Vec::new());
     }
     let Value::Array(items) = target else { return Ok(()) };
+    let before = items.clone();
     for change in patch {
         let directive = change.get(DIRECTIVE).and_then(Value::as_str);
         let Some(id) = change.get(key) else {
             if directive.is_some() {
                 continue;
             }
-            return Err(Failure::bad_request(format!("map: {change} does not contain declared merge key: {key}")));
+            let shown = go_map(change);
+            return Err(Failure::unclassified(format!("map: {shown} does not contain declared merge key: {key}")));
         };
         let position = items.iter().position(|item| item.get(key) == Some(id));
         match (directive, position) {
@@ -107,7 +115,30 @@ fn merge_list(target: &mut Value, patch: &[Value], node: Node<'_>) -> Result<(),
             }
         }
     }
+    let same = |one: &Value, other: &Value| one.get(key).is_some() && one.get(key) == other.get(key);
+    *items = in_order(std::mem::take(items), patch, &before, same);
     Ok(())
+}
+
+/// Merges the items a patch names, in its order, with those it does not name, in theirs: one of these goes first only
+/// where it was before the other one all along. What is new therefore comes before what was there.
+fn in_order(items: Vec<Value>, patch: &[Value], before: &[Value], same: impl Fn(&Value, &Value) -> bool) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| same(other, item));
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    let mut merged = Vec::new();
+    while let (Some(right), Some(left)) = (named.peek(), others.peek()) {
+        let first = match (place(before, left), place(before, right)) {
+            (Some(left), Some(right)) => left < right,
+            _ => false,
+        };
+        merged.extend(if first { others.next() } else { named.next() });
+    }
+    merged.extend(named);
+    merged.extend(others);
+    merged
 }
 
 /// Items named in `order` come in that order, each of the others stays behind the one it followed.
@@ -157,13 +188,15 @@ mod tests {
     #[rstest]
     #[case::by_key("/containers", json!({"containers": [{"name": "b", "image": "3"}, {"name": "c"}]}),
         json!([{"name": "a", "image": "1", "args": ["x"]}, {"name": "b", "image": "3"}, {"name": "c"}]))]
+    #[case::new_comes_first("/containers", json!({"containers": [{"name": "c"}]}),
+        json!([{"name": "c"}, {"name": "a", "image": "1", "args": ["x"]}, {"name": "b", "image": "2"}]))]
     #[case::delete_item("/containers", json!({"containers": [{"$patch": "delete", "name": "a"}]}),
         json!([{"name": "b", "image": "2"}]))]
     #[case::replace_list("/containers", json!({"containers": [{"$patch": "replace"}, {"name": "z"}]}),
         json!([{"name": "z"}]))]
     #[case::plain_lists_are_replaced("/containers/0/args", json!({"containers": [{"name": "a", "args": ["y"]}]}),
         json!(["y"]))]
-    #[case::scalars_are_added("/finalizers", json!({"finalizers": ["two"]}), json!(["one", "two"]))]
+    #[case::scalars_are_added("/finalizers", json!({"finalizers": ["two"]}), json!(["two", "one"]))]
     #[case::scalars_are_deleted("/finalizers", json!({"$deleteFromPrimitiveList/finalizers": ["one"]}), json!([]))]
     #[case::replace_map("/strategy", json!({"strategy": {"$patch": "replace", "type": "Recreate"}}),
         json!({"type": "Recreate"}))]

@@ -22,7 +22,9 @@ pub(super) const NODE: Layout = Layout {
             let found = list(&object["status"]["addresses"]).find(|address| address["type"] == kind);
             found.map_or(json!("<none>"), |address| or_none(&address["address"]))
         };
-        let unknown = |value: &Value| value.as_str().map_or(json!("<unknown>"), |value| json!(value));
+        let unknown = |value: &Value| {
+            value.as_str().filter(|value| !value.is_empty()).map_or(json!("<unknown>"), |value| json!(value))
+        };
         vec![
             json!(node_status(object)),
             roles(object),
@@ -79,6 +81,48 @@ pub(super) const SECRET: Layout = Layout {
 fn entries(map: &Value) -> usize {
     map.as_object().map_or(0, serde_json::Map::len)
 }
+
+pub(super) const PERSISTENT_VOLUME_CLAIM: Layout = Layout {
+    columns: &[
+        ("Status", "string", 0),
+        ("Volume", "string", 0),
+        ("Capacity", "string", 0),
+        ("Access Modes", "string", 0),
+        ("StorageClass", "string", 0),
+        ("VolumeAttributesClass", "string", 0),
+        ("Age", "string", 0),
+        ("VolumeMode", "string", 1),
+    ],
+    cells: |claim, now| {
+        let spec = &claim["spec"];
+        let plain = |value: &Value| json!(value.as_str().unwrap_or_default());
+        let bound = !spec["volumeName"].as_str().unwrap_or_default().is_empty();
+        let modes: Vec<&str> = list(&claim["status"]["accessModes"])
+            .map(|mode| match mode.as_str().unwrap_or_default() {
+                "ReadWriteOnce" => "RWO",
+                "ReadOnlyMany" => "ROX",
+                "ReadWriteMany" => "RWX",
+                "ReadWriteOncePod" => "RWOP",
+                other => other,
+            })
+            .collect();
+        let phase = match claim["metadata"].get("deletionTimestamp") {
+            Some(_) => json!("Terminating"),
+            None => plain(&claim["status"]["phase"]),
+        };
+        let class = spec["volumeAttributesClassName"].as_str().filter(|class| !class.is_empty()).unwrap_or("<unset>");
+        vec![
+            phase,
+            plain(&spec["volumeName"]),
+            if bound { plain(&claim["status"]["capacity"]["storage"]) } else { json!("") },
+            json!(if bound { modes.join(",") } else { String::new() }),
+            plain(&spec["storageClassName"]),
+            json!(class),
+            age::of(claim, now),
+            spec["volumeMode"].as_str().map_or(json!("<unset>"), |mode| json!(mode)),
+        ]
+    },
+};
 
 pub(super) const SERVICE_ACCOUNT: Layout = Layout {
     columns: &[("Secrets", "string", 0), ("Age", "string", 0)],

@@ -10,8 +10,8 @@ const TEMPLATE: [super::Column; 3] = [("Containers", "string", 1), ("Images", "s
 pub(super) const DEPLOYMENT: Layout = Layout {
     columns: &[
         ("Ready", "string", 0),
-        ("Up-to-date", "integer", 0),
-        ("Available", "integer", 0),
+        ("Up-to-date", "string", 0),
+        ("Available", "string", 0),
         ("Age", "string", 0),
         TEMPLATE[0],
         TEMPLATE[1],
@@ -124,18 +124,23 @@ pub(super) const CRON_JOB: Layout = Layout {
         ("Active", "integer", 0),
         ("Last Schedule", "string", 0),
         ("Age", "string", 0),
+        TEMPLATE[0],
+        TEMPLATE[1],
+        TEMPLATE[2],
     ],
     cells: |object, now| {
         let spec = &object["spec"];
         let last = object["status"]["lastScheduleTime"].as_str();
-        vec![
+        let mut cells = vec![
             or_none(&spec["schedule"]),
             or_none(&spec["timeZone"]),
             json!(if spec["suspend"] == true { "True" } else { "False" }),
             json!(list(&object["status"]["active"]).count()),
             last.map_or(json!("<none>"), |last| age::since(Some(last), now)),
             age::of(object, now),
-        ]
+        ];
+        cells.extend(template(&spec["jobTemplate"]));
+        cells
     },
 };
 
@@ -164,7 +169,7 @@ fn job_status(object: &Value) -> &'static str {
         "Failed"
     } else if object["metadata"].get("deletionTimestamp").is_some() {
         "Terminating"
-    } else if holds("Suspended") {
+    } else if holds("Suspended") || object["spec"]["suspend"] == true {
         "Suspended"
     } else {
         "Running"

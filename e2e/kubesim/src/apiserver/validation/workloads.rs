@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::pods::pod_spec;
-use super::{immutable, not_negative};
+use super::policies::count_or_percent;
+use super::{at, immutable, not_negative, words};
 use crate::apiserver::failure::Cause;
 
 pub(super) fn workload(old: Option<&Value>, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     not_negative(object, "/spec/replicas", &mut causes);
-    immutable(old, object, "/spec/selector", &mut causes);
     let template = &object["spec"]["template"];
     if template.is_object() {
         causes.extend(pod_spec(&template["spec"], "spec.template.spec"));
@@ -31,7 +31,39 @@ pub(super) fn workload(old: Option<&Value>, object: &Value) -> Vec<Cause> {
     if selector.as_object().is_some_and(serde_json::Map::is_empty) {
         causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment"));
     }
+    if object["kind"] == "Deployment" {
+        causes.extend(strategy(&object["spec"]["strategy"]));
+    }
+    immutable(old, object, "/spec/selector", &mut causes);
     causes
+}
+
+/// What is wrong with how a Deployment replaces its pods.
+fn strategy(strategy: &Value) -> Vec<Cause> {
+    let place = "spec.strategy";
+    let rolling = &strategy["rollingUpdate"];
+    match strategy["type"].as_str().unwrap_or_default() {
+        "Recreate" if rolling.is_object() => {
+            let detail = "may not be specified when strategy `type` is 'Recreate'";
+            vec![Cause::forbidden(at(place, "rollingUpdate"), detail)]
+        }
+        "Recreate" => Vec::new(),
+        "RollingUpdate" => {
+            let field = |name: &str| format!("{place}.rollingUpdate.{name}");
+            let mut causes: Vec<Cause> = ["maxUnavailable", "maxSurge"]
+                .iter()
+                .filter_map(|name| count_or_percent(&field(name), &rolling[*name]))
+                .collect();
+            let zero = |value: &Value| *value == 0 || *value == "0%";
+            if zero(&rolling["maxUnavailable"]) && zero(&rolling["maxSurge"]) {
+                let shown =
+                    if rolling["maxUnavailable"].is_string() { &rolling["maxUnavailable"] } else { &Value::from(0) };
+                causes.push(Cause::invalid(field("maxUnavailable"), shown, "may not be 0 when `maxSurge` is 0"));
+            }
+            causes
+        }
+        _ => vec![Cause::unsupported(at(place, "type"), &strategy["type"], &words(&["Recreate", "RollingUpdate"]))],
+    }
 }
 
 fn selects(selector: &Value, labels: &Value) -> bool {

@@ -39,7 +39,9 @@ pub(super) fn compute(facts: &Facts<'_>) -> (DeploymentStatus, Option<Duration>)
         unavailable_replicas: Some((wanted - available).max(0)),
         collision_count: old_status.collision_count,
         conditions: None,
-        terminating_replicas: None,
+        terminating_replicas: Some(total(|set| {
+            set.status.as_ref().and_then(|status| status.terminating_replicas).unwrap_or_default()
+        })),
     };
     let mut conditions = old_status.conditions.clone().unwrap_or_default();
     set_condition(&mut conditions, available_condition(deployment, available), *now);

@@ -14,10 +14,12 @@ use kube::ResourceExt;
 
 use crate::controllers::pods;
 
-/// The status now, and when a pod that is ready becomes old enough to count as available.
+/// The status now, and when a pod that is ready becomes old enough to count as available. `terminating` pods are on
+/// their way out.
 pub(super) fn compute(
     set: &ReplicaSet,
     active: &[&Pod],
+    terminating: usize,
     failure: Option<&str>,
     now: Timestamp,
 ) -> (ReplicaSetStatus, Option<Duration>) {
@@ -42,7 +44,7 @@ pub(super) fn compute(
         available_replicas: Some(available),
         observed_generation: set.metadata.generation,
         conditions: failure.map(|message| vec![replica_failure(set, message, now)]),
-        terminating_replicas: None,
+        terminating_replicas: Some(count(terminating)),
     };
     (status, next_available)
 }
