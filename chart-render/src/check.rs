@@ -154,6 +154,7 @@ impl fmt::Display for Report {
             1 => "1 finding".to_owned(),
             count => format!("{count} findings"),
         };
-        writeln!(formatter, "{releases} releases, {objects} objects: {findings}")
+        let counted = |count: &usize, what: &str| format!("{count} {what}{}", if *count == 1 { "" } else { "s" });
+        writeln!(formatter, "{}, {}: {findings}", counted(releases, "release"), counted(objects, "object"))
     }
 }

@@ -1,6 +1,8 @@
 //! The command line of `chart-render`.
 
+mod chart_argument;
 mod check;
+mod helm_flags;
 mod plan;
 mod profile;
 mod template;

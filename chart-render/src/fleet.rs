@@ -110,6 +110,10 @@ impl Fleet {
     /// # Errors
     /// When the file does not follow the format.
     pub fn read(origin: &str, text: &str) -> Result<Self, Unreadable> {
+        if crate::yaml::parse(text).is_ok_and(|document| document.is_null()) {
+            let message = "the file is empty; it needs `controllers` and `models`, see docs/fleet.md".to_owned();
+            return Err(Unreadable { origin: origin.to_owned(), message });
+        }
         serde_saphyr::from_str(text)
             .map_err(|error| Unreadable { origin: origin.to_owned(), message: error.to_string() })
     }

@@ -5,15 +5,18 @@
 //! by name when it is called.
 
 mod cases;
+mod certificates;
 mod compare;
 pub(crate) mod dates;
 mod dicts;
 mod encoding;
 pub(crate) mod files;
 mod flow;
+mod keys;
 mod layout;
 mod lists;
 mod math;
+mod passwords;
 mod paths;
 mod patterns;
 mod random;
@@ -107,14 +110,17 @@ type Table = HashMap<&'static str, Entry, BuildHasherDefault<Fnv>>;
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut table: Table = [
         cases::TABLE,
+        certificates::TABLE,
         compare::TABLE,
         dates::TABLE,
         dicts::TABLE,
         encoding::TABLE,
         flow::TABLE,
+        keys::TABLE,
         layout::TABLE,
         lists::TABLE,
         math::TABLE,
+        passwords::TABLE,
         paths::TABLE,
         patterns::TABLE,
         random::TABLE,
@@ -217,6 +223,15 @@ impl Call<'_> {
             Value::Map(map) => Ok(map),
             Value::Nil if self.untyped.has(index) => Ok(Dict::default()),
             other => Err(wrong_type("map[string]interface {}", &other)),
+        }
+    }
+
+    /// A list where the parameter is one; nothing is an empty list.
+    fn items(&self, index: usize) -> Result<Rc<Vec<Value>>, Fault> {
+        match self.any(index) {
+            Value::List(items) => Ok(items),
+            Value::Nil if self.untyped.has(index) => Ok(Rc::default()),
+            other => Err(wrong_type("[]interface {}", &other)),
         }
     }
 

@@ -1,10 +1,11 @@
 //! `chart-render check`: do several releases stay out of each other's way?
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{Output, Verdict};
@@ -30,8 +31,15 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self, out: &mut impl Write) -> Result<Verdict> {
         let mut releases = Vec::new();
+        let mut seen = BTreeSet::new();
         for path in &self.releases {
-            releases.extend(read(path)?);
+            // The same file twice is one release; `-` and what cannot be found are for `read`.
+            if seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())) {
+                releases.extend(read(path)?);
+            }
+        }
+        if releases.iter().all(|release| release.objects.is_empty()) {
+            bail!("there is no object to check: the input is empty; did the command that writes it fail?");
         }
         let report = check(&releases);
         match self.output {

@@ -6,21 +6,26 @@ use std::io::Write;
 use std::mem;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use clap::Args;
+use anyhow::{Context, Result};
+use clap::{ArgAction, Args};
 
 use super::Verdict;
+use super::chart_argument::{self, Names};
+use super::helm_flags::HelmFlags;
 use super::value_flags::ValueFlags;
-use crate::{Chart, KubeVersion, Options, Release, Rendered, Selection, release_name, render};
+use crate::{Chart, KubeVersion, Options, Release, Rendered, Selection, render};
 
 /// Print the manifests of a chart, as `helm template` does.
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each switch of helm's command")]
 pub(super) struct Template {
     /// Name of the release; with --name-template only the chart is given.
-    #[arg(value_name = "RELEASE", required_unless_present = "name_template")]
+    ///
+    /// A chart may also stand alone, as with helm; its release is called release-name.
+    #[arg(value_name = "RELEASE", required_unless_present_any = ["name_template"])]
     release: Option<String>,
-    /// Directory or .tgz of the chart; without it the project's own chart, which is part of this program.
+    /// Directory or .tgz of the chart; with the name of a release alone it is the project's own chart, which is part
+    /// of this program.
     #[arg(value_name = "CHART")]
     chart: Option<PathBuf>,
     /// Namespace of the release.
@@ -35,16 +40,16 @@ pub(super) struct Template {
     #[arg(short, long, value_name = "TEMPLATE")]
     show_only: Vec<String>,
     /// Print the custom resource definitions too.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
     include_crds: bool,
     /// Leave hooks out.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
     no_hooks: bool,
     /// Leave test hooks out.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
     skip_tests: bool,
     /// Take values that the chart's values.schema.json forbids.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
     skip_schema_validation: bool,
     /// API versions the cluster has beyond the built-in ones.
     #[arg(short, long, value_delimiter = ',', value_name = "VERSIONS")]
@@ -53,30 +58,36 @@ pub(super) struct Template {
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<String>,
     /// Render as for an upgrade.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
     is_upgrade: bool,
     /// Write the manifests into files below this directory instead of printing them.
     #[arg(long, value_name = "DIRECTORY")]
     output_dir: Option<PathBuf>,
     /// Put the name of the release into the paths of --output-dir.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
     release_name: bool,
+    #[command(flatten)]
+    helm: HelmFlags,
 }
 
 impl Template {
     pub(super) fn run(self, out: &mut impl Write) -> Result<Verdict> {
-        let (name, chart) = match (&self.name_from, &self.release, &self.chart) {
-            (None, Some(release), chart) => (release.clone(), chart.clone()),
-            (Some(template), chart, None) => (release_name(template)?, chart.as_ref().map(PathBuf::from)),
-            _ => bail!("give the release either a name or --name-template, not both"),
-        };
+        self.helm.refuse()?;
+        let names = Names { template: self.name_from.as_deref(), generated: self.helm.generate_name };
+        let (name, chart) = chart_argument::resolve(&names, self.release.as_deref(), self.chart.as_deref())?;
         let values = self.values.read()?;
         let chart = match chart {
-            Some(path) => Chart::load(path)?,
+            Some(path) => chart_argument::load(&path)?,
             None => Chart::embedded()?,
         };
         let release = Release { is_upgrade: self.is_upgrade, ..Release::new(name, &self.namespace) };
-        let kube_version = self.kube_version.as_deref().map(str::parse::<KubeVersion>).transpose()?.unwrap_or_default();
+        let kube_version = self
+            .kube_version
+            .as_deref()
+            .filter(|version| !version.is_empty())
+            .map(str::parse::<KubeVersion>)
+            .transpose()?
+            .unwrap_or_default();
         let options = Options {
             kube_version,
             api_versions: self.api_versions,

@@ -47,7 +47,9 @@ impl ValueFlags {
         set_json.iter().try_for_each(|input| values.set_json(input).map(drop))?;
         set.iter().try_for_each(|input| values.set(input).map(drop))?;
         set_string.iter().try_for_each(|input| values.set_string(input).map(drop))?;
-        set_file.iter().try_for_each(|input| values.set_file(input, &|path| fs::read_to_string(path)).map(drop))?;
+        set_file.iter().try_for_each(|input| {
+            values.set_file(input, &|path| fs::read(path).map(|data| crate::bytes::to_text(&data))).map(drop)
+        })?;
         set_literal.iter().try_for_each(|input| values.set_literal(input).map(drop))?;
         Ok(values)
     }

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("the releases of the fleet collide:\n{0}")]
     Collision(Report),
     /// The chart refuses the values of a release.
-    #[error("release {release}: {source}")]
+    #[error("release {release}")]
     Release {
         /// The release.
         release: String,

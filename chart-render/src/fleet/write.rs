@@ -36,6 +36,7 @@ impl Plan {
             fs::write(path, data)
         };
         let put = |path: &str, text: &str| put_bytes(path, text.as_bytes());
+        self.remove_left_over(directory)?;
         for install in &self.installs {
             let name = install.file_name();
             put(&format!("values/{name}.yaml"), &install.values)?;
@@ -59,6 +60,28 @@ impl Plan {
         put("helmfile.yaml", &rendered("helmfile.yaml", HELMFILE)?)?;
         put("install.sh", &rendered("install.sh", SCRIPT)?)?;
         executable(&directory.join("install.sh"))
+    }
+
+    /// Takes away the values and manifests of releases that an earlier plan had here and this one has not: applied
+    /// together with the others they would bring those releases back.
+    fn remove_left_over(&self, directory: &Path) -> io::Result<()> {
+        // Only a directory that an earlier plan has written is cleared.
+        if !directory.join("install.sh").is_file() || !directory.join("helmfile.yaml").is_file() {
+            return Ok(());
+        }
+        let kept: BTreeSet<String> =
+            self.installs.iter().map(|install| format!("{}.yaml", install.file_name())).collect();
+        for folder in ["values", "manifests"] {
+            let Ok(entries) = fs::read_dir(directory.join(folder)) else { continue };
+            for entry in entries {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if name.ends_with(".yaml") && !kept.contains(name) {
+                    fs::remove_file(&path)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A chart that installs the same objects and has nothing to set: what stands in `{{` is escaped.

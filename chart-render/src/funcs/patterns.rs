@@ -1,4 +1,4 @@
-//! Regular expressions. Go's RE2 and the regex crate share their syntax.
+//! Regular expressions. Go's RE2 and the regex crate share most of their syntax; what differs is translated.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -70,13 +70,76 @@ fn compile(pattern: &Rc<str>) -> Result<Regex, regex::Error> {
         if repeats_too_often(pattern) {
             return Err(regex::Error::Syntax("invalid repeat count".to_owned()));
         }
-        let new = Regex::new(pattern)?;
+        let new = Regex::new(&translated(pattern))?;
         if compiled.len() == KEPT {
             compiled.clear();
         }
         compiled.insert(Rc::clone(pattern), new.clone());
         Ok(new)
     })
+}
+
+/// The pattern as the regex crate has to see it: in Go `\d`, `\w` and `\s` are ASCII, within brackets a `[` or a `-`
+/// behind a class is itself and there are no set operations, and `\Q…\E` quotes.
+fn translated(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut characters = pattern.chars().peekable();
+    let (mut in_class, mut behind_class) = (false, false);
+    while let Some(character) = characters.next() {
+        let after_class = std::mem::take(&mut behind_class);
+        match (character, in_class) {
+            ('\\', _) => {
+                let escaped = characters.next();
+                behind_class = in_class && matches!(escaped, Some('d' | 'D' | 'w' | 'W' | 's' | 'S'));
+                match (escaped, in_class) {
+                    (Some('d'), false) => out.push_str("[0-9]"),
+                    (Some('D'), _) => out.push_str("[^0-9]"),
+                    (Some('w'), false) => out.push_str("[0-9A-Za-z_]"),
+                    (Some('W'), _) => out.push_str("[^0-9A-Za-z_]"),
+                    (Some('s'), false) => out.push_str("[\\t\\n\\f\\r ]"),
+                    (Some('S'), _) => out.push_str("[^\\t\\n\\f\\r ]"),
+                    (Some('d'), true) => out.push_str("0-9"),
+                    (Some('w'), true) => out.push_str("0-9A-Za-z_"),
+                    (Some('s'), true) => out.push_str("\\t\\n\\f\\r "),
+                    (Some('b'), false) => out.push_str("(?-u:\\b)"),
+                    (Some('Q'), false) => {
+                        let rest: String = characters.by_ref().collect();
+                        let (quoted, behind) = rest.split_once("\\E").unwrap_or((&rest, ""));
+                        out.push_str(&regex::escape(quoted));
+                        out.push_str(&translated(behind));
+                    }
+                    (Some(other), _) => out.extend(['\\', other]),
+                    (None, _) => out.push('\\'),
+                }
+            }
+            ('[', false) => {
+                in_class = true;
+                out.push('[');
+                out.extend(characters.next_if_eq(&'^'));
+                // The first bracket in a class closes nothing.
+                if characters.next_if_eq(&']').is_some() {
+                    out.push_str("\\]");
+                }
+            }
+            ('[', true) if characters.peek() == Some(&':') => {
+                out.push('[');
+                for inner in characters.by_ref() {
+                    out.push(inner);
+                    if inner == ']' {
+                        break;
+                    }
+                }
+            }
+            ('[' | '&' | '~', true) => out.extend(['\\', character]),
+            ('-', true) if after_class || out.ends_with('-') => out.push_str("\\-"),
+            (']', true) => {
+                in_class = false;
+                out.push(']');
+            }
+            (other, _) => out.push(other),
+        }
+    }
+    out
 }
 
 fn pattern(call: &Call<'_>) -> Result<Regex, Fault> {

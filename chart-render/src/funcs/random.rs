@@ -71,6 +71,7 @@ fn below(count: u64) -> Result<u64, Fault> {
     }
 }
 
-fn fill(data: &mut [u8]) -> Result<(), Fault> {
+/// Random bytes from the system.
+pub(super) fn fill(data: &mut [u8]) -> Result<(), Fault> {
     getrandom::fill(data).map_err(|error| Fault::new(format!("no randomness from the system: {error}")))
 }

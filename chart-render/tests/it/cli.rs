@@ -52,10 +52,109 @@ fn what_is_not_supported_is_refused_by_name() {
     let dir = TempDir::new().expect("temporary directory");
     fs::create_dir(dir.path().join("templates")).expect("create templates");
     fs::write(dir.path().join("Chart.yaml"), "apiVersion: v2\nname: one\nversion: 0.1.0\n").expect("write Chart.yaml");
-    fs::write(dir.path().join("templates/x.yaml"), "a: {{ bcrypt `x` }}").expect("write");
+    fs::write(dir.path().join("templates/x.yaml"), "a: {{ toToml .Values }}").expect("write");
     let (success, _, stderr) = run(&["template", "r", &dir.path().display().to_string()]);
     assert!(!success);
-    assert!(stderr.contains("\"bcrypt\""), "{stderr}");
+    assert!(stderr.contains("\"toToml\""), "{stderr}");
+}
+
+#[test]
+fn a_chart_that_stands_alone_renders_as_with_helm_and_never_as_the_projects_own() {
+    let dir = TempDir::new().expect("temporary directory");
+    let folder = dir.path().join("one");
+    fs::create_dir_all(folder.join("templates")).expect("create templates");
+    fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: one\nversion: 0.1.0\n").expect("write Chart.yaml");
+    fs::write(folder.join("templates/x.yaml"), "name: {{ .Release.Name }}\n").expect("write");
+    let chart = folder.display().to_string();
+    let expected = helm(&["template", &chart].map(str::to_owned));
+    let (success, stdout, stderr) = run(&["template", &chart]);
+    assert!(success, "{stderr}");
+    assert_eq!(stdout, String::from_utf8_lossy(&expected.stdout));
+    for empty in ["/templates", "/none"] {
+        let (success, stdout, stderr) = run(&["template", &format!("{chart}{empty}")]);
+        assert!(!success && stdout.is_empty(), "{stdout}");
+        assert!(stderr.contains(empty), "{stderr}");
+    }
+    let (success, stdout, _) = run(&["template", &chart, "--generate-name"]);
+    assert!(success && stdout.contains("name: "), "{stdout}");
+}
+
+#[test]
+fn charts_that_lie_elsewhere_are_refused_with_what_to_do() {
+    for reference in ["oci://registry.test/charts/x", "https://charts.test/x.tgz", "stable/x"] {
+        for line in [&["template", reference][..], &["template", "r", reference]] {
+            let (success, stdout, stderr) = run(line);
+            assert!(!success && stdout.is_empty(), "{stdout}");
+            assert!(stderr.contains(reference) && stderr.contains("helm pull"), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn flags_of_helm_are_taken_or_refused_by_name() {
+    let plain = run(&["template", "wva", "--include-crds"]);
+    let taken = "--include-crds=true --no-hooks=false --debug --dry-run=client --dry-run --version 1.2.3 --create-namespace --atomic \
+                 --wait --timeout 5m --labels a=b --description x --hide-notes --disable-openapi-validation --kube-version=";
+    let line: Vec<&str> = ["template", "wva"].into_iter().chain(taken.split_whitespace()).collect();
+    for flag in &line[2..] {
+        assert!(helm_knows(flag), "{flag}");
+    }
+    let line: Vec<&str> = line.into_iter().filter(|word| *word != "--dry-run").collect();
+    assert_eq!(run(&line), plain);
+    for flag in [
+        "--dependency-update",
+        "--render-subchart-notes",
+        "--validate",
+        "--dry-run=server",
+        "--repo=x",
+        "--post-renderer=x",
+    ] {
+        let (success, _, stderr) = run(&["template", "wva", flag]);
+        let name = if flag.starts_with("--dry-run") { flag } else { flag.split('=').next().unwrap_or(flag) };
+        assert!(!success && stderr.contains(name), "{flag}: {stderr}");
+    }
+}
+
+/// Whether a word is no flag, or one that `helm template --help` lists.
+fn helm_knows(word: &str) -> bool {
+    let name = word.split('=').next().unwrap_or(word);
+    let help = helm(&["template", "--help"].map(str::to_owned));
+    !name.starts_with("--") || String::from_utf8_lossy(&help.stdout).contains(name) || matches!(name, "--atomic")
+}
+
+#[test]
+fn nothing_to_check_is_an_error() {
+    let dir = TempDir::new().expect("temporary directory");
+    let empty = dir.path().join("empty.yaml");
+    fs::write(&empty, "").expect("write");
+    let (success, stdout, stderr) = run(&["check", &empty.display().to_string()]);
+    assert!(!success && stdout.is_empty() && stderr.contains("no object to check"), "{stdout}{stderr}");
+    let one = dir.path().join("one.yaml");
+    fs::write(&one, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\n").expect("write");
+    let one = one.display().to_string();
+    assert_eq!(run(&["check", &one, &one]).1, "1 release, 1 object: nothing wrong\n");
+}
+
+#[test]
+fn a_smaller_fleet_leaves_nothing_of_the_larger_one_behind() {
+    let dir = TempDir::new().expect("temporary directory");
+    let (fleet, out) = (dir.path().join("fleet.yaml"), dir.path().join("out"));
+    let written = |variants: &str| {
+        let text = format!(
+            "controllers: [{{name: c, namespace: a, instance: i, prometheus: 'https://p:9090'}}]\nmodels: [{{id: m, namespace: b, variants: [{variants}]}}]\n"
+        );
+        fs::write(&fleet, text).expect("write fleet");
+        let (success, _, stderr) =
+            run(&["plan", &fleet.display().to_string(), "--output-dir", &out.display().to_string()]);
+        assert!(success, "{stderr}");
+        fs::read_dir(out.join("manifests")).expect("read manifests").count()
+    };
+    let variant = |name: &str| format!("{{name: {name}, accelerator: H100, max: 2}}");
+    assert_eq!(written(&format!("{}, {}", variant("x"), variant("y"))), 3);
+    assert_eq!(written(&variant("x")), 2);
+    fs::write(&fleet, "# nothing\n").expect("write fleet");
+    let (_, _, stderr) = run(&["plan", &fleet.display().to_string()]);
+    assert!(stderr.contains("the file is empty"), "{stderr}");
 }
 
 #[test]

@@ -125,6 +125,25 @@ fn assert_prints_the_same(expressions: &[&str]) {
     "float64 \"1_0.5\"", "float64 \"x\"", "int 1e30", "int -1e30", "int64 9223372036854775807.0", "atoi \"0644\"", "atoi \"99999999999999999999\"", "atoi \"5.0\"", "int true",
     "int \"9223372036854775808\"", "toDecimal \"0777\"", "mul \"0x10\" 2", "max \"010\" 9", "until (int \"0x3\")", "int nil", "int (list 1)", "typeOf .Release.Revision",
 ])]
+#[case::passwords(&[
+    "derivePassword 1 \"long\" \"password\" \"user\" \"example.com\" | quote | b64enc", "derivePassword 7 \"maximum\" \"pässword\" \"üser\" \"\" | b64enc",
+    "derivePassword 1 \"none\" \"a\" \"b\" \"c\"", "encryptAES \"pw\" \"hello\" | decryptAES \"pw\"", "encryptAES \"pw\" \"\"",
+    "decryptAES \"secretkey\" \"30tEfhuJSVRhpG97XCuWgz2okj7L8vQ1s6V9zVUPeDQ=\"", "regexMatch \"^\\\\$2a\\\\$10\\\\$.{53}$\" (bcrypt \"x\")",
+    "htpasswd \"user\" \"x\" | trunc 12", "htpasswd \"a:b\" \"x\"", "bcrypt (repeat 73 \"x\")",
+])]
+#[case::certificates(&[
+    "{{ $ca := genCA \"ca\" 365 }}{{ $c := genSignedCert \"a.b\" (list \"10.0.0.1\" \"::1\") (list \"a.b\" \"*.c\") 30 $ca }}x: {{ $c.Cert | trunc 27 }} {{ $c.Key | trunc 31 }} {{ $ca.Key | trunc 31 }} {{ hasSuffix \"-----\\n\" $ca.Cert }}",
+    "(genSelfSignedCert \"self\" nil nil 10).Cert | trunc 27", "typeOf (genCA \"a\" 1)", "kindOf (genCA \"a\" 1)",
+    "genPrivateKey \"ecdsa\" | trunc 30", "genPrivateKey \"ecdsa\" | len", "genPrivateKey \"ed25519\" | trunc 27", "genPrivateKey \"ed25519\" | len", "genPrivateKey \"x\"",
+    "{{ $ca := genCAWithKey \"ca\" 3 (genPrivateKey \"ecdsa\") }}x: {{ (genSignedCertWithKey \"a\" nil nil 3 $ca (genPrivateKey \"ed25519\")).Cert | trunc 27 }}",
+    "{{ $a := genCA \"a\" 3 }}{{ $b := buildCustomCert (b64enc $a.Cert) (b64enc $a.Key) }}x: {{ eq $a.Cert $b.Cert }} {{ eq $a.Key $b.Key }}",
+])]
+#[case::patterns(&[
+    "regexMatch \"^[\\\\w-\\\\.]+$\" \"a-b.c\"", "regexMatch \"^\\\\w+$\" \"é\"", "regexMatch \"^\\\\d$\" \"٣\"", "regexReplaceAll \"\\\\s\" \"a\\u00a0b c\" \"_\"",
+    "regexMatch \"^[[]$\" \"[\"", "regexMatch \"^[]a]$\" \"]\"", "regexReplaceAll \"[a&&b]\" \"a&bc\" \"_\"", "regexReplaceAll \"[^\\\\W_]\" \"a_-é\" \"x\"",
+    "regexReplaceAll \"\\\\Qa.b\\\\E+\" \"a.bb axb\" \"x\"", "regexReplaceAll \"\\\\bé\" \"é aé\" \"x\"", "regexMatch \"^[[:alpha:]_]+$\" \"a_b\"", "regexReplaceAll \"[a-c-]\" \"a-d\" \"x\"",
+    "regexSplit \"\\\\s+\" \"a b  c\" -1", "regexFind \"[a-zA-Z0-9_.+-]+@[a-z-]+\\\\.[a-z.-]+\" \"x a.b@c.d y\"", "regexFindAll \"[^\\\\s,]+\" \"a, b,c\" -1",
+])]
 #[case::odds_and_ends(&[
     "index \"abc\" 1", "regexMatch \"\\\\d{1,1001}\" \"1\"", "regexMatch \"\\\\d{1,1000}\" \"1\"", "typeIsLike \"*string\" \"a\"", "(.Files.Glob \"none*\").AsConfig", "(.Files.Glob \"none*\").AsSecrets",
     "len (.Files.Glob \"none*\")",
