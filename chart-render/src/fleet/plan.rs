@@ -20,12 +20,12 @@ pub enum Error {
     #[error("the releases of the fleet collide:\n{0}")]
     Collision(Report),
     /// The chart refuses the values of a release.
-    #[error("release {release}")]
+    #[error("release {release}: {reason}")]
     Release {
         /// The release.
         release: String,
         /// Why.
-        source: Box<crate::Error>,
+        reason: Box<crate::Error>,
     },
     /// Values could not be written.
     #[error(transparent)]
@@ -135,7 +135,7 @@ fn install(
 ) -> Result<Install, Error> {
     let refused = |source: crate::Error| Error::Release {
         release: format!("{}/{}", release.namespace, release.name),
-        source: Box::new(source),
+        reason: Box::new(source),
     };
     let mut text = profile.values()?;
     if !extra.is_empty() {

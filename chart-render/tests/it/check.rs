@@ -220,7 +220,7 @@ fn the_program_reads_files_and_directories_and_answers_with_its_exit_code() {
         (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
     };
     let (code, text) = run(&["check", &path("one.yaml")]);
-    assert_eq!((code, text.as_str()), (Some(0), "1 releases, 1 objects: nothing wrong\n"));
+    assert_eq!((code, text.as_str()), (Some(0), "1 release, 1 object: nothing wrong\n"));
     let (code, text) = run(&["check", &path("one.yaml"), &path("two")]);
     assert_eq!(code, Some(1));
     assert!(text.starts_with("target    several VariantAutoscalings scale one target"), "{text}");
