@@ -45,7 +45,7 @@ fn is_chart(word: &str) -> bool {
     let path = Path::new(word);
     word.contains(['/', '\\'])
         || matches!(word, "." | "..")
-        || word.ends_with(".tgz")
+        || path.extension().is_some_and(|extension| extension == "tgz")
         || path.join("Chart.yaml").is_file()
 }
 

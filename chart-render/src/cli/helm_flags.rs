@@ -7,7 +7,6 @@ use clap::{ArgAction, Args};
 /// What `helm template` takes beside that which chart-render does.
 #[derive(Args, Default)]
 #[command(next_help_heading = "Flags of helm")]
-#[expect(clippy::struct_excessive_bools, reason = "one for each switch of helm's command")]
 pub(super) struct HelmFlags {
     /// Name the release after the chart and the time.
     #[arg(short, long)]
@@ -29,6 +28,7 @@ pub(super) struct HelmFlags {
 
 /// Flags about an installation, which never happens here.
 #[derive(Args, Default)]
+#[expect(clippy::option_option, reason = "a switch that may be given a value")]
 struct Ignored {
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
     create_namespace: Option<Option<bool>>,
@@ -64,6 +64,7 @@ struct Ignored {
 
 /// Flags that ask for a cluster, a network or another program.
 #[derive(Args, Default)]
+#[expect(clippy::option_option, reason = "a switch that may be given a value")]
 struct Refused {
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
     dependency_update: Option<Option<bool>>,

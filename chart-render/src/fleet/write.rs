@@ -76,7 +76,7 @@ impl Plan {
             for entry in entries {
                 let path = entry?.path();
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                if name.ends_with(".yaml") && !kept.contains(name) {
+                if path.extension().is_some_and(|extension| extension == "yaml") && !kept.contains(name) {
                     fs::remove_file(&path)?;
                 }
             }
