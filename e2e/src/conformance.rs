@@ -2,7 +2,7 @@
 //!
 //! A script is a file `tests/conformance/NAME.json` of the crate kubesim. It says what is sent, and what came back from
 //! the real server it was recorded from, in a normal form in which only what matters is left (see
-//! [`normalise`](self::normalise::Normaliser)). A check sends the same to another server and compares. The differences
+//! `normalise`). A check sends the same to another server and compares. The differences
 //! that are known and accepted are in `accepted.json` beside the scripts, each with its reason; one that is gone is an
 //! error as well, so that the list only shrinks.
 

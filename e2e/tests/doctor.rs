@@ -274,14 +274,14 @@ async fn metrics_that_do_not_arrive_are_named_and_mended() {
         clinic.run("kubectl scale deployment/@controller -n wva --replicas=0").await;
         clinic.run("kubectl set env deployment/@controller -n wva PROMETHEUS_BASE_URL=http://127.0.0.1:1").await;
         clinic.run("kubectl scale deployment/@controller -n wva --replicas=1").await;
-        make_namespace(environment.kubectl(), "monitoring").await.unwrap();
-        clinic.run("kubectl create service clusterip prometheus -n monitoring --tcp=9090:9090").await;
         let finding = clinic.finds("PrometheusUnreachable").await;
         // No name server runs here; that the Service is found is what counts.
         let command = finding["mend"][0].as_str().unwrap();
-        let named = "http://prometheus.monitoring.svc:9090";
-        assert!(command.contains(named), "{finding:#}");
-        clinic.run(&command.replace(named, environment.prometheus().url())).await;
+        let port =
+            clinic.run("kubectl get service prometheus -n monitoring -o jsonpath={.spec.ports[0].port}").await;
+        let named = format!("http://prometheus.monitoring.svc:{port}");
+        assert!(command.contains(&named), "{finding:#}");
+        clinic.run(&command.replace(&named, environment.prometheus().url())).await;
         clinic.healthy().await;
     })
     .await;

@@ -82,7 +82,7 @@ async fn install(environment: &Environment) -> String {
     kubectl.apply(&server.manifest().expect("a manifest")).await.expect("the server is applied");
     let model = Model { release: "llama", server: &server, accelerator: A100.name, cost: "10", max: 4, instance: "" };
     model.add(kubectl).await.expect("the model is added");
-    "llama-workload-variant-autoscaler-va".to_owned()
+    "llama-va".to_owned()
 }
 
 /// Waits until Prometheus tells the pods apart again: the relabelled series has ended.

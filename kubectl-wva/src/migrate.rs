@@ -1,5 +1,5 @@
-//! `migrate`: from an install of the releases 0.4.1 to 0.5.1 to this one, and back. A [`survey`] of the cluster, a
-//! [`plan`] that follows from it, and a [`journal`] of what was there, by which [`undo`] goes back.
+//! `migrate`: from an install of the releases 0.4.1 to 0.5.1 to this one, and back. A `survey` of the cluster, a
+//! `plan` that follows from it, and a `journal` of what was there, by which `undo` goes back.
 
 mod journal;
 mod perform;

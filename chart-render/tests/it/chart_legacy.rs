@@ -50,7 +50,7 @@ fn a_value_taken_away_is_its_default_again(#[case] set: &str) {
 #[test]
 fn null_still_takes_away_what_may_be_left_out() {
     let rendered = rendered(&[
-        "wva.podSecurityContext.runAsGroup=null,wva.resources=null,hpa.behavior=null,wva.openshift.enabled=false",
+        "wva.podSecurityContext.runAsGroup=null,wva.resources=null,hpa.behavior=null,hpa.tolerance=null,wva.openshift.enabled=false",
         "wva.prometheus.baseURL=http://p",
     ]);
     let pod = pod(&rendered);

@@ -100,11 +100,21 @@ run `helm show crds CHART | kubectl apply --server-side --force-conflicts -f -`,
 {{- end -}}
 {{- end }}
 
-{{/* What Kubernetes would refuse half-way: fields that cannot change. */}}
+{{/* "true" when helm made the object for this release; called with the root and the object. */}}
+{{- define "wva.isOwn" -}}
+{{- $release := (index . 0).Release -}}
+{{- $marks := default dict (index . 1).metadata.annotations -}}
+{{- if and (eq (toString (get $marks "meta.helm.sh/release-name")) $release.Name) (eq (toString (get $marks "meta.helm.sh/release-namespace")) $release.Namespace) -}}
+true
+{{- end -}}
+{{- end }}
+
+{{/* What Kubernetes would refuse half-way: fields that cannot change. What another release has, helm refuses by itself. */}}
 {{- define "wva.preflightController" -}}
 {{- if include "wva.hasController" . -}}
 {{- $name := include "wva.controllerName" . -}}
 {{- with lookup "apps/v1" "Deployment" .Release.Namespace $name -}}
+{{- if include "wva.isOwn" (list $ .) -}}
 {{- if not (include "wva.keptSelector" (list $ .)) -}}
 {{- fail (printf "deployment %s/%s selects its pods by other labels than this chart's, and that cannot be changed: run `kubectl -n %s delete deployment %s` and repeat; the model's pods are not touched" $.Release.Namespace $name $.Release.Namespace $name) -}}
 {{- end -}}
@@ -114,9 +124,10 @@ run `helm show crds CHART | kubectl apply --server-side --force-conflicts -f -`,
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
 {{- $config := include "wva.configName" . -}}
 {{- with lookup "v1" "ConfigMap" .Release.Namespace $config -}}
-{{- if and (eq (toString .immutable) "true") (ne (toJson .data) (include "wva.configData" $ | fromYaml | toJson)) -}}
+{{- if and (include "wva.isOwn" (list $ .)) (eq (toString .immutable) "true") (ne (toJson .data) (include "wva.configData" $ | fromYaml | toJson)) -}}
 {{- fail (printf "configmap %s/%s is immutable and its settings would change: run `kubectl -n %s delete configmap %s` and repeat" $.Release.Namespace $config $.Release.Namespace $config) -}}
 {{- end -}}
 {{- end -}}
@@ -130,9 +141,7 @@ run `helm show crds CHART | kubectl apply --server-side --force-conflicts -f -`,
 {{- $namespace := .Values.llmd.namespace -}}
 {{- range (lookup "autoscaling/v2" "HorizontalPodAutoscaler" $namespace "").items -}}
 {{- $same := and (eq .spec.scaleTargetRef.kind $target.kind) (eq .spec.scaleTargetRef.name $target.name) -}}
-{{- $marks := default dict .metadata.annotations -}}
-{{- $own := and (eq (toString (get $marks "meta.helm.sh/release-name")) $.Release.Name) (eq (toString (get $marks "meta.helm.sh/release-namespace")) $.Release.Namespace) -}}
-{{- if and $same (not $own) (ne .metadata.name (include "wva.hpaName" $)) -}}
+{{- if and $same (not (include "wva.isOwn" (list $ .))) (ne .metadata.name (include "wva.hpaName" $)) -}}
 {{- fail (printf "hpa %s/%s scales %s %s already, and two autoscalers of one target fight: run `kubectl -n %s delete hpa %s` and repeat, or set hpa.enabled=false" $namespace .metadata.name $target.kind $target.name $namespace .metadata.name) -}}
 {{- end -}}
 {{- end -}}

@@ -34,5 +34,5 @@ those of an older chart. What may be left out on purpose stays out unless they a
 
 {{/* Values that null takes away: parts of objects of Kubernetes, and limits that need not be. */}}
 {{- define "wva.optionalValues" -}}
-^\.(wva\.(resources|podSecurityContext|securityContext|probes\.(liveness|readiness)|scheduling|metrics\.serviceMonitor\.tlsConfig)|hpa\.behavior|keda\.fallback|llmd\.model(Name|ID))(\.|$)|^\.wva\.(podDisruptionBudget|prometheus\.metricsCache|capacityScaling\.default)\.
+^\.(wva\.(resources|podSecurityContext|securityContext|probes\.(liveness|readiness)|scheduling|metrics\.serviceMonitor\.tlsConfig)|hpa\.(behavior|tolerance)|keda\.fallback|llmd\.model(Name|ID))(\.|$)|^\.wva\.(podDisruptionBudget|prometheus\.metricsCache|capacityScaling\.default)\.
 {{- end }}

@@ -2,6 +2,7 @@ mod safety_net;
 
 use serde_json::Value;
 use wva_api::Instance;
+use wva_engine::plan::Note;
 
 use super::*;
 use crate::config::sources::Sources;
@@ -205,12 +206,11 @@ async fn a_failing_prometheus_holds_the_last_target_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_new_leader_starts_from_the_published_number_and_not_from_replicas_and_old_load() {
+async fn a_new_leader_starts_from_the_published_number_and_says_when_it_takes_it_back() {
     let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 1}}, spec: {");
     let index =
         Index::default().with_variant(&stored).with_deployment("a", 2).with_pod("a", "a-1").with_pod("a", "a-2");
     let prometheus = FakePrometheus::default();
-    // The look-back still holds a load that is over.
     prometheus.set("a-1", 0.95, 9.0);
     prometheus.set("a-2", 0.95, 9.0);
     let scene = Scene::start_with(prometheus, index, LONG).await;
@@ -218,7 +218,8 @@ async fn a_new_leader_starts_from_the_published_number_and_not_from_replicas_and
     let cycle = scene.shared.last_cycle();
     let cycle = cycle.as_ref().unwrap();
     assert_eq!(cycle.snapshot.models[0].variants[0].desired, Some(1));
-    assert!(cycle.plan.targets[0].replicas <= 2, "it does not grow: {:?}", cycle.plan.targets);
+    // Both replicas are full: what was published would take one away.
+    assert_eq!(cycle.plan.targets[0].notes, [Note::TakenBack { published: 1 }], "{:?}", cycle.plan.targets);
 }
 
 #[tokio::test]

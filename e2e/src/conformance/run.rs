@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
                 let length = found.as_array().map(Vec::len).or_else(|| found.as_object().map(serde_json::Map::len));
                 wanted.as_u64() == Some(length.unwrap_or_default() as u64)
             }
-            "exists" => !found.is_null() == (wanted == true),
+            "exists" => found.is_null() != (wanted == true),
             "contains" => found.to_string().contains(wanted.as_str().unwrap_or_default()),
             _ => true,
         }
@@ -332,7 +332,7 @@ impl<'a> Run<'a> {
                 Some(Value::String(text)) => out.push_str(text),
                 Some(Value::Null) => out.push_str("None"),
                 Some(other) => out.push_str(&other.to_string()),
-                None => out.push_str(&format!("UNSET-{name}")),
+                None => out.extend(["UNSET-", name]),
             }
             rest = after;
         }

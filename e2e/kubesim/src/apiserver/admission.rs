@@ -72,9 +72,8 @@ fn not_an_object(resource: &Resource, body: &Value) -> Failure {
     let (error, shown) = match body {
         Value::Null => ("unexpected end of JSON input".to_owned(), "<empty>".to_owned()),
         other => {
-            let bytes = other.to_string();
-            let hex: String = bytes.bytes().map(|byte| format!("{byte:02x}")).collect();
-            (format!("json: cannot unmarshal {} into Go value of type {ENVELOPE}", fields::json_type(other)), hex)
+            let shown = body::hex(other.to_string().as_bytes());
+            (format!("json: cannot unmarshal {} into Go value of type {ENVELOPE}", fields::json_type(other)), shown)
         }
     };
     Failure::bad_request(format!(
@@ -159,14 +158,13 @@ pub(super) fn accept_config(call: &Call, mut body: Value) -> Result<Value, Failu
 /// Fills in what decoding fills in, and gives the object the form in which it is stored.
 pub(super) fn complete(call: &Call, object: &mut Value) {
     let resource = &call.resource;
-    match resource.custom() {
-        Some(version) => version.fill(object),
-        None => {
-            defaults::fill(resource, object);
-            if let Some(node) = schema_of(resource) {
-                go_types::encode(node, object);
-            }
-        }
+    if let Some(version) = resource.custom() {
+        version.fill(object);
+        return;
+    }
+    defaults::fill(resource, object);
+    if let Some(node) = schema_of(resource) {
+        go_types::encode(node, object);
     }
 }
 

@@ -37,8 +37,18 @@ fn shown(body: &[u8], media_type: &str) -> String {
     match body {
         [] => "<empty>".to_owned(),
         [first, ..] if *first == b'{' && !media_type.contains("yaml") => String::from_utf8_lossy(body).into_owned(),
-        _ => body.iter().take(32).map(|byte| format!("{byte:02x}")).collect(),
+        _ => hex(&body[..body.len().min(32)]),
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Decodes the body of a patch.

@@ -101,7 +101,7 @@ fn encode_fields(node: Node<'_>, fields: &mut Map<String, Value>, pass: Pass) {
         }
         let present = fields
             .get(name)
-            .is_some_and(|value| !value.is_null() && !(pass.stored && value.as_array().is_some_and(Vec::is_empty)));
+            .is_some_and(|value| !(value.is_null() || pass.stored && value.as_array().is_some_and(Vec::is_empty)));
         match rule.empty {
             Some(Empty::Omit) if fields.get(name).is_some_and(is_zero) => drop(fields.remove(name)),
             Some(Empty::Null) if !present => drop(fields.insert(name.clone(), Value::Null)),
@@ -130,7 +130,9 @@ fn encode_value(node: Node<'_>, value: &mut Value, pass: Pass) {
         Value::Object(fields) => encode_fields(node, fields, Pass { root: false, ..pass }),
         Value::Array(items) => {
             if let Some(below) = node.items() {
-                items.iter_mut().for_each(|item| encode_value(below, item, pass));
+                for item in items {
+                    encode_value(below, item, pass);
+                }
             }
         }
         _ => {}

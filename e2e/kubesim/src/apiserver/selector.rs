@@ -129,11 +129,8 @@ fn tokens(text: &str) -> Vec<&str> {
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
         let length = match first {
-            '(' | ')' | ',' => 1,
-            '!' if rest.starts_with("!=") => 2,
-            '!' => 1,
-            '=' if rest.starts_with("==") => 2,
-            '=' | '>' | '<' => 1,
+            '!' | '=' if rest[1..].starts_with('=') => 2,
+            '(' | ')' | ',' | '!' | '=' | '>' | '<' => 1,
             _ => rest.find(|c: char| c.is_whitespace() || "()!,=<>".contains(c)).unwrap_or(rest.len()),
         };
         let (token, after) = rest.split_at(length);

@@ -209,7 +209,9 @@ fn settle_nulls(node: Node<'_>, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(below) = node.items() {
-                items.iter_mut().for_each(|item| settle_nulls(below, item));
+                for item in items {
+                    settle_nulls(below, item);
+                }
             }
         }
         _ => {}

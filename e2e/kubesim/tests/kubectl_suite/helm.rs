@@ -51,7 +51,7 @@ async fn a_release_lives_from_install_to_uninstall() {
     terminal.run("helm upgrade r chart -n team --set replicas=2 --wait --timeout 20s").await;
     assert_eq!(terminal.run(replicas).await, "replicas=2");
     let refusal = terminal.refused("helm upgrade r chart -n team --set replicas=many").await;
-    assert_shows(&refusal, &["UPGRADE FAILED", "cannot unmarshal string into Go struct field"]);
+    assert_shows(&refusal, &["UPGRADE FAILED", ".spec.replicas: expected numeric (int or float)"]);
     terminal.run("helm rollback r 1 -n team --wait --timeout 20s").await;
     assert_eq!(terminal.run(replicas).await, "replicas=1");
     let out = terminal.run("helm history r -n team; helm status r -n team").await;

@@ -35,30 +35,24 @@ impl State {
             self.decide(user, &action).allowed
         };
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let granted: Vec<Value> = match call.resource.plural.as_str() {
-            plural @ ("roles" | "clusterroles") => {
-                if old.is_some_and(|old| old["rules"] == object["rules"]) || may("escalate", plural, name) {
-                    return Ok(());
-                }
-                object["rules"].as_array().cloned().unwrap_or_default()
+        let granted: Vec<Value> = if let plural @ ("roles" | "clusterroles") = call.resource.plural.as_str() {
+            if old.is_some_and(|old| old["rules"] == object["rules"]) || may("escalate", plural, name) {
+                return Ok(());
             }
-            _ => {
-                let role = &object["roleRef"];
-                let unchanged = |old: &Value| old["roleRef"] == *role && old["subjects"] == object["subjects"];
-                let role_name = role["name"].as_str().unwrap_or_default();
-                let (plural, place) = if role["kind"] == "Role" {
-                    ("roles", call.target.namespace.as_str())
-                } else {
-                    ("clusterroles", "")
-                };
-                if old.is_some_and(unchanged) || may("bind", plural, role_name) {
-                    return Ok(());
-                }
-                let Some(role) = self.store.get(&GroupResource::new(GROUP, plural), &Key::new(place, role_name)) else {
-                    return Err(Failure::not_found(GROUP, plural, role_name));
-                };
-                role["rules"].as_array().cloned().unwrap_or_default()
+            object["rules"].as_array().cloned().unwrap_or_default()
+        } else {
+            let role = &object["roleRef"];
+            let unchanged = |old: &Value| old["roleRef"] == *role && old["subjects"] == object["subjects"];
+            let role_name = role["name"].as_str().unwrap_or_default();
+            let (plural, place) =
+                if role["kind"] == "Role" { ("roles", call.target.namespace.as_str()) } else { ("clusterroles", "") };
+            if old.is_some_and(unchanged) || may("bind", plural, role_name) {
+                return Ok(());
             }
+            let Some(role) = self.store.get(&GroupResource::new(GROUP, plural), &Key::new(place, role_name)) else {
+                return Err(Failure::not_found(GROUP, plural, role_name));
+            };
+            role["rules"].as_array().cloned().unwrap_or_default()
         };
         let held = self.rules_of(user, &call.target.namespace);
         let held: Vec<Value> = ["resourceRules", "nonResourceRules"]
@@ -124,9 +118,9 @@ fn lacking(held: &[Value], rule: &Value) -> Vec<String> {
                 if missing.is_empty() {
                     continue;
                 }
-                let named = if name.is_empty() { String::new() } else { format!(", ResourceNames:[{name:?}]") };
+                let only = if name.is_empty() { String::new() } else { format!(", ResourceNames:[{name:?}]") };
                 lines.push(format!(
-                    "{{APIGroups:[{group:?}], Resources:[{resource:?}]{named}, Verbs:[{}]}}",
+                    "{{APIGroups:[{group:?}], Resources:[{resource:?}]{only}, Verbs:[{}]}}",
                     quoted(&missing)
                 ));
             }

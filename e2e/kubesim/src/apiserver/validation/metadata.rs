@@ -31,9 +31,9 @@ pub(super) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         if !generated.is_empty() {
             // What is generated from has to be a name as well, but for the dash at its end.
             let prefix = Value::from(generated.trim_end_matches('-'));
-            let shown = |_| name_problem(resource, prefix.as_str().unwrap_or_default());
+            let problem = name_problem(resource, prefix.as_str().unwrap_or_default());
             causes.extend(
-                shown(()).map(|problem| Cause::invalid("metadata.generateName", &metadata["generateName"], &problem)),
+                problem.map(|problem| Cause::invalid("metadata.generateName", &metadata["generateName"], &problem)),
             );
         }
         causes.extend(name(resource, &metadata["name"]));

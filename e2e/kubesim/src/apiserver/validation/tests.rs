@@ -119,7 +119,6 @@ fn an_autoscaler_that_is_all_wrong_is_told_everything_in_order() {
     spec.scaleTargetRef.apiVersion: Invalid value: "": apiVersion must specify API group,
     spec.metrics[0].external: Required value: must populate information for the given metric source,
     spec.metrics[1].type: Unsupported value: "Nope": supported values: "ContainerResource", "External", "Object", "Pods", "Resource",
-    spec.metrics[1].type: Unsupported value: "Nope": supported values: "ContainerResource", "External", "Object", "Pods", "Resource",
     spec.metrics[2].external.metric.name: Required value: must specify a metric name,
     spec.metrics[2].external.target.averageValue: Required value: must set either a target value for metric or a per-pod target,
     spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 4000: must be less than or equal to 3600,
