@@ -15,10 +15,11 @@ async fn a_model_in_good_order_is_shown_in_the_same_words_every_time() {
         let added = kubectl.wva(&[&ADD[..], &["--wait"]].concat()).await.unwrap();
         insta::assert_snapshot!("add_model", steady(&added));
         healthy(kubectl).await;
-        // Until the load of the idle server is in the decision.
+        // Until the load of the idle server is in the decision, and the HPA has its number.
         wait::until("the load to be shown", PATIENCE, || async {
             let text = kubectl.wva(&["status", "-n", "models"]).await.unwrap_or_default();
-            if text.contains("0% kv, 0 queued") { Look::Done(()) } else { Look::NotYet(text) }
+            let settled = text.contains("0% kv, 0 queued") && text.contains(": healthy;");
+            if settled { Look::Done(()) } else { Look::NotYet(text) }
         })
         .await
         .unwrap();
