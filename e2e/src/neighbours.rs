@@ -54,10 +54,11 @@ impl Neighbour {
 
     /// Its values, as for `--set`.
     pub fn settings(self) -> String {
+        // Each model has a Deployment of its own: two autoscalers of one are refused.
         let parts = if self.model {
-            "controller.enabled=false"
+            format!("controller.enabled=false,llmd.deploymentName={}", self.name())
         } else {
-            "wva.replicaCount=0,va.enabled=false,hpa.enabled=false,vllmService.enabled=false"
+            "wva.replicaCount=0,va.enabled=false,hpa.enabled=false,vllmService.enabled=false".to_owned()
         };
         format!("{parts},llmd.namespace={},wva.metrics.interval=5s", self.namespace())
     }

@@ -5,7 +5,7 @@ use wva_e2e::environment::Environment;
 use wva_e2e::harness::with_controller;
 use wva_e2e::wait::{self, Look};
 
-use crate::fixture::{ADD, MODEL_ID, PATIENCE, healthy, installed, serve, steady};
+use crate::fixture::{ADD, MODEL_ID, PATIENCE, installed, serve, settled, steady};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_in_good_order_is_shown_in_the_same_words_every_time() {
@@ -14,15 +14,7 @@ async fn a_model_in_good_order_is_shown_in_the_same_words_every_time() {
         serve(environment).await;
         let added = kubectl.wva(&[&ADD[..], &["--wait"]].concat()).await.unwrap();
         insta::assert_snapshot!("add_model", steady(&added));
-        healthy(kubectl).await;
-        // Until the load of the idle server is in the decision, and the HPA has its number.
-        wait::until("the load to be shown", PATIENCE, || async {
-            let text = kubectl.wva(&["status", "-n", "models"]).await.unwrap_or_default();
-            let settled = text.contains("0% kv, 0 queued") && text.contains(": healthy;");
-            if settled { Look::Done(()) } else { Look::NotYet(text) }
-        })
-        .await
-        .unwrap();
+        settled(kubectl).await;
         let dir = tempfile::tempdir().unwrap();
         let path = installed(dir.path());
         for (name, line) in [

@@ -66,6 +66,18 @@ pub(crate) async fn healthy(kubectl: &Kubectl) {
     .unwrap();
 }
 
+/// Waits until nothing is wrong or starting: the load of the idle server is in the decision, and its HPA has the number.
+pub(crate) async fn settled(kubectl: &Kubectl) {
+    healthy(kubectl).await;
+    wait::until("the load to be shown", PATIENCE, || async {
+        let text = kubectl.wva(&["status", "-n", "models"]).await.unwrap_or_default();
+        let settled = text.contains("0% kv, 0 queued") && text.contains(": healthy;");
+        if settled { Look::Done(()) } else { Look::NotYet(text) }
+    })
+    .await
+    .unwrap();
+}
+
 /// An answer without what differs from run to run: ages, times, names of pods, and the widths that follow from them.
 pub(crate) fn steady(text: &str) -> String {
     let patterns = [

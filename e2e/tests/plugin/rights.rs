@@ -7,7 +7,7 @@ use wva_e2e::harness::with_settings;
 use wva_e2e::instance::Controller;
 use wva_e2e::kubectl::Kubectl;
 
-use crate::fixture::{ADD, healthy, serve, steady};
+use crate::fixture::{ADD, serve, settled, steady};
 
 /// Somebody who may read variants, Deployments and HPAs of namespace `models`, and nothing else.
 const READER: &str = "
@@ -34,7 +34,7 @@ async fn few_rights_give_a_part_of_the_answer_and_no_rights_a_sentence() {
         Controller::quick("wva", "wva-system", "", environment.prometheus().url()).install(kubectl).await.unwrap();
         serve(environment).await;
         kubectl.wva(&[&ADD[..], &["--wait"]].concat()).await.unwrap();
-        healthy(kubectl).await;
+        settled(kubectl).await;
         kubectl.apply(READER).await.unwrap();
 
         nobody(kubectl).await;
