@@ -1,13 +1,13 @@
 //! Undoes the steps.
 
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Failure;
 use super::journal::Done;
 use super::perform::{DEFINITION_NAME, Helm};
-use super::survey::{self, DEFINITION, KINDS, Kind};
+use super::survey::{self, DEFINITION, KINDS, Kind, VARIANT};
 use crate::Error;
 use crate::apply::FIELD_MANAGER;
 use crate::session::Session;
@@ -42,7 +42,14 @@ async fn restore(session: &Session, kind: Kind, mut object: DynamicObject) -> Re
     let name = object.name_any();
     let api: Api<DynamicObject> = survey::api(session, kind, object.namespace().as_deref());
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let there = session.ask(format!("read {} {name}", kind.2), api.get_opt(&name)).await?;
+    let mut there = session.ask(format!("read {} {name}", kind.2), api.get_opt(&name)).await?;
+    if kind == VARIANT && there.as_ref().is_some_and(|there| there.data.get("status").is_some()) {
+        // The old definition demands more of a status than this release's controller writes, and an object is taken only
+        // as a whole.
+        let none = Patch::Merge(json!({"status": null}));
+        let patched = api.patch_status(&name, &PatchParams::default(), &none);
+        there = Some(session.ask(format!("clear the status of {} {name}", kind.2), patched).await?);
+    }
     object.metadata.managed_fields = None;
     object.metadata.resource_version = there.as_ref().and_then(|there| there.metadata.resource_version.clone());
     object.metadata.uid = there.as_ref().and_then(|there| there.metadata.uid.clone());
