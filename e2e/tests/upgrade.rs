@@ -168,7 +168,7 @@ async fn refused(helm: &Helm, namespace: &str, set: &str, words: &[&str]) {
     for expected in words {
         assert!(refusal.contains(expected), "{expected:?} is not in {refusal}");
     }
-    let list = helm.run(&["list", "-a", "-q", "-n", namespace]).await.expect("a list");
+    let list = helm.run(&["list", "-q", "-n", namespace]).await.expect("a list");
     assert_eq!(list.trim(), "", "a release was made");
 }
 
@@ -198,7 +198,9 @@ async fn what_the_cluster_lacks_or_holds_already_is_told_before_anything_is_chan
         let deployment = |name: &str, image: &str| {
             json!({
                 "apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": {"name": "wva-workload-variant-autoscaler-controller-manager"},
+                "metadata": {
+                    "name": "wva-workload-variant-autoscaler-controller-manager",
+                    "annotations": {"meta.helm.sh/release-name": "wva", "meta.helm.sh/release-namespace": "wva-system"}},
                 "spec": {"replicas": 0,
                     "selector": {"matchLabels": {"control-plane": "controller-manager", "app.kubernetes.io/name": name}},
                     "template": {
