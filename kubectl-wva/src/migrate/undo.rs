@@ -46,8 +46,8 @@ async fn restore(session: &Session, kind: Kind, mut object: DynamicObject) -> Re
     if kind == VARIANT && there.as_ref().is_some_and(|there| there.data.get("status").is_some()) {
         // The old definition demands more of a status than this release's controller writes, and an object is taken only
         // as a whole.
-        let none = Patch::Merge(json!({"status": null}));
-        let patched = api.patch_status(&name, &PatchParams::default(), &none);
+        let (params, none) = (PatchParams::default(), Patch::Merge(json!({"status": null})));
+        let patched = api.patch_status(&name, &params, &none);
         there = Some(session.ask(format!("clear the status of {} {name}", kind.2), patched).await?);
     }
     object.metadata.managed_fields = None;
