@@ -52,6 +52,8 @@ async fn an_api_server_takes_every_object_of_every_value_set_and_no_template_is_
         }
         let crds = format!("{}/crds/", Helm::chart());
         kubectl.run(&["apply", "--server-side", "-f", &crds]).await.expect("the definitions apply");
+        // The account that one value set takes instead of making its own.
+        kubectl.run(&["create", "serviceaccount", "wva", "-n", "wva-system"]).await.expect("the account is made");
 
         let mut seen = BTreeSet::new();
         for set in value_sets() {

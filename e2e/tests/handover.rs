@@ -1,7 +1,8 @@
 //! Changes of leader as an autoscaler sees them: through a real Prometheus and the external-metrics adapter there is never
 //! more than one number for a variant, and nothing is scaled.
 //!
-//! `WVA_HANDOVERS=20` sets how many leaders are stopped, and how many killed, in each way of scraping; two by default.
+//! One leader is stopped and one killed. `WVA_HANDOVERS=20` stops and kills as many, and as many again with a scrape
+//! configuration that is not the chart's, where each pod has a series of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -31,10 +32,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_no_change_of_leader_a_variant_has_two_numbers() {
-    let rounds = std::env::var("WVA_HANDOVERS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let rounds: Option<u32> = std::env::var("WVA_HANDOVERS").ok().and_then(|text| text.parse().ok());
     with_environment(async |environment: &Environment| {
         let variant = install(environment).await;
-        watch_rounds(environment, &variant, "one series for all leaders", rounds).await;
+        watch_rounds(environment, &variant, "one series for all leaders", rounds.unwrap_or(1)).await;
+        let Some(rounds) = rounds else { return };
         // As a scrape configuration has it that is not the chart's.
         let none = r#"[{"op": "remove", "path": "/spec/endpoints/0/metricRelabelings"}]"#;
         let patch = ["patch", "servicemonitor", MONITOR, "-n", SYSTEM, "--type=json", "-p", none];

@@ -11,7 +11,7 @@ use wva_e2e::helm::Helm;
 use wva_e2e::instance::make_namespace;
 use wva_e2e::neighbours::{self, DEFAULTS, HOSTILE, Neighbour, Place};
 
-const KINDS: &str = "deployments,services,configmaps,serviceaccounts,roles,rolebindings,clusterroles,\
+const KINDS: &str = "secrets,deployments,services,configmaps,serviceaccounts,roles,rolebindings,clusterroles,\
                      clusterrolebindings,servicemonitors,variantautoscalings,horizontalpodautoscalers";
 
 fn arguments(release: Neighbour, verb: &[&str]) -> Vec<String> {
