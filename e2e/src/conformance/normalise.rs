@@ -58,6 +58,11 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     age: pattern(r"^((\d+[smhd])+|<invalid>)$"),
 });
 
+/// Whether a column holds ages: it is known by name, or prints a time as what has passed since.
+fn is_age(column: &Value) -> bool {
+    column["type"] == "date" || column["name"].as_str().is_some_and(|name| AGES.contains(&name))
+}
+
 /// Columns that hold ages.
 const AGES: &[&str] = &["Age", "Last Seen", "First Seen", "Duration", "Last Schedule"];
 
@@ -144,7 +149,7 @@ impl Normaliser {
         let table = kind == "Table" && value["rows"].is_array();
         if table && value["columnDefinitions"].as_array().is_some_and(|columns| !columns.is_empty()) {
             let columns = value["columnDefinitions"].as_array().into_iter().flatten().enumerate();
-            let ages = columns.filter(|(_, column)| column["name"].as_str().is_some_and(|name| AGES.contains(&name)));
+            let ages = columns.filter(|(_, column)| is_age(column));
             self.ages = Some(ages.map(|(index, _)| index).collect());
         }
         let list = kind.ends_with("List") || table || fields.contains_key("items") && fields.contains_key("kind");
