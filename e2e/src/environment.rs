@@ -1,65 +1,30 @@
-//! The whole environment, started and stopped as one: embedded cluster, Prometheus, external-metrics adapter.
+//! The whole environment, started and stopped as one: a provider's cluster, Prometheus, external-metrics adapter; or a
+//! connection to one that another process of the run has started.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kubesim::apiserver::{Authorization, Control};
-use kubesim::cluster::{self, Cluster};
-use kubesim::node::{Images, NodeConfig, Program};
-use tokio::task::JoinHandle;
 
-use crate::adapter::{self, Adapter};
 use crate::helm::Helm;
 use crate::kubectl::{self, Kubectl};
-use crate::prometheus::{self, Prometheus};
-use crate::workload::{A100, Gpu, H100};
-use crate::{manifest, programs, scrape};
+use crate::monitoring::{self, Monitoring};
+use crate::prometheus;
+use crate::providers::{self, Capability, Choice, Cluster, Facts, Monitoring as Place};
 
-/// Namespace of the monitoring stack.
-const MONITORING: &str = "monitoring";
-/// Service account Prometheus scrapes with.
-const PROMETHEUS_ACCOUNT: &str = "kube-prometheus-stack-prometheus";
-/// Port Prometheus is known by.
-const PROMETHEUS_PORT: u16 = 9090;
-/// Port of the adapter.
-const ADAPTER_PORT: u16 = 6443;
-
-/// Kinds of others that a cluster with monitoring and KEDA has: the Prometheus operator's and KEDA's.
-const DEFINITIONS: [&str; 3] = [
-    include_str!("../manifests/definitions/servicemonitors.yaml"),
-    include_str!("../manifests/definitions/prometheusrules.yaml"),
-    include_str!("../manifests/definitions/scaledobjects.yaml"),
-];
-
-/// The environment could not be started.
+/// The environment could not be started, or cannot do something.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The cluster.
     #[error(transparent)]
-    Cluster(#[from] cluster::Error),
-    /// Prometheus.
+    Cluster(#[from] providers::Error),
+    /// Prometheus and the adapter.
     #[error(transparent)]
-    Prometheus(#[from] prometheus::Error),
-    /// The adapter.
-    #[error(transparent)]
-    Adapter(#[from] adapter::Error),
+    Monitoring(#[from] monitoring::Error),
     /// kubectl.
     #[error(transparent)]
     Kubectl(#[from] kubectl::Error),
-    /// A program is missing.
-    #[error(transparent)]
-    Program(#[from] programs::Error),
-    /// A template.
-    #[error(transparent)]
-    Manifest(#[from] manifest::Error),
-    /// The token Prometheus scrapes with.
-    #[error("asking for a token of service account {MONITORING}/{PROMETHEUS_ACCOUNT}: {0}")]
-    Token(#[source] kube::Error),
     /// The work directory.
     #[error("making the work directory {}: {source}", path.display())]
     Directory {
@@ -68,11 +33,21 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A test asks for what this cluster cannot do.
+    #[error("the cluster of provider {provider} does not have {capability}")]
+    Lacks {
+        /// The provider.
+        provider: String,
+        /// What it lacks.
+        capability: Capability,
+    },
 }
 
 /// How to start.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Where the cluster comes from.
+    pub provider: Choice,
     /// Where everything keeps its files.
     pub dir: PathBuf,
     /// How often HPAs look.
@@ -90,9 +65,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings for short waits, with files in `dir`.
+    /// Settings for short waits on an embedded cluster, with files in `dir`.
     pub fn quick(dir: &Path) -> Self {
         Self {
+            provider: Choice::Embedded,
             dir: dir.to_owned(),
             hpa_sync_period: Duration::from_secs(1),
             scrape_interval: Duration::from_secs(1),
@@ -104,13 +80,20 @@ impl Settings {
     }
 }
 
-/// A running environment. [`Environment::stop`] stops it in order; dropping it kills what is left.
+/// A running environment. [`Environment::stop`] stops it in order; dropping it kills what is left. One that is connected
+/// to stays as it is in both cases.
 pub struct Environment {
-    cluster: Cluster,
+    facts: Facts,
+    client: kube::Client,
     kubectl: Kubectl,
-    prometheus: Arc<Prometheus>,
-    _adapter: Adapter,
-    follower: JoinHandle<()>,
+    prometheus: prometheus::Client,
+    /// What this process has started.
+    own: Option<Own>,
+}
+
+struct Own {
+    monitoring: Monitoring,
+    cluster: Box<dyn Cluster>,
 }
 
 impl Environment {
@@ -118,66 +101,53 @@ impl Environment {
     ///
     /// # Errors
     /// When a part cannot be started; the parts started before are stopped.
-    pub async fn start(settings: &Settings, mut progress: impl FnMut(&str)) -> Result<Self, Error> {
-        let Settings { dir, hpa_sync_period, scrape_interval, gpus_per_node, controller, authorization, crash_backoff } =
-            settings;
+    pub async fn start(settings: &Settings, mut progress: impl FnMut(&str) + Send) -> Result<Self, Error> {
+        let dir = &settings.dir;
         std::fs::create_dir_all(dir).map_err(|source| Error::Directory { path: dir.clone(), source })?;
-        let controller = match controller {
-            Some(program) => program.clone(),
-            None => programs::ours("wva-controller")?,
+        let cluster = settings.provider.provider().start(settings, &mut progress).await?;
+        let started = async {
+            let client = connect(&cluster.facts().kubeconfig).await?;
+            let kubectl = Kubectl::new(&cluster.facts().kubeconfig)?;
+            let monitoring = Monitoring::start(cluster.facts(), &client, &kubectl, settings, &mut progress).await?;
+            Ok((client, kubectl, monitoring))
         };
-        let images = Images::default()
-            .with("localhost/wva-controller", Program::new(controller))
-            .with("vllm/vllm-openai", Program::new(programs::ours("vllm-sim")?))
-            .with("ghcr.io/llm-d/llm-d-inference-scheduler", picker()?);
-        let cluster = Cluster::start(cluster::Options {
-            nodes: vec![node(A100, *gpus_per_node), node(H100, *gpus_per_node)],
-            images,
-            hpa_sync_period: *hpa_sync_period,
-            crash_backoff: *crash_backoff,
-            authorization: *authorization,
-            work_dir: Some(dir.join("cluster")),
-            ..cluster::Options::default()
-        })
-        .await?;
-        let [a, b] = cluster.network();
-        progress(&format!("Kubernetes API at {}", cluster.url()));
-
-        let own = |host: u8, port| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, host)), port);
-        let prometheus = Prometheus::start(
-            &programs::prometheus()?,
-            &dir.join("prometheus"),
-            own(2, PROMETHEUS_PORT),
-            *scrape_interval,
-        )
-        .await?;
-        let prometheus = Arc::new(prometheus);
-        progress(&format!("Prometheus at {}", prometheus.client().url()));
-
-        let adapter = Adapter::start(own(3, ADAPTER_PORT), prometheus.client()).await?;
-        let kubectl = Kubectl::new(cluster.kubeconfig_path())?;
-        kubectl.apply(&DEFINITIONS.join("\n---\n")).await?;
-        kubectl.apply(&platform(own(2, PROMETHEUS_PORT), adapter.address())?).await?;
-        progress("Monitoring: ServiceMonitors, external metrics");
-
-        let token = prometheus_token(&cluster).await?;
-        let follow = scrape::follow(cluster.client(), Arc::clone(&prometheus), token);
-        let follower = tokio::spawn(async move {
-            if let Err(error) = follow.await {
-                tracing::error!(%error, "Scrape targets no longer follow the cluster");
+        match started.await {
+            Ok((client, kubectl, monitoring)) => {
+                let (facts, prometheus) = (cluster.facts().clone(), monitoring.prometheus().client());
+                Ok(Self { facts, client, kubectl, prometheus, own: Some(Own { monitoring, cluster }) })
             }
-        });
-        Ok(Self { cluster, kubectl, prometheus, _adapter: adapter, follower })
+            Err(error) => {
+                cluster.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Connects to what another process has started.
+    ///
+    /// # Errors
+    /// When the kubeconfig of the facts leads nowhere or kubectl is not there.
+    pub async fn connect(facts: Facts) -> Result<Self, Error> {
+        let client = connect(&facts.kubeconfig).await?;
+        let kubectl = Kubectl::new(&facts.kubeconfig)?;
+        let Place::Beside { prometheus, .. } = facts.monitoring;
+        let prometheus = prometheus::Client::new(format!("http://{prometheus}"));
+        Ok(Self { facts, client, kubectl, prometheus, own: None })
+    }
+
+    /// What there is to know about the cluster.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// A client for the cluster.
     pub fn client(&self) -> kube::Client {
-        self.cluster.client()
+        self.client.clone()
     }
 
     /// Kubeconfig of the cluster.
     pub fn kubeconfig(&self) -> &Path {
-        self.cluster.kubeconfig_path()
+        &self.facts.kubeconfig
     }
 
     /// kubectl and the plugin, bound to the cluster.
@@ -195,61 +165,57 @@ impl Environment {
 
     /// A client for Prometheus.
     pub fn prometheus(&self) -> prometheus::Client {
-        self.prometheus.client()
+        self.prometheus.clone()
     }
 
     /// The API server's record of requests, and faults on purpose.
-    pub fn control(&self) -> Control {
-        self.cluster.control()
+    ///
+    /// # Errors
+    /// When the cluster has no such thing, or is another process's.
+    pub fn control(&self) -> Result<Control, Error> {
+        let control = self.own.as_ref().and_then(|own| own.cluster.control());
+        control.ok_or_else(|| self.lacks(Capability::Faults))
     }
 
     /// Kills the process of Prometheus, until [`Environment::start_prometheus`].
-    pub async fn kill_prometheus(&self) {
-        self.prometheus.kill().await;
+    ///
+    /// # Errors
+    /// When the Prometheus is not this process's.
+    pub async fn kill_prometheus(&self) -> Result<(), Error> {
+        self.own()?.monitoring.prometheus().kill().await;
+        Ok(())
     }
 
     /// Starts Prometheus again, with what it knew.
     ///
     /// # Errors
-    /// When it cannot be started or does not become ready.
+    /// When it cannot be started, does not become ready, or is not this process's.
     pub async fn start_prometheus(&self) -> Result<(), Error> {
-        Ok(self.prometheus.start_again().await?)
+        let started = self.own()?.monitoring.prometheus().start_again().await;
+        Ok(started.map_err(monitoring::Error::from)?)
     }
 
     /// Stops everything, pods first.
     pub async fn stop(self) {
-        let Self { cluster, kubectl: _, prometheus, _adapter, follower } = self;
-        follower.abort();
-        // The follower held the other reference; once it has ended the process can be stopped for good.
-        let _ = follower.await;
-        cluster.shutdown().await;
-        if let Some(prometheus) = Arc::into_inner(prometheus) {
-            prometheus.stop().await;
+        if let Some(Own { monitoring, cluster }) = self.own {
+            cluster.stop().await;
+            monitoring.stop().await;
         }
+    }
+
+    fn own(&self) -> Result<&Own, Error> {
+        self.own.as_ref().ok_or_else(|| self.lacks(Capability::OwnCluster))
+    }
+
+    fn lacks(&self, capability: Capability) -> Error {
+        Error::Lacks { provider: self.facts.provider.clone(), capability }
     }
 }
 
-/// The endpoint picker: this framework's own program, which knows the cluster.
-fn picker() -> Result<Program, programs::Error> {
-    Ok(Program { path: programs::ours("wva-e2e")?, args: vec!["epp".to_owned()] })
-}
-
-fn node(gpu: Gpu, count: u32) -> NodeConfig {
-    NodeConfig::new(format!("gpu-{}", gpu.name.to_lowercase())).with_gpus(count, gpu.product, gpu.memory_mib)
-}
-
-fn platform(prometheus: SocketAddr, adapter: SocketAddr) -> Result<String, manifest::Error> {
-    let place = |address: SocketAddr| serde_json::json!({ "ip": address.ip(), "port": address.port() });
-    let data = serde_json::json!({ "prometheus": place(prometheus), "adapter": place(adapter) });
-    manifest::render("platform.yaml", include_str!("../manifests/platform.yaml.hbs"), &data)
-}
-
-async fn prometheus_token(cluster: &Cluster) -> Result<String, Error> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), MONITORING);
-    let request = TokenRequest::default();
-    let answer = accounts
-        .create_token_request(PROMETHEUS_ACCOUNT, &PostParams::default(), &request)
-        .await
-        .map_err(Error::Token)?;
-    Ok(answer.status.map(|status| status.token).unwrap_or_default())
+async fn connect(kubeconfig: &Path) -> Result<kube::Client, Error> {
+    let failed = |source| providers::Error::Connect { kubeconfig: kubeconfig.to_owned(), source };
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| failed(error.into()))?;
+    let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+    let client = kube::Client::try_from(config.map_err(|error| failed(error.into()))?);
+    Ok(client.map_err(|error| failed(error.into()))?)
 }

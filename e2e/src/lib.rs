@@ -5,7 +5,9 @@
 //! any number of isolated controllers and models into it the way a user would, drives real HTTP load, and checks
 //! what came of it.
 //!
+//! - [`providers`]: where the cluster comes from;
 //! - [`environment`]: cluster + Prometheus + adapter, started and stopped as one;
+//! - [`monitoring`]: Prometheus and adapter, for whatever cluster;
 //! - [`prometheus`], [`scrape`]: the Prometheus process, and its targets from the objects in the cluster;
 //! - [`adapter`]: `external.metrics.k8s.io` answered from Prometheus;
 //! - [`inventory`]: what is in a cluster, by name;
@@ -39,10 +41,12 @@ pub mod instance;
 pub mod inventory;
 pub mod kubectl;
 pub mod manifest;
+pub mod monitoring;
 pub mod neighbours;
 pub mod picker;
 pub mod programs;
 pub mod prometheus;
+pub mod providers;
 pub mod rights;
 pub mod scrape;
 pub mod session;

@@ -56,12 +56,12 @@ async fn check(namespaced: bool) {
         assert!(!granted.is_empty(), "no binding names {account:?}");
         // Some rights are used a little later, such as those to repeat an event.
         let outcome = wait::until("all granted rights to be used", PATIENCE, || async {
-            let requests = environment.control().requests();
+            let requests = environment.control().expect("the embedded cluster has a record").requests();
             let unused = unused(&granted, &account.used(&requests));
             if unused.is_empty() { Look::Done(()) } else { Look::NotYet(words(&unused)) }
         })
         .await;
-        let lacked = account.lacked(&environment.control().requests());
+        let lacked = account.lacked(&environment.control().expect("the embedded cluster has a record").requests());
         assert_eq!(words(&lacked), "", "refused");
         outcome.expect("no right is granted without need");
     })

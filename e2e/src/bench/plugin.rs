@@ -70,9 +70,9 @@ async fn figures(environment: &Environment) -> Result<Figures, Error> {
     })
     .await?;
     let status = timed(kubectl, &["status", "-A"]).await?;
-    environment.control().clear_requests();
+    environment.control()?.clear_requests();
     kubectl.answer(&["status", "-A", "--as", COUNTED]).await?;
-    let requests = environment.control().requests();
+    let requests = environment.control()?.requests();
     let counted = requests.iter().filter(|seen| seen.request.user == COUNTED);
     let help = timed(kubectl, &["--help"]).await?;
     Ok(Figures { status, requests: counted.map(|seen| seen.count).sum(), help })

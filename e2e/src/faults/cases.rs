@@ -110,7 +110,7 @@ impl Case {
         // The next fault shall find a leader and a standby.
         hands.both().await?;
         let (wrong, lost) = watchdog.take();
-        let doubles = double_writers(&environment.control().writes(), started);
+        let doubles = double_writers(&environment.control()?.writes(), started);
         let cycles =
             answered.ok().map(|(pod, cycles)| cycles.saturating_sub(cycles_then.get(&pod).copied().unwrap_or(0)));
         Ok(Outcome { fault: self.name(), happened, wrong, doubles, lost, cycles, took, scaled })
@@ -120,7 +120,7 @@ impl Case {
 impl Hands<'_> {
     /// Lets the load rise in the middle of the fault, ends the fault, and says what happened.
     async fn strike(&self, case: Case) -> Result<String, Error> {
-        let control = self.environment.control();
+        let control = self.environment.control()?;
         let controller = || Matcher::all().user(Scene::controller_user());
         match case {
             Case::ApiServerRestarted => self.api_server_away(LASTS).await,
@@ -164,7 +164,7 @@ impl Hands<'_> {
                 Ok(text)
             }
             Case::PrometheusKilled => {
-                self.environment.kill_prometheus().await;
+                self.environment.kill_prometheus().await?;
                 self.scene.raise(self.index).await?;
                 tokio::time::sleep(LASTS).await;
                 self.environment.start_prometheus().await?;
@@ -177,7 +177,7 @@ impl Hands<'_> {
     }
 
     async fn api_server_away(&self, down: Duration) -> Result<String, Error> {
-        let control = self.environment.control();
+        let control = self.environment.control()?;
         control.stop_listening().await;
         self.scene.raise(self.index).await?;
         tokio::time::sleep(down).await;
@@ -186,7 +186,7 @@ impl Hands<'_> {
     }
 
     async fn while_in_force(&self, fault: Fault, lasts: Duration, what: &str) -> Result<String, Error> {
-        let control = self.environment.control();
+        let control = self.environment.control()?;
         let id = control.inject(fault);
         self.scene.raise(self.index).await?;
         tokio::time::sleep(lasts).await;
@@ -197,7 +197,7 @@ impl Hands<'_> {
     /// The gauge is followed while the status cannot say so; then the leader loses its lease, and whoever leads next finds
     /// only that old status.
     async fn conflicts_until_deposed(&self) -> Result<String, Error> {
-        let control = self.environment.control();
+        let control = self.environment.control()?;
         let controller = || Matcher::all().user(Scene::controller_user());
         let writes = controller().verbs(["update", "patch"]).resources(["variantautoscalings/status"]);
         let conflicts = control.inject(Fault::status(writes, 409));
@@ -219,7 +219,7 @@ impl Hands<'_> {
     }
 
     async fn kill_while_writing(&self) -> Result<String, Error> {
-        let control = self.environment.control();
+        let control = self.environment.control()?;
         let leader = self.leader().await?;
         let pid = process::at(leader.ip)?;
         // Long enough to strike the process down before the answer.

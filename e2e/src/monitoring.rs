@@ -1,0 +1,126 @@
+//! What a cluster with monitoring has: a Prometheus that scrapes what `ServiceMonitors` select, and an adapter that
+//! answers `external.metrics.k8s.io` from it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Client;
+use kube::api::{Api, PostParams};
+use tokio::task::JoinHandle;
+
+use crate::adapter::{self, Adapter};
+use crate::environment::Settings;
+use crate::kubectl::{self, Kubectl};
+use crate::prometheus::{self, Prometheus};
+use crate::providers::{Facts, Monitoring as Place};
+use crate::{manifest, programs, scrape};
+
+/// Namespace of the monitoring stack.
+pub const NAMESPACE: &str = "monitoring";
+/// Service account Prometheus scrapes with.
+pub const PROMETHEUS_ACCOUNT: &str = "kube-prometheus-stack-prometheus";
+
+/// Kinds of others that a cluster with monitoring and KEDA has: the Prometheus operator's and KEDA's.
+const DEFINITIONS: [&str; 3] = [
+    include_str!("../manifests/definitions/servicemonitors.yaml"),
+    include_str!("../manifests/definitions/prometheusrules.yaml"),
+    include_str!("../manifests/definitions/scaledobjects.yaml"),
+];
+
+/// Monitoring could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Prometheus.
+    #[error(transparent)]
+    Prometheus(#[from] prometheus::Error),
+    /// The adapter.
+    #[error(transparent)]
+    Adapter(#[from] adapter::Error),
+    /// kubectl.
+    #[error(transparent)]
+    Kubectl(#[from] kubectl::Error),
+    /// A program is missing.
+    #[error(transparent)]
+    Program(#[from] programs::Error),
+    /// A template.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The token Prometheus scrapes with.
+    #[error("asking for a token of service account {NAMESPACE}/{PROMETHEUS_ACCOUNT}: {0}")]
+    Token(#[source] kube::Error),
+}
+
+/// Running monitoring. [`Monitoring::stop`] stops it; dropping it kills it.
+pub struct Monitoring {
+    prometheus: Arc<Prometheus>,
+    _adapter: Adapter,
+    follower: JoinHandle<()>,
+}
+
+impl Monitoring {
+    /// Starts it where the facts say, and tells the cluster of it.
+    ///
+    /// # Errors
+    /// When a part cannot be started or the cluster does not take the objects; what was started is stopped.
+    pub async fn start(
+        facts: &Facts,
+        client: &Client,
+        kubectl: &Kubectl,
+        settings: &Settings,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Self, Error> {
+        let Place::Beside { prometheus: listen, adapter } = facts.monitoring;
+        let dir = settings.dir.join("prometheus");
+        let prometheus = Prometheus::start(&programs::prometheus()?, &dir, listen, settings.scrape_interval).await?;
+        let prometheus = Arc::new(prometheus);
+        progress(&format!("Prometheus at {}", prometheus.client().url()));
+
+        let adapter = Adapter::start(adapter, prometheus.client()).await?;
+        kubectl.apply(&DEFINITIONS.join("\n---\n")).await?;
+        kubectl.apply(&platform(listen, adapter.address())?).await?;
+        progress("Monitoring: ServiceMonitors, external metrics");
+
+        let token = prometheus_token(client).await?;
+        let follow = scrape::follow(client.clone(), Arc::clone(&prometheus), token);
+        let follower = tokio::spawn(async move {
+            if let Err(error) = follow.await {
+                tracing::error!(%error, "Scrape targets no longer follow the cluster");
+            }
+        });
+        Ok(Self { prometheus, _adapter: adapter, follower })
+    }
+
+    /// The Prometheus.
+    pub fn prometheus(&self) -> &Prometheus {
+        &self.prometheus
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        let Self { prometheus, _adapter, follower } = self;
+        follower.abort();
+        // The follower held the other reference; once it has ended the process can be stopped for good.
+        let _ = follower.await;
+        if let Some(prometheus) = Arc::into_inner(prometheus) {
+            prometheus.stop().await;
+        }
+    }
+}
+
+fn platform(prometheus: SocketAddr, adapter: SocketAddr) -> Result<String, manifest::Error> {
+    let place = |address: SocketAddr| serde_json::json!({ "ip": address.ip(), "port": address.port() });
+    let data = serde_json::json!({ "prometheus": place(prometheus), "adapter": place(adapter) });
+    manifest::render("platform.yaml", include_str!("../manifests/platform.yaml.hbs"), &data)
+}
+
+async fn prometheus_token(client: &Client) -> Result<String, Error> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+    let request = TokenRequest::default();
+    let answer = accounts
+        .create_token_request(PROMETHEUS_ACCOUNT, &PostParams::default(), &request)
+        .await
+        .map_err(Error::Token)?;
+    Ok(answer.status.map(|status| status.token).unwrap_or_default())
+}
