@@ -9,6 +9,7 @@ pub mod flat;
 pub mod headers;
 pub mod keys;
 pub mod kind;
+pub mod live;
 pub mod masked;
 pub mod matchers;
 mod resolve;

@@ -17,24 +17,27 @@ use wva_api::{Claim, Scope, conditions};
 use wva_engine::settings::Limiter;
 use wva_engine::{Memory, Reason, Settings, Snapshot, Target, decide, wake};
 
-use crate::actuate::{SafetyNet, actuate, publish, published_before};
+use crate::actuate::publish::{SafetyNet, actuate, publish, published_before};
+use crate::actuate::wake::Waker;
+use crate::cluster::index::{Index, ObjectKey};
+use crate::cluster::inventory;
 use crate::config::Config;
-use crate::conflict::Conflicts;
-use crate::handover::{Entrance, LOOK_AGAIN, Sighting};
-use crate::index::{Index, ObjectKey};
-use crate::inventory;
-use crate::leader::Leadership;
+use crate::config::live::LiveSettings;
+use crate::config::live::resolve::{Audience, signed};
 use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
-use crate::observe::{self, Census, Members, Standing};
-use crate::prometheus::{Prometheus, QueryError, Readings, Wanted};
+use crate::observe::demand;
+use crate::observe::members::Members;
+use crate::observe::prometheus::{Prometheus, QueryError, Readings, Wanted};
+use crate::observe::snapshot;
+use crate::ownership::conflict::Conflicts;
+use crate::ownership::handover::{Entrance, LOOK_AGAIN, Sighting};
+use crate::ownership::leader::Leadership;
+use crate::ownership::variants::{Census, Ignored, Standing};
 use crate::readiness::Gate;
-use crate::settings::LiveSettings;
-use crate::settings::resolve::{Audience, signed};
+use crate::report::reporter::Teller;
 use crate::shared::{LastCycle, Shared};
 use crate::telemetry;
-use crate::teller::Teller;
-use crate::zero::wake::Waker;
-use crate::zero::{asleep, demand};
+use crate::triggers::asleep;
 
 /// Changes that come together are dealt with together: `kubectl apply` of a directory takes about this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -342,7 +345,7 @@ impl Cycle {
 
     /// What there is to know of each variant of a census.
     fn observe(&self, index: &Index, census: &Census, readings: &Result<Readings, QueryError>) -> Snapshot {
-        observe::snapshot(index, census, readings, |key| self.metrics.published.desired(key))
+        snapshot::snapshot(index, census, readings, |key| self.metrics.published.desired(key))
     }
 
     /// Adds what there is to know of models as a whole, and of the cluster.
@@ -440,7 +443,7 @@ impl Cycle {
         };
         set_conflicts("target", refused(|it| matches!(it, Standing::TargetConflict(_))));
         set_conflicts("instance", refused(|it| matches!(it, Standing::InstanceConflict(_))));
-        for reason in observe::Ignored::ALL {
+        for reason in Ignored::ALL {
             set(reason.class(), census.ignored.values().filter(|ignored| **ignored == reason).count());
         }
     }

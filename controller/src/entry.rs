@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::check::{self, Check};
 use crate::config::Early;
 use crate::config::sources::{Sources, command};
+use crate::serve::check::{self, Check};
 use crate::{install_crypto, run, telemetry};
 
 /// Runs the controller with the arguments and environment of this process. A wrong flag ends it with code 2, anything

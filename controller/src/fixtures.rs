@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wva_api::VariantAutoscaling;
 
+use crate::cluster::index::{Effect, Index, convert, hpa};
 use crate::config;
-use crate::index::{Effect, Index, convert, hpa};
-use crate::prometheus::{Queries, Selector};
+use crate::observe::prometheus::{Queries, Selector};
 
 pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
     serde_saphyr::from_str(text).unwrap()

@@ -1,64 +1,45 @@
 //! The Workload Variant Autoscaler controller.
 //!
-//! Watches fill an in-memory [`index`] ([`watch`]; [`targets`] of other kinds than Deployment through [`scale`]). A [`cycle`] begins when its interval ends or something wakes it:
-//! [`observe`] reads the index and asks [`prometheus`] a constant number of grouped queries; `wva_engine::decide` turns
-//! that into a plan; [`actuate`] publishes the plan's numbers as [`metrics`], which an HPA or KEDA follows; [`report`]
-//! turns it into status and [`transitions`] into events; the [`teller`] hands these to the tasks that write
-//! ([`status_writer`], [`events`]). Only the [`leader`] does so.
+//! The folders are the way of a decision:
 //!
-//! - `keda`: KEDA's `ScaledObject`s, where there are any;
-//! - [`zero`]: to zero and back, by what waits at gateways ([`pools`]); [`inventory`]: the GPUs there are;
-//! - [`config`]: flags, environment and the main ConfigMap, resolved once; [`settings`]: what may change meanwhile;
-//!   [`telemetry`]: logs;
-//! - [`server`]: probes, state and metrics over HTTP; [`readiness`]: what is still waited for;
-//! - [`conflict`]: two controllers on one variant;
-//! - [`shared`]: the state that several of these look at; [`api_error`]: the API server's errors in words;
-//! - [`handover`]: a change of leader as others see it; [`tasks`]: what runs, by name; [`pulse`]: whether the cycle beats;
-//!   [`trouble`]: what does not work at the moment;
-//! - [`run`](mod@run): wiring; [`main`](mod@entry): the command line;
-//! - [`check`]: asks running controllers whether they are ready, for `helm test`.
+//! - [`cluster`]: watches fill an in-memory index;
+//! - [`triggers`]: what wakes a [`cycle`] before its interval ends;
+//! - [`observe`]: the index and a constant number of grouped queries become a snapshot, of which `wva_engine::decide` makes
+//!   a plan;
+//! - [`actuate`]: its numbers are published, which an HPA or KEDA follows;
+//! - [`report`]: it becomes status and events;
+//! - [`ownership`]: for which variants all this is done, and by which process;
+//! - [`config`]: flags, environment and `ConfigMap`s; what of them may change meanwhile is [`config::live`];
+//! - [`serve`]: probes, state and metrics over HTTP;
+//! - [`run`](mod@run): wiring, and how the process ends; [`entry`](mod@entry): the command line.
+//!
+//! The ground below: [`shared`] is the state that several of these look at, [`metrics`] the process's own, [`tasks`] what
+//! runs, by name; [`readiness`] is what is still waited for, [`pulse`] whether the cycle beats, [`trouble`] what does not
+//! work at the moment; [`telemetry`] are logs, [`api_error`] the API server's errors in words.
 
 pub mod actuate;
 pub mod api_error;
-pub mod check;
+pub mod cluster;
 pub mod config;
-pub mod conflict;
 pub mod cycle;
-mod ending;
 pub mod entry;
-pub mod events;
 #[cfg(test)]
 mod fixtures;
-pub mod handover;
-pub mod index;
-pub mod inventory;
-mod keda;
-pub mod leader;
 mod lock;
-pub mod lookout;
 pub mod metrics;
-mod mirror;
 pub mod observe;
-pub mod pools;
-pub mod prometheus;
+pub mod ownership;
 pub mod pulse;
 pub mod readiness;
 pub mod report;
 pub mod run;
-pub mod scale;
-pub mod server;
-pub mod settings;
+pub mod serve;
 pub mod shared;
-pub mod status_writer;
-pub mod targets;
 pub mod tasks;
 pub mod telemetry;
-pub mod teller;
-pub mod transitions;
+pub mod triggers;
 pub mod trouble;
 mod trust;
-pub mod watch;
-pub mod zero;
 
 /// Makes ring the provider of cryptography for all TLS of the process. A second call changes nothing.
 pub fn install_crypto() {

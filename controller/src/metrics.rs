@@ -139,7 +139,7 @@ impl Metrics {
         self.silent.store(silent, Ordering::SeqCst);
     }
 
-    /// Whether what others scale by is kept back, at a [change of leader](crate::handover).
+    /// Whether what others scale by is kept back, at a [change of leader](crate::ownership::handover).
     pub fn are_silent(&self) -> bool {
         self.silent.load(Ordering::SeqCst)
     }

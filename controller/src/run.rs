@@ -1,5 +1,7 @@
 //! Wiring: which tasks there are and how the process ends. Nothing is decided here.
 
+mod ending;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,31 +10,35 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 use wva_api::{config_keys as name, config_maps};
 
+use self::ending::{CYCLE, ELECTION, EVENTS, METRICS, PROBES, Running, STATUS, Signals, fails};
+use crate::actuate::wake::{self, WakeTask, Waker};
+use crate::cluster::scale::Scales;
+use crate::cluster::targets::Targets;
+use crate::cluster::{inventory, keda, pools, watch};
+use crate::config::live::watch::Follow;
+use crate::config::live::{self, LiveSettings};
 use crate::config::sources::Sources;
 use crate::config::{Config, Early};
 use crate::cycle::{Cycle, Partners};
-use crate::ending::{CYCLE, ELECTION, EVENTS, METRICS, PROBES, Running, STATUS, Signals, fails};
-use crate::events::{EventSender, EventWriter, Reporter};
-use crate::handover::farewell::Scrapers;
-use crate::leader::elector::Elector;
-use crate::leader::lease::LeaseApi;
-use crate::leader::{Election, Leadership};
-use crate::lookout::Lookout;
 use crate::metrics::Metrics;
-use crate::pools::scrape::Scraper;
-use crate::prometheus::{Prometheus, Queries, Selector, Transport};
-use crate::scale::Scales;
-use crate::server::{self, auth::Authenticator, certificate, health};
-use crate::settings::{self, LiveSettings, watch::Follow};
+use crate::observe::gateway::scrape::Scraper;
+use crate::observe::prometheus::{Prometheus, Queries, Selector, Transport};
+use crate::ownership::handover::farewell::Scrapers;
+use crate::ownership::leader::elector::Elector;
+use crate::ownership::leader::lease::LeaseApi;
+use crate::ownership::leader::{Election, Leadership};
+use crate::report::events::{EventSender, EventWriter, Reporter};
+use crate::report::reporter::Teller;
+use crate::report::status_writer::StatusWriter;
+use crate::serve;
+use crate::serve::auth::Authenticator;
+use crate::serve::{certificate, health};
 use crate::shared::Shared;
-use crate::status_writer::StatusWriter;
-use crate::targets::Targets;
 use crate::tasks::Tasks;
 use crate::telemetry;
-use crate::teller::Teller;
-use crate::zero::listen::Listener;
-use crate::zero::wake::{self, WakeTask, Waker};
-use crate::{inventory, keda, pools, trust, watch};
+use crate::triggers::gateway::Listener;
+use crate::triggers::saturation::Lookout;
+use crate::trust;
 
 /// The controller cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +56,13 @@ pub enum Error {
     Client(#[source] Box<kube::Error>),
     /// Prometheus cannot be asked with this configuration.
     #[error(transparent)]
-    Prometheus(#[from] crate::prometheus::SetupError),
+    Prometheus(#[from] crate::observe::prometheus::SetupError),
     /// Endpoint pickers cannot be asked with this configuration.
     #[error(transparent)]
-    Pickers(#[from] crate::pools::scrape::SetupError),
+    Pickers(#[from] crate::observe::gateway::scrape::SetupError),
     /// A port cannot be served.
     #[error(transparent)]
-    Server(#[from] server::Error),
+    Server(#[from] serve::Error),
     /// Signals cannot be received.
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] std::io::Error),
@@ -113,7 +119,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         }
     };
     let scrapers = Arc::new(Scrapers::default());
-    let source = server::metrics::Source {
+    let source = serve::metrics::Source {
         metrics: metrics.clone(),
         leadership: leadership.clone(),
         scrapers: Arc::clone(&scrapers),
@@ -127,7 +133,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
     let waker = asleep.start(&mut tasks, &config, &shared, &stop);
     let settings = LiveSettings::new(&config, sources, events.clone());
     let follow = Follow { settings: settings.clone(), shared: Arc::clone(&shared) };
-    settings::watch::start(&mut tasks, &client, &config, &early.config_map, &follow);
+    live::watch::start(&mut tasks, &client, &config, &early.config_map, &follow);
     let (status, writer) = StatusWriter::new(
         client,
         config.scope.clone(),
@@ -214,8 +220,8 @@ async fn configure(
     client: &Client,
     shared: &Arc<Shared>,
 ) -> Result<Config, Error> {
-    let read = settings::start::main_config_map(client, early, &shared.lists).await;
-    let config = settings::last_good::resolve(client, early, sources, read).await?;
+    let read = live::start::main_config_map(client, early, &shared.lists).await;
+    let config = live::last_good::resolve(client, early, sources, read).await?;
     telemetry::set_level(config.live.level);
     Ok(config)
 }
@@ -238,7 +244,7 @@ impl Probes {
         }
         tasks.cancel(PROBES);
         if let Some(address) = address {
-            let listener = server::bind(name::HEALTH_PROBE_BIND_ADDRESS, address).await?;
+            let listener = serve::bind(name::HEALTH_PROBE_BIND_ADDRESS, address).await?;
             tasks.spawn(PROBES, health::serve(listener, Arc::clone(shared)));
         }
         self.address = address;
@@ -290,20 +296,19 @@ pub async fn client() -> Result<Client, Error> {
 async fn serve_metrics(
     tasks: &mut Tasks,
     config: &Config,
-    source: server::metrics::Source,
+    source: serve::metrics::Source,
     client: &Client,
 ) -> Result<(), Error> {
     let endpoint = &config.metrics;
     let Some(address) = endpoint.bind.socket(config.bind_host) else { return Ok(()) };
-    let listener = server::bind(name::METRICS_BIND_ADDRESS, address).await?;
+    let listener = serve::bind(name::METRICS_BIND_ADDRESS, address).await?;
     if endpoint.secure {
-        let tls = certificate::load(tasks, endpoint.certificate.clone(), endpoint.http2)
-            .await
-            .map_err(server::Error::from)?;
+        let tls =
+            certificate::load(tasks, endpoint.certificate.clone(), endpoint.http2).await.map_err(serve::Error::from)?;
         let authenticator = Authenticator::new(client.clone());
-        tasks.spawn(METRICS, server::metrics::serve_secure(listener, source, tls, authenticator));
+        tasks.spawn(METRICS, serve::metrics::serve_secure(listener, source, tls, authenticator));
     } else {
-        tasks.spawn(METRICS, server::metrics::serve_plain(listener, source));
+        tasks.spawn(METRICS, serve::metrics::serve_plain(listener, source));
     }
     Ok(())
 }

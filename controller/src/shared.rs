@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wva_engine::{Memory, Plan, Settings, Snapshot};
 
-use crate::index::Index;
-use crate::inventory::Shelf;
+use crate::cluster::index::Index;
+use crate::cluster::inventory::Shelf;
 use crate::lock::lock;
-use crate::pools::Gateway;
+use crate::observe::gateway::Gateway;
 use crate::pulse::Pulse;
 use crate::readiness::Readiness;
 use crate::trouble::Troubles;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use wva_controller::config::keys;
-use wva_controller::settings::entries::{Entries, Entry, Place};
-use wva_controller::settings::saturation::Saturation;
-use wva_controller::settings::scale_to_zero::ScaleToZero;
+use wva_controller::config::live::config_map_entries::{Entries, Entry, Place};
+use wva_controller::config::live::saturation::Saturation;
+use wva_controller::config::live::scale_to_zero::ScaleToZero;
 
 fn complaints<E: Entry>(data: &BTreeMap<String, String>, place: &Place) -> Vec<String> {
     let entries = Entries::<E>::read(data, place, None);

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use wva_controller::config::live::config_map_entries::{Entries, Entry, Place};
+use wva_controller::config::live::main_map;
+use wva_controller::config::live::saturation::Saturation;
+use wva_controller::config::live::scale_to_zero::ScaleToZero;
+use wva_controller::config::live::service_class::ServiceClasses;
 use wva_controller::config::{address::BindAddress, flat, keys::KEYS, value};
-use wva_controller::prometheus::response;
-use wva_controller::settings::entries::{Entries, Entry, Place};
-use wva_controller::settings::main_map;
-use wva_controller::settings::saturation::Saturation;
-use wva_controller::settings::scale_to_zero::ScaleToZero;
-use wva_controller::settings::service_class::ServiceClasses;
+use wva_controller::observe::prometheus::response;
 
 /// Reads a text: accepted, or refused with a message.
 type Parser = fn(&str) -> Result<(), String>;

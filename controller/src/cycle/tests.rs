@@ -5,12 +5,12 @@ use wva_api::Instance;
 use wva_engine::plan::Note;
 
 use super::*;
+use crate::cluster::index::{Deployment, Effect, Index, Unreadable, Variant};
 use crate::config::sources::Sources;
-use crate::events::{EventWriter, Reporter};
 use crate::fixtures::{FakeApi, FakePrometheus, Recorded, eventually, variant, variant_on};
-use crate::index::{Deployment, Effect, Index, Unreadable, Variant};
-use crate::prometheus::{Queries, Selector, Transport};
-use crate::status_writer::StatusWriter;
+use crate::observe::prometheus::{Queries, Selector, Transport};
+use crate::report::events::{EventWriter, Reporter};
+use crate::report::status_writer::StatusWriter;
 
 /// A running controller without watches: the test fills the index itself.
 struct Scene {
@@ -326,7 +326,7 @@ async fn a_variant_that_cannot_be_read_is_told_on_the_object_once_and_again_when
     let old = |why: &str| Unreadable { uid: "u".to_owned(), why: why.to_owned(), ..Unreadable::default() };
     let enter = |why: &str| {
         scene.change(|index| {
-            index.unreadable.insert((crate::watch::VARIANTS, ObjectKey::new("ns", "llama")), old(why));
+            index.unreadable.insert((crate::cluster::watch::VARIANTS, ObjectKey::new("ns", "llama")), old(why));
             Effect::Now
         });
     };
@@ -344,7 +344,7 @@ async fn a_variant_that_cannot_be_read_is_told_on_the_object_once_and_again_when
     let foreign = Unreadable { labels, ..old("missing field `scaleTargetRef`") };
     let index = {
         let mut index = Index::default();
-        index.unreadable.insert((crate::watch::VARIANTS, ObjectKey::new("ns", "theirs")), foreign);
+        index.unreadable.insert((crate::cluster::watch::VARIANTS, ObjectKey::new("ns", "theirs")), foreign);
         index
     };
     assert_eq!(index.unreadable_variants(&Scope::default()).count(), 0);

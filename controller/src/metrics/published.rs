@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use wva_api::metrics;
 
-use crate::index::ObjectKey;
+use crate::cluster::index::ObjectKey;
 use crate::lock::lock;
 
 /// The published series.

@@ -4,7 +4,7 @@ use wva_api::Instance;
 
 use super::published::Numbers;
 use super::*;
-use crate::index::ObjectKey;
+use crate::cluster::index::ObjectKey;
 
 /// One row of the documentation: type, labels, meaning.
 type Row = (String, BTreeSet<String>, String);

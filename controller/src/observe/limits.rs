@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use wva_api::ScaleTargetRef;
 use wva_engine::snapshot::{Autoscaler, Bounds, ScalingRules, Zero};
 
-use crate::index::autoscaler::{Hpa, Pause, ScaledObject, refers_to};
-use crate::index::{Index, ObjectKey};
+use crate::cluster::index::autoscaler::{Hpa, Pause, ScaledObject, refers_to};
+use crate::cluster::index::{Index, ObjectKey};
 
 /// Autoscalers by namespace, and kind and name of their target.
 pub(super) struct Limits<'a> {

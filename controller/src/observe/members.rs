@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use wva_engine::snapshot::Variant;
 use wva_engine::{ModelKey, Snapshot};
 
-use crate::index::{Index, ObjectKey};
+use crate::cluster::index::{Index, ObjectKey};
 
 /// A pod at which requests for a model are counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,11 +83,12 @@ impl Members {
 mod tests {
     use wva_api::Scope;
 
-    use super::super::{Census, snapshot};
     use super::*;
+    use crate::cluster::index::Pod;
     use crate::fixtures::variant;
-    use crate::index::Pod;
-    use crate::prometheus::Readings;
+    use crate::observe::prometheus::Readings;
+    use crate::observe::snapshot::snapshot;
+    use crate::ownership::variants::Census;
 
     const KEEP: SignedDuration = SignedDuration::from_mins(10);
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kube::core::Expression;
 
-use crate::index::selector::{pairs, selects};
-use crate::index::target::{PodsOf, Target, Workload};
-use crate::index::{Index, ObjectKey, Pod, Scaled, Variant};
+use crate::cluster::index::selector::{pairs, selects};
+use crate::cluster::index::target::{PodsOf, Target, Workload};
+use crate::cluster::index::{Index, ObjectKey, Pod, Scaled, Variant};
 
 /// One pod, by its name.
 type Found<'a> = (&'a ObjectKey, &'a Pod);
@@ -99,9 +99,9 @@ impl<'a> Pods<'a> {
 
 impl<'a> Owners<'a> {
     fn add_targets(&mut self, index: &'a Index) {
-        let owned = |it: &'a crate::index::Deployment| Some((it.uid.as_str(), it.owner.as_deref()?));
+        let owned = |it: &'a crate::cluster::index::Deployment| Some((it.uid.as_str(), it.owner.as_deref()?));
         self.of.extend(index.deployments.values().filter_map(owned));
-        let uid = |(key, variant): (&'a ObjectKey, &'a crate::index::Variant)| {
+        let uid = |(key, variant): (&'a ObjectKey, &'a crate::cluster::index::Variant)| {
             let Target::Found(Workload { pods, .. }) = index.target(&key.namespace, &variant.target) else {
                 return None;
             };

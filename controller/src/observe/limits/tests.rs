@@ -4,8 +4,8 @@ use rstest::rstest;
 use wva_api::VariantAutoscaling;
 
 use super::*;
+use crate::cluster::index::{convert, hpa, keda};
 use crate::fixtures::{variant, yaml};
-use crate::index::{convert, hpa, keda};
 
 const FOLLOWS: &str = "metrics: [{type: External, external: {metric: {name: wva_desired_replicas, selector: \
                        {matchLabels: {variant_name: a}}}, target: {type: AverageValue, averageValue: '1'}}}]";

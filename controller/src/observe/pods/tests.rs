@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rstest::rstest;
 
 use super::*;
+use crate::cluster::index::{Scale, TargetKey, convert, selector};
 use crate::fixtures::{variant, variant_on, yaml};
-use crate::index::{Scale, TargetKey, convert, selector};
 
 const ROLLOUT: &str = "apiVersion: argoproj.io/v1alpha1, kind: Rollout";
 

@@ -1,0 +1,88 @@
+//! The first step of a cycle: from the index and the readings to a snapshot. Pure.
+//!
+//! A [`Census`] says which variants are mine and can be decided; [`snapshot`] adds what is known of each of them.
+
+use std::collections::BTreeMap;
+
+use wva_engine::snapshot::{Model, Pod, Source, Variant as Observed};
+use wva_engine::{ModelKey, Snapshot};
+
+use super::limits::{Limits, Of};
+use super::pods::Pods;
+use super::prometheus::{QueryError, Readings};
+use crate::cluster::index::target::Target;
+use crate::cluster::index::{Index, ObjectKey, Variant, workload};
+use crate::ownership::variants::Census;
+
+/// Everything the decision needs to know of the variants that can be decided. `published` is what this process
+/// published last for a variant; before it published anything, the stored status says what an earlier one did.
+pub fn snapshot(
+    index: &Index,
+    census: &Census,
+    readings: &Result<Readings, QueryError>,
+    published: impl Fn(&ObjectKey) -> Option<u32>,
+) -> Snapshot {
+    let source = |model: &str| match readings {
+        Ok(readings) => readings.unlabelled(model).map_or(Source::Answered, |labels| Source::Unlabelled { labels }),
+        Err(error) => Source::Failed { message: error.to_string() },
+    };
+    let pods = Pods::of(index);
+    let limits = Limits::of(index);
+    let mut models: BTreeMap<ModelKey, Vec<Observed>> = BTreeMap::new();
+    for key in census.ready() {
+        let variant = &index.variants[key];
+        let target = index.target(&key.namespace, &variant.target);
+        let (Target::Found(workload), Some(model)) = (target, &variant.model) else { continue };
+        let sample = |pod: &ObjectKey| readings.as_ref().ok().and_then(|readings| readings.of(pod, model));
+        let pods = pods.find(&key.namespace, workload.pods).into_iter();
+        let spec_replicas = workload.spec_replicas;
+        let (bounds, autoscaler) = limits.find(Of { key, target: &variant.target, spec_replicas });
+        let observed = Observed {
+            name: key.name.clone(),
+            accelerator: accelerator(variant, workload.accelerator),
+            cost: variant.cost,
+            spec_replicas,
+            current: current(workload.spec_replicas, workload.status_replicas),
+            desired: published(key).or_else(|| stored_target(variant)),
+            bounds,
+            autoscaler,
+            gpus_per_replica: workload.gpus_per_replica,
+            server: workload.server.cloned(),
+            pods: pods
+                .map(|(pod, found)| Pod {
+                    name: pod.name.clone(),
+                    ready: found.ready,
+                    obstacle: found.obstacle.as_deref().cloned(),
+                    sample: sample(pod),
+                })
+                .collect(),
+        };
+        let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
+        models.entry(key).or_default().push(observed);
+    }
+    let models = models.into_iter().map(|(key, variants)| {
+        let source = source(&key.model_id);
+        Model { key, source, variants, ..Model::default() }
+    });
+    Snapshot { models: models.collect(), ..Snapshot::default() }
+}
+
+/// Replicas the target reports, or asks for while it reports none (just created, or its controller is behind).
+fn current(spec_replicas: u32, status_replicas: u32) -> u32 {
+    if status_replicas == 0 { spec_replicas } else { status_replicas }
+}
+
+/// The variant's label, or else what its target asks for. A missing name never stops scaling.
+fn accelerator(variant: &Variant, of_target: Option<&str>) -> String {
+    variant.accelerator.as_deref().or(of_target).unwrap_or(workload::UNKNOWN_ACCELERATOR).to_owned()
+}
+
+/// What an earlier process published, as the stored status tells it. A new leader goes on from there, as the earlier one
+/// would have: replicas that are there besides are ones that nobody has taken away yet, and the load that made them may be
+/// over.
+fn stored_target(variant: &Variant) -> Option<u32> {
+    u32::try_from(variant.status.desired_optimized_alloc.as_ref()?.num_replicas?).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Which variants are mine, and which of them can be decided. Pure, and without metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wva_api::{Claim, Instance, Scope};
+
+use super::conflict::Refusal;
+use crate::cluster::index::target::Target;
+use crate::cluster::index::{Index, ObjectKey, Variant};
+
+/// Who is mine, and in what state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Standing of each variant this controller decides for.
+    pub standings: BTreeMap<ObjectKey, Standing>,
+    /// Of these, variants that are labelled for an instance this controller is not.
+    pub adopted: BTreeSet<ObjectKey>,
+    /// Variants that were seen but belong to somebody else, by the reason.
+    pub ignored: BTreeMap<ObjectKey, Ignored>,
+}
+
+/// Whether a variant can be decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its target is there and only its own.
+    Ready,
+    /// Its target does not exist, or is being deleted.
+    TargetMissing,
+    /// Its target cannot be scaled; the reason, as a sentence.
+    Unscalable(String),
+    /// Its target has not been read yet; what was said before holds until then.
+    Unread,
+    /// Another instance writes its status.
+    InstanceConflict(Refusal),
+    /// Other variants, named here, have the same target.
+    TargetConflict(Vec<String>),
+    /// It names no model.
+    NoModel,
+}
+
+/// Why a variant is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ignored {
+    /// Its label names another instance.
+    OtherInstance,
+    /// Its namespace is not watched.
+    OutsideNamespaces,
+    /// Its namespace is excluded.
+    Excluded,
+}
+
+impl Ignored {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::OtherInstance, Self::OutsideNamespaces, Self::Excluded];
+
+    /// Name of the reason, as a metric label.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::OtherInstance => "other_instance",
+            Self::OutsideNamespaces => "outside_namespaces",
+            Self::Excluded => "excluded",
+        }
+    }
+}
+
+impl Census {
+    /// Takes the census.
+    pub fn take(index: &Index, scope: &Scope) -> Self {
+        let mut census = Self::default();
+        let mut by_target: BTreeMap<(&str, &str, &str), Vec<&ObjectKey>> = BTreeMap::new();
+        for (key, variant) in &index.variants {
+            let ignored = match index.claim(scope, key, variant) {
+                Claim::Mine => {
+                    let target = (&*key.namespace, &*variant.target.kind, &*variant.target.name);
+                    by_target.entry(target).or_default().push(key);
+                    if Instance::of_labels(&variant.labels) != scope.instance {
+                        census.adopted.insert(key.clone());
+                    }
+                    continue;
+                }
+                Claim::OtherInstance(_) => Ignored::OtherInstance,
+                Claim::OutsideNamespaces => Ignored::OutsideNamespaces,
+                Claim::Excluded => Ignored::Excluded,
+            };
+            census.ignored.insert(key.clone(), ignored);
+        }
+        for variants in by_target.values() {
+            for &key in variants {
+                let others = variants.iter().filter(|&&other| other != key).map(|other| other.name.clone()).collect();
+                census.standings.insert(key.clone(), standing(index, key, &index.variants[key], others));
+            }
+        }
+        census
+    }
+
+    /// The variants that can be decided.
+    pub fn ready(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.standings.iter().filter(|(_, standing)| **standing == Standing::Ready).map(|(key, _)| key)
+    }
+}
+
+fn standing(index: &Index, key: &ObjectKey, variant: &Variant, others: Vec<String>) -> Standing {
+    match index.target(&key.namespace, &variant.target) {
+        Target::Unread => Standing::Unread,
+        Target::Unscalable(why) => Standing::Unscalable(why.to_owned()),
+        Target::Missing => Standing::TargetMissing,
+        Target::Found(_) if index.refused.contains_key(key) => Standing::InstanceConflict(index.refused[key].clone()),
+        Target::Found(_) if !others.is_empty() => Standing::TargetConflict(others),
+        Target::Found(_) if variant.model.is_none() => Standing::NoModel,
+        Target::Found(_) => Standing::Ready,
+    }
+}

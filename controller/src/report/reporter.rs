@@ -1,0 +1,124 @@
+//! Tells the world about a variant: its status to the status writer, what changed to the event writer.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource as _;
+use wva_api::{VariantAutoscaling, events};
+use wva_engine::Target;
+
+use super::events::{Event, EventSender};
+use super::status;
+use super::status_writer::{StatusSender, StatusUpdate};
+use super::transitions::{self, Told};
+use crate::cluster::index::{ObjectKey, Unreadable, Variant};
+use crate::ownership::conflict::Refusal;
+use crate::ownership::variants::Standing;
+
+/// Sends status and events, each only when there is something new.
+#[derive(Debug)]
+pub struct Teller {
+    status: StatusSender,
+    events: EventSender,
+    /// What was told of each variant last. Before this process told anything, the stored status says what an earlier
+    /// one did.
+    told: BTreeMap<ObjectKey, Told>,
+    /// Objects that could not be read, with what was told of them.
+    unreadable: BTreeMap<ObjectKey, String>,
+}
+
+impl Teller {
+    /// Nothing told yet.
+    pub fn new(status: StatusSender, events: EventSender) -> Self {
+        Self { status, events, told: BTreeMap::new(), unreadable: BTreeMap::new() }
+    }
+
+    /// One with nothing told yet, which reaches the same.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.status.clone(), self.events.clone())
+    }
+
+    /// Tells what was found and decided; see [`status::status`].
+    pub fn tell(
+        &mut self,
+        key: &ObjectKey,
+        variant: &Variant,
+        standing: &Standing,
+        decision: Option<&Target>,
+        now: Timestamp,
+    ) {
+        let status = status::status(variant, standing, decision, now);
+        let stored = || Told::of(&variant.status);
+        let before = self.told.insert(key.clone(), Told::of(&status)).unwrap_or_else(stored);
+        for transitions::Transition { warning, reason, message } in transitions::between(&before, &status, decision) {
+            self.events.send(Event { on: reference(key, &variant.uid), warning, reason, message });
+        }
+        // Who has to give way has no say in the status: the rightful owner would take that for another conflict.
+        let gives_way = matches!(standing, Standing::InstanceConflict(Refusal { mine: false, .. }));
+        if !gives_way && status::differs(&variant.status, &status) {
+            self.status.send(StatusUpdate { variant: key.clone(), status });
+        }
+    }
+
+    /// Tells of the objects that cannot be read, each time what is wrong changes. Their status cannot be written: the API
+    /// server would refuse the object as a whole.
+    pub fn tell_unreadable<'a>(&mut self, all: impl Iterator<Item = (&'a ObjectKey, &'a Unreadable)>) {
+        let mut before = std::mem::take(&mut self.unreadable);
+        for (key, Unreadable { uid, why, .. }) in all {
+            if before.remove(key).as_ref() != Some(why) {
+                let (on, message) = (reference(key, uid), unreadable_message(key, why));
+                self.events.send(Event { on, warning: true, reason: events::INVALID_SPEC, message });
+            }
+            self.unreadable.insert(key.clone(), why.clone());
+        }
+    }
+
+    /// Forgets the variants that are not `kept`.
+    pub fn keep_only(&mut self, kept: impl Fn(&ObjectKey) -> bool) {
+        self.told.retain(|variant, _| kept(variant));
+    }
+}
+
+/// What is wrong with an object that cannot be read, and what to do.
+fn unreadable_message(ObjectKey { namespace, name }: &ObjectKey, why: &str) -> String {
+    let stale = "its status is what an earlier controller wrote";
+    if why.contains("scaleTargetRef") && why.to_lowercase().contains("missing field") {
+        return format!(
+            "spec.scaleTargetRef is missing, so nothing is scaled and {stale}. Releases up to 0.4 took the Deployment of \
+             this object's name; say so: kubectl -n {namespace} patch va {name} --type merge -p \
+             '{{\"spec\":{{\"scaleTargetRef\":{{\"name\":\"{name}\"}}}}}}'"
+        );
+    }
+    format!(
+        "The object cannot be read, so nothing is scaled and {stale}: {why}. Mend it: kubectl -n {namespace} edit va {name}"
+    )
+}
+
+/// A variant, as events refer to it.
+pub fn reference(key: &ObjectKey, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(VariantAutoscaling::api_version(&()).into_owned()),
+        kind: Some(VariantAutoscaling::kind(&()).into_owned()),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_of_an_early_release_is_told_which_deployment_it_meant_and_the_command() {
+        let message = unreadable_message(&ObjectKey::new("ns", "llama"), "missing field `scaleTargetRef`");
+        let command = r#"kubectl -n ns patch va llama --type merge -p '{"spec":{"scaleTargetRef":{"name":"llama"}}}'"#;
+        assert!(message.ends_with(command), "{message}");
+        assert!(message.contains("its status is what an earlier controller wrote"), "{message}");
+        let other = unreadable_message(&ObjectKey::new("ns", "llama"), "invalid type: integer `7`");
+        assert!(other.contains("invalid type: integer `7`") && other.ends_with("edit va llama"), "{other}");
+    }
+}
