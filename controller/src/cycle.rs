@@ -23,7 +23,7 @@ use crate::cluster::index::{Index, ObjectKey};
 use crate::cluster::inventory;
 use crate::config::Config;
 use crate::config::live::LiveSettings;
-use crate::config::live::resolve::{Audience, signed};
+use crate::config::live::resolve::{ConfigScope, signed};
 use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
 use crate::observe::demand;
 use crate::observe::members::Members;
@@ -32,9 +32,9 @@ use crate::observe::snapshot;
 use crate::ownership::conflict::Conflicts;
 use crate::ownership::handover::{Entrance, LOOK_AGAIN, Sighting};
 use crate::ownership::leader::Leadership;
-use crate::ownership::variants::{Census, Ignored, Standing};
+use crate::ownership::variants::{Eligibility, Ignored, Ownership};
 use crate::readiness::Gate;
-use crate::report::reporter::Teller;
+use crate::report::reporter::Reporter;
 use crate::shared::{LastCycle, Shared};
 use crate::telemetry;
 use crate::triggers::asleep;
@@ -78,7 +78,7 @@ struct Term {
     memory: Memory,
     safety_net: SafetyNet,
     /// What was said of each variant last.
-    teller: Teller,
+    reporter: Reporter,
     /// Variants of other instances that this controller takes, as far as they have been logged.
     adopted: BTreeSet<ObjectKey>,
     conflicts: Conflicts,
@@ -96,17 +96,17 @@ pub struct Partners {
     /// How to decide.
     pub settings: LiveSettings,
     /// Hears what was decided.
-    pub teller: Teller,
+    pub reporter: Reporter,
     /// Scales what is to wake.
     pub waker: Waker,
 }
 
 impl Term {
-    fn new(teller: Teller, lease: SignedDuration) -> Self {
+    fn new(reporter: Reporter, lease: SignedDuration) -> Self {
         Self {
             memory: Memory::default(),
             safety_net: SafetyNet::default(),
-            teller,
+            reporter,
             adopted: BTreeSet::new(),
             conflicts: Conflicts::new(lease),
             members: Members::default(),
@@ -123,7 +123,7 @@ impl Cycle {
         metrics: Metrics,
         leadership: Leadership,
     ) -> Self {
-        let Partners { prometheus, prometheus_answers, settings, teller, waker } = partners;
+        let Partners { prometheus, prometheus_answers, settings, reporter, waker } = partners;
         let lease = signed(config.election.as_ref().map_or(CONFLICT_LASTS, |election| election.lease_duration));
         Self {
             scope: config.scope.clone(),
@@ -136,7 +136,7 @@ impl Cycle {
             waker,
             prometheus_failed: false,
             lease,
-            term: Term::new(teller, lease),
+            term: Term::new(reporter, lease),
         }
     }
 
@@ -206,7 +206,7 @@ impl Cycle {
 
     /// Takes everything back that only a leader may say, and begins another term.
     fn retire(&mut self) {
-        self.term = Term::new(self.term.teller.anew(), self.lease);
+        self.term = Term::new(self.term.reporter.anew(), self.lease);
         self.waker.forget_failures();
         self.shared.pulse.rest();
         self.metrics.published.keep_only(|_| false);
@@ -265,35 +265,35 @@ impl Cycle {
 
     /// The sweep, of an index that stays as it is until everything that follows from it is done. Returns who is there, and
     /// what settings are needed for.
-    fn review(&mut self, index: &mut Index, now: Timestamp) -> (Census, Audience) {
+    fn review(&mut self, index: &mut Index, now: Timestamp) -> (Ownership, ConfigScope) {
         self.term.conflicts.review(index, &self.scope, now);
-        let census = Census::take(index, &self.scope);
-        for variant in self.metrics.published.keep_only(|key| census.standings.get(key) == Some(&Standing::Ready)) {
+        let ownership = Ownership::take(index, &self.scope);
+        for variant in self.metrics.published.keep_only(|key| ownership.mine.get(key) == Some(&Eligibility::Ready)) {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
         }
-        self.term.teller.keep_only(|key| census.standings.contains_key(key));
-        for (key, standing) in &census.standings {
+        self.term.reporter.keep_only(|key| ownership.mine.contains_key(key));
+        for (key, eligibility) in &ownership.mine {
             let variant = &index.variants[key];
             let was_lost =
                 conditions::find(&variant.status.conditions, conditions::READY).is_some_and(|c| c.status != "True");
-            if *standing != Standing::Unread && (*standing != Standing::Ready || was_lost) {
-                self.term.teller.tell(key, variant, standing, None, now);
+            if *eligibility != Eligibility::Unread && (*eligibility != Eligibility::Ready || was_lost) {
+                self.term.reporter.tell(key, variant, eligibility, None, now);
             }
         }
-        self.term.teller.tell_unreadable(index.unreadable_variants(&self.scope));
-        let audience = Audience::of(index, &self.scope);
-        self.settings.tell(&audience);
-        self.note_adopted(&census);
-        self.count(&census, index.unreadable.len());
-        (census, audience)
+        self.term.reporter.tell_unreadable(index.unreadable_variants(&self.scope));
+        let config_scope = ConfigScope::of(index, &self.scope);
+        self.settings.tell(&config_scope);
+        self.note_adopted(&ownership);
+        self.count(&ownership, index.unreadable.len());
+        (ownership, config_scope)
     }
 
     /// Logs variants of other instances once: taking them is allowed by configuration, and a common mistake.
-    fn note_adopted(&mut self, census: &Census) {
-        for key in census.adopted.difference(&self.term.adopted) {
+    fn note_adopted(&mut self, ownership: &Ownership) {
+        for key in ownership.adopted.difference(&self.term.adopted) {
             tracing::warn!(variant = key.name, namespace = key.namespace, "Taking a variant labelled for an instance");
         }
-        self.term.adopted.clone_from(&census.adopted);
+        self.term.adopted.clone_from(&ownership.adopted);
     }
 
     /// Observe, decide, actuate, report. Nothing in between awaits, so that what is carried out is what was observed.
@@ -301,9 +301,9 @@ impl Cycle {
         self.note_answer(readings.as_ref().err());
         let shared = Arc::clone(&self.shared);
         let mut index = shared.index();
-        let (census, audience) = self.review(&mut index, now);
-        let settings = self.settings.resolve(&audience);
-        let mut snapshot = self.observe(&index, &census, readings);
+        let (ownership, config_scope) = self.review(&mut index, now);
+        let settings = self.settings.resolve(&config_scope);
+        let mut snapshot = self.observe(&index, &ownership, readings);
         let keep = demand::longest_look_back(&settings.zero, self.prometheus.window());
         self.term.members.note(&snapshot, &index, keep, now);
         self.complete(&mut snapshot, &index, &settings, readings, now);
@@ -314,8 +314,8 @@ impl Cycle {
         actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.term.safety_net);
         for target in &plan.targets {
             let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
-            if let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) {
-                self.term.teller.tell(&key, variant, standing, Some(target), now);
+            if let (Some(variant), Some(eligibility)) = (index.variants.get(&key), ownership.mine.get(&key)) {
+                self.term.reporter.tell(&key, variant, eligibility, Some(target), now);
             }
         }
         drop(index);
@@ -340,12 +340,12 @@ impl Cycle {
 
     /// How to decide for what there is.
     fn settings(&self, index: &Index) -> Settings {
-        self.settings.resolve(&Audience::of(index, &self.scope))
+        self.settings.resolve(&ConfigScope::of(index, &self.scope))
     }
 
     /// What there is to know of each variant of a census.
-    fn observe(&self, index: &Index, census: &Census, readings: &Result<Readings, QueryError>) -> Snapshot {
-        snapshot::snapshot(index, census, readings, |key| self.metrics.published.desired(key))
+    fn observe(&self, index: &Index, ownership: &Ownership, readings: &Result<Readings, QueryError>) -> Snapshot {
+        snapshot::snapshot(index, ownership, readings, |key| self.metrics.published.desired(key))
     }
 
     /// Adds what there is to know of models as a whole, and of the cluster.
@@ -359,8 +359,8 @@ impl Cycle {
     ) {
         let readings = readings.as_ref().ok();
         self.gateway(index, now, |view| demand::fill(snapshot, view, readings, &self.term.members, &settings.zero));
-        self.shared.shelf.limit(settings.limiter != Limiter::Off);
-        snapshot.inventory = inventory::of(snapshot, &self.shared.shelf.hardware());
+        self.shared.gpu_inventory.limit(settings.limiter != Limiter::Off);
+        snapshot.inventory = inventory::of(snapshot, &self.shared.gpu_inventory.gpus());
     }
 
     /// Looks at what is known of gateways at this moment.
@@ -371,28 +371,28 @@ impl Cycle {
 
     /// A request waits for a model that sleeps: decides for the sleeping models alone, which takes no metrics, and at once.
     fn wake(&mut self, now: Timestamp) {
-        let (settings, snapshot, census) = {
+        let (settings, snapshot, ownership) = {
             let index = self.shared.index();
             let settings = self.settings(&index);
-            let mut census = Census::take(&index, &self.scope);
-            let sleepers = asleep::sleepers(&index, &census, &self.shared.gateway.pools());
+            let mut ownership = Ownership::take(&index, &self.scope);
+            let sleepers = asleep::sleepers(&index, &ownership, &self.shared.gateway.pools());
             let sleeps = |key: &ObjectKey| sleepers.values().any(|sleeper| sleeper.variants.contains(key));
-            census.standings.retain(|key, _| sleeps(key) && !self.waker.is_failing(key));
+            ownership.mine.retain(|key, _| sleeps(key) && !self.waker.is_failing(key));
             let nothing = Ok(Readings::default());
-            let mut snapshot = self.observe(&index, &census, &nothing);
+            let mut snapshot = self.observe(&index, &ownership, &nothing);
             self.complete(&mut snapshot, &index, &settings, &nothing, now);
-            (settings, snapshot, census)
+            (settings, snapshot, ownership)
         };
         let targets = wake(&snapshot, &self.term.memory, &settings, now);
         let before = published_before(&snapshot);
         let index = self.shared.index();
         for target in &targets {
             let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
-            let (Some(variant), Some(standing)) = (index.variants.get(&key), census.standings.get(&key)) else {
+            let (Some(variant), Some(eligibility)) = (index.variants.get(&key), ownership.mine.get(&key)) else {
                 continue;
             };
             publish(&key, target, before.get(&key).copied().flatten(), &self.metrics.published);
-            self.term.teller.tell(&key, variant, standing, Some(target), now);
+            self.term.reporter.tell(&key, variant, eligibility, Some(target), now);
         }
         drop(index);
         self.hand_over(&targets);
@@ -428,23 +428,23 @@ impl Cycle {
         self.prometheus_failed = failed;
     }
 
-    fn count(&self, census: &Census, unreadable: usize) {
+    fn count(&self, ownership: &Ownership, unreadable: usize) {
         let variants = &self.metrics.cycle.variants;
         let set = |claim, count: usize| {
             variants.get_or_create(&ClaimLabel { claim }).set(i64::try_from(count).unwrap_or(i64::MAX));
         };
-        set("managed", census.standings.len());
-        set("managed_of_other_instance", census.adopted.len());
+        set("managed", ownership.mine.len());
+        set("managed_of_other_instance", ownership.adopted.len());
         set("unreadable", unreadable);
-        let refused = |kind: fn(&Standing) -> bool| census.standings.values().filter(|it| kind(it)).count();
+        let refused = |kind: fn(&Eligibility) -> bool| ownership.mine.values().filter(|it| kind(it)).count();
         let conflicts = &self.metrics.cycle.conflicts;
         let set_conflicts = |kind, count: usize| {
             conflicts.get_or_create(&ConflictLabel { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
         };
-        set_conflicts("target", refused(|it| matches!(it, Standing::TargetConflict(_))));
-        set_conflicts("instance", refused(|it| matches!(it, Standing::InstanceConflict(_))));
+        set_conflicts("target", refused(|it| matches!(it, Eligibility::TargetConflict(_))));
+        set_conflicts("instance", refused(|it| matches!(it, Eligibility::InstanceConflict(_))));
         for reason in Ignored::ALL {
-            set(reason.class(), census.ignored.values().filter(|ignored| **ignored == reason).count());
+            set(reason.class(), ownership.ignored.values().filter(|ignored| **ignored == reason).count());
         }
     }
 }

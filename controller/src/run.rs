@@ -27,8 +27,8 @@ use crate::ownership::handover::farewell::Scrapers;
 use crate::ownership::leader::elector::Elector;
 use crate::ownership::leader::lease::LeaseApi;
 use crate::ownership::leader::{Election, Leadership};
-use crate::report::events::{EventSender, EventWriter, Reporter};
-use crate::report::reporter::Teller;
+use crate::report::events::{EventSender, EventWriter, ReportingController};
+use crate::report::reporter::Reporter;
 use crate::report::status_writer::StatusWriter;
 use crate::serve;
 use crate::serve::auth::Authenticator;
@@ -37,7 +37,7 @@ use crate::shared::Shared;
 use crate::tasks::Tasks;
 use crate::telemetry;
 use crate::triggers::gateway::Listener;
-use crate::triggers::saturation::Lookout;
+use crate::triggers::saturation::SaturationWatcher;
 use crate::trust;
 
 /// The controller cannot start.
@@ -125,7 +125,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         scrapers: Arc::clone(&scrapers),
     };
     serve_metrics(&mut tasks, &config, source, &client).await?;
-    let reporter = Reporter { manager: manager.clone(), identity: telemetry::host() };
+    let reporter = ReportingController { manager: manager.clone(), identity: telemetry::host() };
     let (events, event_writer) =
         EventWriter::new(client.clone(), reporter, config.rest_timeout, leadership.clone(), metrics.events.clone());
     tasks.spawn(EVENTS, event_writer.run());
@@ -143,12 +143,13 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         metrics.status.clone(),
     );
     tasks.spawn(STATUS, writer.run());
-    tasks.spawn("lookout", Lookout::new(prometheus.clone(), Arc::clone(&shared), leadership.clone()).run());
+    tasks
+        .spawn("saturation", SaturationWatcher::new(prometheus.clone(), Arc::clone(&shared), leadership.clone()).run());
     let partners = Partners {
         prometheus: prometheus.clone(),
         prometheus_answers,
         settings: settings.clone(),
-        teller: Teller::new(status, events),
+        reporter: Reporter::new(status, events),
         waker,
     };
     let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), leadership.clone());

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use wva_engine::{Memory, Plan, Settings, Snapshot};
 
 use crate::cluster::index::Index;
-use crate::cluster::inventory::Shelf;
+use crate::cluster::inventory::GpuInventory;
 use crate::lock::lock;
 use crate::observe::gateway::Gateway;
 use crate::pulse::Pulse;
@@ -23,7 +23,7 @@ pub struct Shared {
     /// What is known of gateways.
     pub gateway: Gateway,
     /// What is known of GPUs.
-    pub shelf: Shelf,
+    pub gpu_inventory: GpuInventory,
     /// Wakes the cycle before its interval ends.
     pub wake: Notify,
     /// Told when variants change, and with them what is a target.

@@ -50,7 +50,7 @@ fn a_bad_value_in_the_config_map_ends_the_start_with_1() {
 }
 
 #[test]
-fn a_start_with_a_bad_value_uses_the_last_good_one_of_its_lease_and_says_so_until_it_is_mended() {
+fn a_start_with_a_bad_value_uses_the_last_good_one_of_its_lease_and_says_so_until_it_is_fixed() {
     let api = with_main(&[PROMETHEUS, ("GLOBAL_OPT_INTERVAL", "7s")]);
     let election = ["--leader-elect", "--leader-election-retry-period=100ms"];
     let mut controller = deciding(&api, &election, &[]);

@@ -48,7 +48,7 @@ fn a_task_that_is_gone_takes_the_process_along_and_a_standby_leads(
         "metrics",
         "certificate",
         "cycle",
-        "lookout",
+        "saturation",
         "status",
         "events",
         "wake",

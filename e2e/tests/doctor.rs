@@ -1,5 +1,5 @@
 //! `kubectl wva doctor`: every cause is produced in a cluster; doctor names it, names nothing else, and the command it
-//! gives mends it.
+//! gives fixes it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -74,7 +74,7 @@ impl<'a> Clinic<'a> {
         assert_eq!(findings.as_array().unwrap().len(), 1, "{findings:#}");
         let given = |part: &str| findings[0][part].as_array().is_some_and(|lines| !lines.is_empty());
         assert!(findings[0]["finding"].is_string() && given("evidence"), "{findings:#}");
-        assert!(given("mend") || given("look"), "{findings:#}");
+        assert!(given("fix") || given("look"), "{findings:#}");
         findings[0].clone()
     }
 
@@ -86,13 +86,13 @@ impl<'a> Clinic<'a> {
     async fn case(&self, cause: &str, harm: &str) -> Value {
         self.run(harm).await;
         let finding = self.finds(cause).await;
-        self.mend(&finding, 0).await;
+        self.fix(&finding, 0).await;
         self.healthy().await;
         finding
     }
 
-    async fn mend(&self, finding: &Value, way: usize) {
-        let command = finding["mend"][way].as_str().unwrap();
+    async fn fix(&self, finding: &Value, way: usize) {
+        let command = finding["fix"][way].as_str().unwrap();
         if let Err(error) = self.environment.kubectl().shell(command).await {
             panic!("{command}\n{error}\n{finding:#}");
         }
@@ -116,7 +116,7 @@ fn scrape(monitor: &str, path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_keeps_a_variant_from_being_managed_is_named_and_mended() {
+async fn whatever_keeps_a_variant_from_being_managed_is_named_and_fixed() {
     with_environment(async |environment: &Environment| {
         let clinic = Clinic::open(environment).await;
 
@@ -141,9 +141,9 @@ async fn whatever_keeps_a_variant_from_being_managed_is_named_and_mended() {
             .run("kubectl get va @va -n models -o json | sed 's/\"name\": \"@va\"/\"name\": \"second\"/; /\"resourceVersion\"/d; /\"uid\"/d' | kubectl create -f -")
             .await;
         let finding = clinic.finds("TargetConflict").await;
-        let ways = finding["mend"].as_array().unwrap();
+        let ways = finding["fix"].as_array().unwrap();
         let way = ways.iter().position(|way| way.as_str().unwrap().contains("second")).unwrap();
-        clinic.mend(&finding, way).await;
+        clinic.fix(&finding, way).await;
         clinic.healthy().await;
 
         let rule = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations";
@@ -154,7 +154,7 @@ async fn whatever_keeps_a_variant_from_being_managed_is_named_and_mended() {
         let finding = clinic
             .case("InvalidVariant", r#"kubectl patch va @va -n models --type=json -p '[{"op":"remove","path":"/spec/modelID"}]'"#)
             .await;
-        assert!(finding["mend"][0].as_str().unwrap().contains(MODEL_ID), "{finding:#}");
+        assert!(finding["fix"][0].as_str().unwrap().contains(MODEL_ID), "{finding:#}");
         assert!(definition.contains("x-kubernetes-validations"));
 
         clinic.run("kubectl delete deployment @controller -n wva").await;
@@ -166,7 +166,7 @@ async fn whatever_keeps_a_variant_from_being_managed_is_named_and_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn controllers_that_do_not_work_are_named_and_mended() {
+async fn controllers_that_do_not_work_are_named_and_fixed() {
     with_environment(async |environment: &Environment| {
         let clinic = Clinic::open(environment).await;
 
@@ -190,7 +190,7 @@ async fn controllers_that_do_not_work_are_named_and_mended() {
         // The label value of an id must begin with a letter or digit.
         clinic.run("kubectl set env deployment/@controller -n wva CONTROLLER_INSTANCE=-").await;
         let finding = clinic.finds("ControllerDown").await;
-        clinic.mend(&finding, 0).await;
+        clinic.fix(&finding, 0).await;
         clinic.healthy().await;
 
         clinic
@@ -203,15 +203,15 @@ async fn controllers_that_do_not_work_are_named_and_mended() {
         let twin = Controller { namespace: "wva-twin".to_owned(), ..clinic.controller.clone() };
         twin.install(environment.kubectl()).await.unwrap();
         let finding = clinic.finds("DuplicateSeries").await;
-        assert!(finding["mend"][0].as_str().unwrap().ends_with("-n wva-twin"), "{finding:#}");
-        clinic.mend(&finding, 0).await;
+        assert!(finding["fix"][0].as_str().unwrap().ends_with("-n wva-twin"), "{finding:#}");
+        clinic.fix(&finding, 0).await;
         clinic.healthy().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn configuration_that_nobody_reads_or_that_stops_decisions_is_named_and_mended() {
+async fn configuration_that_nobody_reads_or_that_stops_decisions_is_named_and_fixed() {
     with_environment(async |environment: &Environment| {
         let clinic = Clinic::open(environment).await;
         let saturation = "--from-literal=default='kvCacheThreshold: 0.7'";
@@ -219,11 +219,11 @@ async fn configuration_that_nobody_reads_or_that_stops_decisions_is_named_and_me
         make_namespace(environment.kubectl(), "quiet").await.unwrap();
         clinic.run(&format!("kubectl create configmap wva-saturation-scaling-config -n quiet {saturation}")).await;
         let findings = clinic.finds_in("quiet", &["NamespaceNotTracked"]).await;
-        clinic.mend(&findings[0], 0).await;
+        clinic.fix(&findings[0], 0).await;
         clinic.finds_in("quiet", &[]).await;
         clinic.run("kubectl annotate namespace quiet wva.llmd.ai/exclude=true").await;
         let findings = clinic.finds_in("quiet", &["NamespaceExcluded"]).await;
-        clinic.mend(&findings[0], 0).await;
+        clinic.fix(&findings[0], 0).await;
         clinic.finds_in("quiet", &[]).await;
 
         clinic
@@ -244,7 +244,7 @@ async fn configuration_that_nobody_reads_or_that_stops_decisions_is_named_and_me
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_that_do_not_arrive_are_named_and_mended() {
+async fn metrics_that_do_not_arrive_are_named_and_fixed() {
     with_environment(async |environment: &Environment| {
         let clinic = Clinic::open(environment).await;
 
@@ -261,7 +261,7 @@ async fn metrics_that_do_not_arrive_are_named_and_mended() {
         clinic.run(&scrape(monitor, "/nothing")).await;
         clinic.finds("MetricsMissing").await;
         let finding = clinic.case("ServiceMonitorMissing", &format!("kubectl delete {monitor}")).await;
-        assert_eq!(finding["mend"][0], "kubectl wva add-model llama -n models", "it remembers the rest: {finding:#}");
+        assert_eq!(finding["fix"][0], "kubectl wva add-model llama -n models", "it remembers the rest: {finding:#}");
         let interval = clinic.run(&format!("kubectl get {monitor} -o jsonpath='{{.spec.endpoints[0].interval}}'")).await;
         assert_eq!(interval, "1s", "the user's own settings are kept");
         clinic
@@ -276,7 +276,7 @@ async fn metrics_that_do_not_arrive_are_named_and_mended() {
         clinic.run("kubectl scale deployment/@controller -n wva --replicas=1").await;
         let finding = clinic.finds("PrometheusUnreachable").await;
         // No name server runs here; that the Service is found is what counts.
-        let command = finding["mend"][0].as_str().unwrap();
+        let command = finding["fix"][0].as_str().unwrap();
         let port =
             clinic.run("kubectl get service prometheus -n monitoring -o jsonpath={.spec.ports[0].port}").await;
         let named = format!("http://prometheus.monitoring.svc:{port}");
@@ -288,7 +288,7 @@ async fn metrics_that_do_not_arrive_are_named_and_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_that_do_not_reach_the_autoscaler_are_named_and_mended() {
+async fn numbers_that_do_not_reach_the_autoscaler_are_named_and_fixed() {
     with_environment(async |environment: &Environment| {
         let clinic = Clinic::open(environment).await;
         let hpa = "hpa llama-hpa -n models";

@@ -55,7 +55,7 @@ pub enum Command {
     Instances(InstancesArgs),
     /// Explain one variant's replicas: from the servers' load to the HPA, with the numbers of the last decision.
     Explain(ExplainArgs),
-    /// Look for everything that may be wrong, and say what mends it.
+    /// Look for everything that may be wrong, and say what fixes it.
     Doctor(DoctorArgs),
     /// Write a zip with objects, events, logs, metrics and decisions for whoever helps.
     Report(ReportArgs),

@@ -1,15 +1,15 @@
-//! `doctor`: every known cause of trouble, looked for in order; for each one found what shows it and what mends it.
+//! `doctor`: every known cause of trouble, looked for in order; for each one found what shows it and what fixes it.
 //!
 //! *Facts* are gathered once; [`examine`] concludes from them alone. Whatever is found early explains what follows from
 //! it: a variant that no controller takes is not also reported for the metric that nobody publishes.
 
+mod apply;
 mod checks;
 mod examine;
 mod facts;
 mod finding;
-mod fix;
+mod fixes;
 mod gather;
-mod mend;
 mod text;
 mod view;
 
@@ -42,7 +42,7 @@ pub struct DoctorArgs {
     /// All namespaces.
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
-    /// Carry out the commands that mend what was found, after asking for each.
+    /// Carry out the commands that fix what was found, after asking for each.
     #[arg(long)]
     pub fix: bool,
     /// Do not ask.
@@ -71,7 +71,7 @@ pub async fn run(flags: &Connection, args: &DoctorArgs, console: &mut Console<'_
         if !args.wait || settled || Instant::now() >= end {
             print(&view, console)?;
             if args.fix {
-                return fix::carry_out(&view, args.yes, flags, console);
+                return apply::carry_out(&view, args.yes, flags, console);
             }
             return Ok(view.verdict());
         }

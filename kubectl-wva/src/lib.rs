@@ -13,7 +13,7 @@
 //! - [`explain`]: the chain from the servers to the replicas of one variant, with the numbers of the last decision, which
 //!   [`debug_state`] fetches; [`replay`]: a decision taken again;
 //! - [`report`]: a zip for whoever helps; [`render`]: the chart as text; [`complete`]: shell completion;
-//! - [`doctor`]: every known cause of trouble, with what mends it;
+//! - [`doctor`]: every known cause of trouble, with what fixes it;
 //! - [`version`]: of this program, of its chart, of the controllers;
 //! - [`migrate`]: from the releases 0.4.1 to 0.5.1 to this one, and back;
 //! - [`watch`]: answers printed again and again;

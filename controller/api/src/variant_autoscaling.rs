@@ -72,7 +72,7 @@ pub struct VariantAutoscalingSpec {
     pub model_id_alias: Option<String>,
 
     /// Cost of one replica per unit of time, a decimal number. The cheapest variant of a model grows first, the
-    /// dearest shrinks first.
+    /// most expensive shrinks first.
     #[serde(default = "default_cost")]
     #[schemars(regex(pattern = r"^\d+(\.\d+)?$"))]
     pub variant_cost: String,

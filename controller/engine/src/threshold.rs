@@ -2,7 +2,7 @@
 //!
 //! [`analyze`] looks at the replicas of one model: a replica is saturated when its KV cache or its queue reaches a
 //! threshold, and what the others have left below the thresholds is the model's spare capacity. [`targets`] turns
-//! that into a number for each variant: one replica more of the cheapest variant, one fewer of the dearest, or none,
+//! that into a number for each variant: one replica more of the cheapest variant, one fewer of the most expensive, or none,
 //! and nothing at all while an earlier change is still under way.
 //!
 //! All arithmetic is in `f64` and sums run over variants by name and replicas by pod name, so that the same replicas

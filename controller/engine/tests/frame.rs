@@ -43,7 +43,7 @@ fn the_cheapest_variant_of_a_busy_model_grows() {
 }
 
 #[test]
-fn the_dearest_variant_of_an_idle_model_shrinks() {
+fn the_most_expensive_variant_of_an_idle_model_shrinks() {
     let plan = Script::new().cycle([model(MODEL)
         .with(variant("a100").cost(40.0).ready(2, IDLE))
         .with(variant("h100").cost(80.0).ready(2, IDLE))]);

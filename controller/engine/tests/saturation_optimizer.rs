@@ -34,7 +34,7 @@ fn what_is_short_is_bought_where_it_costs_least(
 }
 
 #[rstest]
-#[case::c74_the_dearest_first(15_000.0, &[cheap(3), dear(2)], &[2, 2])]
+#[case::c74_the_most_expensive_first(15_000.0, &[cheap(3), dear(2)], &[2, 2])]
 #[case::c75_to_the_last_replica(30_000.0, &[cheap(1), dear(1)], &[1, 0])]
 #[case::c76_the_cheapest_may_go_while_another_stays(15_000.0, &[cheap(1), dear(1)], &[0, 1])]
 #[case::c77_several_of_several(50_000.0, &[cheap(2), mid(2), dear(2)], &[1, 2, 0])]

@@ -53,7 +53,7 @@ fn expected(targets: &[(&str, u32)]) -> BTreeMap<String, u32> {
     &[Row("exp", 20.0, 2, [2, 0, 0]), Row("cheap", 5.0, 2, [2, 0, 0]), Row("mid", 15.0, 2, [2, 0, 0])],
     &[("exp", 2), ("cheap", 3), ("mid", 2)]
 )]
-#[case::c19_the_dearest_shrinks(
+#[case::c19_the_most_expensive_shrinks(
     DOWN,
     &[Row("exp", 20.0, 2, [2, 0, 0]), Row("cheap", 5.0, 2, [2, 0, 0]), Row("mid", 15.0, 2, [2, 0, 0])],
     &[("exp", 1), ("cheap", 2), ("mid", 2)]

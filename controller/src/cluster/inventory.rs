@@ -1,8 +1,8 @@
 //! GPUs of the cluster: how many of each type there are, and how many of them others hold.
 //!
 //! Only in limited mode. [`watch`] keeps nodes with GPUs and pods that hold some in memory, [`node`] and [`pod`] say
-//! what is kept of each, [`selector`] checks `WVA_NODE_SELECTOR`. [`Hardware::inventory`] adds up what the limiter is
-//! to know; whatever cannot be known makes the whole of it unknown, and [`Hardware::unknown`] says why.
+//! what is kept of each, [`selector`] checks `WVA_NODE_SELECTOR`. [`ClusterGpus::inventory`] adds up what the limiter is
+//! to know; whatever cannot be known makes the whole of it unknown, and [`ClusterGpus::unknown`] says why.
 
 pub mod node;
 pub mod pod;
@@ -23,14 +23,14 @@ use crate::lock::lock;
 
 /// What is known of nodes and pods with GPUs, shared between tasks.
 #[derive(Debug, Default)]
-pub struct Shelf {
-    hardware: Mutex<Hardware>,
+pub struct GpuInventory {
+    gpus: Mutex<ClusterGpus>,
     limited: channel::Sender<bool>,
 }
 
 /// Nodes with GPUs, and pods that hold some of them.
 #[derive(Clone, Debug, Default)]
-pub struct Hardware {
+pub struct ClusterGpus {
     /// Nodes.
     pub nodes: Listed<String, GpuNode>,
     /// Pods that were given a node, of all namespaces.
@@ -52,20 +52,20 @@ pub enum Listed<K, R> {
 }
 
 /// The inventory for a decision: pods of its variants are ours, all others somebody else's.
-pub fn of(snapshot: &Snapshot, hardware: &Hardware) -> Option<Inventory> {
+pub fn of(snapshot: &Snapshot, gpus: &ClusterGpus) -> Option<Inventory> {
     let ours: HashSet<(&str, &str)> = snapshot
         .models
         .iter()
         .flat_map(|model| model.variants.iter().map(move |variant| (&model.key.namespace, variant)))
         .flat_map(|(namespace, variant)| variant.pods.iter().map(|pod| (namespace.as_str(), pod.name.as_str())))
         .collect();
-    hardware.inventory(|pod| ours.contains(&(pod.namespace.as_str(), pod.name.as_str())))
+    gpus.inventory(|pod| ours.contains(&(pod.namespace.as_str(), pod.name.as_str())))
 }
 
-impl Shelf {
+impl GpuInventory {
     /// What is known. Held for the length of a computation, never across an await.
-    pub fn hardware(&self) -> MutexGuard<'_, Hardware> {
-        lock(&self.hardware)
+    pub fn gpus(&self) -> MutexGuard<'_, ClusterGpus> {
+        lock(&self.gpus)
     }
 
     /// Says whether growth is limited, hence whether GPUs are to be counted.
@@ -74,7 +74,7 @@ impl Shelf {
     }
 }
 
-impl Hardware {
+impl ClusterGpus {
     /// GPUs by product, with what pods hold that are not `ours`; `None` when it is not known.
     ///
     /// GPUs of a node that takes no new pods are none that could be had. Those of them that our pods hold are counted

@@ -30,10 +30,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use wva_engine::Settings;
 
+use self::changes::InForce;
 use self::main_map::MainMap;
-use self::resolve::{Audience, Fixed};
-use super::live::changes::InForce;
-use super::live::store::Seen;
+use self::resolve::{ConfigScope, Fixed};
+use self::store::Store;
 use super::sources::Sources;
 use super::{Config, Live};
 use crate::cluster::index::ObjectKey;
@@ -55,7 +55,7 @@ struct State {
     main: MainMap,
     /// The main ConfigMap as last seen, and its uid.
     object: Option<(ObjectKey, String)>,
-    seen: Seen,
+    store: Store,
     /// What counted when it was told last.
     told: InForce,
 }
@@ -63,13 +63,13 @@ struct State {
 impl LiveSettings {
     /// The settings of the start. `sources` are those that `config` was made of.
     pub fn new(config: &Config, sources: Sources, events: EventSender) -> Self {
-        let (main, news) = MainMap::new(sources);
-        log::odd_keys(&news);
+        let (main, changes) = MainMap::new(sources);
+        log::odd_keys(&changes);
         let state = State {
             live: config.live,
             main,
             object: None,
-            seen: Seen::new(&config.pod_namespace, &config.config_maps, config.proactive),
+            store: Store::new(&config.pod_namespace, &config.config_maps, config.proactive),
             told: InForce::default(),
         };
         Self { state: Arc::new(Mutex::new(state)), fixed: Fixed::from(config), events }
@@ -97,31 +97,31 @@ impl LiveSettings {
     }
 
     /// Everything a decision depends on.
-    pub fn resolve(&self, audience: &Audience) -> Settings {
+    pub fn resolve(&self, config_scope: &ConfigScope) -> Settings {
         let state = self.state();
-        resolve::resolve(&state.seen, audience, &state.live, self.fixed)
+        resolve::resolve(&state.store, config_scope, &state.live, self.fixed)
     }
 
     /// Logs what counts now and did not before, and records events about what cannot be used.
-    pub fn tell(&self, audience: &Audience) {
+    pub fn tell(&self, config_scope: &ConfigScope) {
         let mut state = self.state();
-        let now = InForce::of(&state.seen, audience);
-        let news = now.since(&state.told);
+        let now = InForce::of(&state.store, config_scope);
+        let changes = now.since(&state.told);
         state.told = now;
         drop(state);
-        log::models(news, &self.events);
+        log::models(changes, &self.events);
     }
 
     /// Takes over the main ConfigMap. Returns whether that changes anything.
     fn apply_main(&self, key: &ObjectKey, uid: &str, data: &BTreeMap<String, String>) -> bool {
         let mut state = self.state();
         let before = state.live;
-        let (live, news) = state.main.apply(data);
+        let (live, changes) = state.main.apply(data);
         state.object = Some((key.clone(), uid.to_owned()));
         state.live = live.unwrap_or(before);
         let now = state.live;
         drop(state);
-        log::main(&news, key, uid, &self.events);
+        log::main(&changes, key, uid, &self.events);
         if now.level != before.level {
             telemetry::set_level(now.level);
         }
@@ -129,8 +129,8 @@ impl LiveSettings {
     }
 
     /// Changes what was seen of the others.
-    fn change(&self, change: impl FnOnce(&mut Seen) -> bool) -> bool {
-        change(&mut self.state().seen)
+    fn change(&self, change: impl FnOnce(&mut Store) -> bool) -> bool {
+        change(&mut self.state().store)
     }
 
     /// Held for the length of a computation, never across an await.

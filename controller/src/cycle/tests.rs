@@ -9,7 +9,7 @@ use crate::cluster::index::{Deployment, Effect, Index, Unreadable, Variant};
 use crate::config::sources::Sources;
 use crate::fixtures::{FakeApi, FakePrometheus, Recorded, eventually, variant, variant_on};
 use crate::observe::prometheus::{Queries, Selector, Transport};
-use crate::report::events::{EventWriter, Reporter};
+use crate::report::events::{EventWriter, ReportingController};
 use crate::report::status_writer::StatusWriter;
 
 /// A running controller without watches: the test fills the index itself.
@@ -45,18 +45,18 @@ impl Scene {
         );
         tokio::spawn(writer.run());
         let asked = Prometheus::new(transport, queries, metrics.prometheus.clone());
-        let reporter = Reporter { manager: "wva-controller".to_owned(), identity: "wva-0".to_owned() };
+        let reporter = ReportingController { manager: "wva-controller".to_owned(), identity: "wva-0".to_owned() };
         let limit = Duration::from_secs(1);
         let (events, writer) =
             EventWriter::new(api.client(), reporter, limit, Leadership::always(), metrics.events.clone());
         tokio::spawn(writer.run());
         let settings = LiveSettings::new(&config, sources(), events.clone());
-        let teller = Teller::new(status, events);
+        let reporter = Reporter::new(status, events);
         let partners = Partners {
             prometheus: asked,
             prometheus_answers: shared.answers.gate("first answer of Prometheus"),
             settings,
-            teller,
+            reporter,
             waker: Waker::idle(),
         };
         let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), Leadership::always());

@@ -25,13 +25,13 @@ use wva_engine::Settings;
 
 pub use self::arrivals::{ArrivalQueries, Arrivals};
 pub use self::completed::{Completed, Lookbacks};
+pub use self::latencies::{Latencies, LatencyQueries};
 pub use self::queries::Queries;
 pub use self::readings::Readings;
 pub use self::selector::Selector;
 pub use self::tokens::TokenQueries;
 pub use self::transport::{SetupError, Transport};
 use super::demand;
-pub use super::prometheus::latencies::{PaceQueries, Paces};
 use crate::cluster::index::ObjectKey;
 use crate::metrics::PrometheusMetrics;
 use crate::ownership::handover::Sighting;
@@ -61,7 +61,7 @@ pub struct Wanted {
     /// Rates at which requests arrive and are completed.
     pub arrivals: bool,
     /// What requests see of the pods.
-    pub paces: bool,
+    pub latencies: bool,
     /// Series that name no pod, while a model has none that do.
     pub unlabelled: bool,
 }
@@ -73,7 +73,7 @@ impl Wanted {
             retentions: demand::retentions(&settings.zero),
             tokens: settings.counts_tokens(),
             arrivals: settings.counts_arrivals(),
-            paces: settings.proactive.is_some(),
+            latencies: settings.proactive.is_some(),
             unlabelled: false,
         }
     }
@@ -101,7 +101,7 @@ impl Prometheus {
     ///
     /// What some settings do not need is not asked for.
     pub async fn read(&self, wanted: &Wanted) -> Result<Readings, QueryError> {
-        let Wanted { retentions, tokens, arrivals, paces, unlabelled: nameless } = wanted;
+        let Wanted { retentions, tokens, arrivals, latencies, unlabelled: nameless } = wanted;
         let Queries { kv_usage, queue_length, running, scraped_at, unlabelled, window, selector } = &*self.queries;
         let lookbacks = Lookbacks::new(retentions.iter().copied(), *window);
         let idleness = async {
@@ -130,10 +130,10 @@ impl Prometheus {
         };
         let nameless = async { if *nameless { self.ask("unlabelled", unlabelled).await } else { Ok(Vec::new()) } };
         let latencies = async {
-            if !*paces {
-                return Ok(Paces::default());
+            if !*latencies {
+                return Ok(Latencies::default());
             }
-            let PaceQueries { ttft, itl } = PaceQueries::new(selector, *window);
+            let LatencyQueries { ttft, itl } = LatencyQueries::new(selector, *window);
             let (ttft, itl) =
                 tokio::try_join!(self.ask("time_to_first_token", &ttft), self.ask("inter_token_latency", &itl))?;
             Ok(latencies::read(&ttft, &itl))
@@ -145,7 +145,7 @@ impl Prometheus {
             (running, completed),
             (cache, input, output),
             arrivals,
-            paces,
+            latencies,
             nameless,
         ) = tokio::try_join!(
             self.ask("kv_cache_usage", kv_usage),
@@ -166,7 +166,7 @@ impl Prometheus {
         let readings = Readings::assemble(answers, *window)
             .with_completed(Completed::read(&completed), lookbacks)
             .with_tokens(tokens::read(&cache, &input, &output))
-            .with_paces(paces)
+            .with_latencies(latencies)
             .with_unlabelled(&nameless);
         Ok(match arrivals {
             Some(arrivals) => readings.with_arrivals(arrivals),
@@ -184,7 +184,7 @@ impl Prometheus {
     /// # Errors
     /// When the query fails.
     pub async fn near_limits(&self, limits: &Limits) -> Result<BTreeMap<(ObjectKey, Load), f64>, QueryError> {
-        let samples = self.ask("lookout", &self.queries.near_limits(limits)).await?;
+        let samples = self.ask("near_limits", &self.queries.near_limits(limits)).await?;
         let load = |sample: &response::Sample| Load::named(sample.label(queries::LOAD)?);
         Ok(samples.iter().filter_map(|it| Some(((series::pod(it)?, load(it)?), it.value))).collect())
     }
@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn what_no_setting_needs_is_not_asked_for() {
         let by = |settings: Settings| {
-            let Wanted { retentions, tokens, arrivals, paces, unlabelled: _ } = Wanted::by(&settings);
-            (retentions.len(), tokens, arrivals, paces)
+            let Wanted { retentions, tokens, arrivals, latencies, unlabelled: _ } = Wanted::by(&settings);
+            (retentions.len(), tokens, arrivals, latencies)
         };
         let zero = ZeroPolicies::all(ZeroPolicy { enabled: true, ..ZeroPolicy::default() });
         assert_eq!(by(Settings::default()), (0, false, false, false));

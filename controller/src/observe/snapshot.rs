@@ -1,6 +1,6 @@
 //! The first step of a cycle: from the index and the readings to a snapshot. Pure.
 //!
-//! A [`Census`] says which variants are mine and can be decided; [`snapshot`] adds what is known of each of them.
+//! [`Ownership`] says which variants are mine and can be decided; [`snapshot`] adds what is known of each of them.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::pods::Pods;
 use super::prometheus::{QueryError, Readings};
 use crate::cluster::index::target::Target;
 use crate::cluster::index::{Index, ObjectKey, Variant, workload};
-use crate::ownership::variants::Census;
+use crate::ownership::variants::Ownership;
 
 /// Everything the decision needs to know of the variants that can be decided. `published` is what this process
 /// published last for a variant; before it published anything, the stored status says what an earlier one did.
 pub fn snapshot(
     index: &Index,
-    census: &Census,
+    ownership: &Ownership,
     readings: &Result<Readings, QueryError>,
     published: impl Fn(&ObjectKey) -> Option<u32>,
 ) -> Snapshot {
@@ -29,7 +29,7 @@ pub fn snapshot(
     let pods = Pods::of(index);
     let limits = Limits::of(index);
     let mut models: BTreeMap<ModelKey, Vec<Observed>> = BTreeMap::new();
-    for key in census.ready() {
+    for key in ownership.ready() {
         let variant = &index.variants[key];
         let target = index.target(&key.namespace, &variant.target);
         let (Target::Found(workload), Some(model)) = (target, &variant.model) else { continue };

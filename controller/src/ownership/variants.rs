@@ -10,9 +10,9 @@ use crate::cluster::index::{Index, ObjectKey, Variant};
 
 /// Who is mine, and in what state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct Ownership {
     /// Standing of each variant this controller decides for.
-    pub standings: BTreeMap<ObjectKey, Standing>,
+    pub mine: BTreeMap<ObjectKey, Eligibility>,
     /// Of these, variants that are labelled for an instance this controller is not.
     pub adopted: BTreeSet<ObjectKey>,
     /// Variants that were seen but belong to somebody else, by the reason.
@@ -21,7 +21,7 @@ pub struct Census {
 
 /// Whether a variant can be decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Eligibility {
     /// Its target is there and only its own.
     Ready,
     /// Its target does not exist, or is being deleted.
@@ -63,10 +63,10 @@ impl Ignored {
     }
 }
 
-impl Census {
-    /// Takes the census.
+impl Ownership {
+    /// Looks at every variant.
     pub fn take(index: &Index, scope: &Scope) -> Self {
-        let mut census = Self::default();
+        let mut ownership = Self::default();
         let mut by_target: BTreeMap<(&str, &str, &str), Vec<&ObjectKey>> = BTreeMap::new();
         for (key, variant) in &index.variants {
             let ignored = match index.claim(scope, key, variant) {
@@ -74,7 +74,7 @@ impl Census {
                     let target = (&*key.namespace, &*variant.target.kind, &*variant.target.name);
                     by_target.entry(target).or_default().push(key);
                     if Instance::of_labels(&variant.labels) != scope.instance {
-                        census.adopted.insert(key.clone());
+                        ownership.adopted.insert(key.clone());
                     }
                     continue;
                 }
@@ -82,31 +82,33 @@ impl Census {
                 Claim::OutsideNamespaces => Ignored::OutsideNamespaces,
                 Claim::Excluded => Ignored::Excluded,
             };
-            census.ignored.insert(key.clone(), ignored);
+            ownership.ignored.insert(key.clone(), ignored);
         }
         for variants in by_target.values() {
             for &key in variants {
                 let others = variants.iter().filter(|&&other| other != key).map(|other| other.name.clone()).collect();
-                census.standings.insert(key.clone(), standing(index, key, &index.variants[key], others));
+                ownership.mine.insert(key.clone(), eligibility(index, key, &index.variants[key], others));
             }
         }
-        census
+        ownership
     }
 
     /// The variants that can be decided.
     pub fn ready(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.standings.iter().filter(|(_, standing)| **standing == Standing::Ready).map(|(key, _)| key)
+        self.mine.iter().filter(|(_, eligibility)| **eligibility == Eligibility::Ready).map(|(key, _)| key)
     }
 }
 
-fn standing(index: &Index, key: &ObjectKey, variant: &Variant, others: Vec<String>) -> Standing {
+fn eligibility(index: &Index, key: &ObjectKey, variant: &Variant, others: Vec<String>) -> Eligibility {
     match index.target(&key.namespace, &variant.target) {
-        Target::Unread => Standing::Unread,
-        Target::Unscalable(why) => Standing::Unscalable(why.to_owned()),
-        Target::Missing => Standing::TargetMissing,
-        Target::Found(_) if index.refused.contains_key(key) => Standing::InstanceConflict(index.refused[key].clone()),
-        Target::Found(_) if !others.is_empty() => Standing::TargetConflict(others),
-        Target::Found(_) if variant.model.is_none() => Standing::NoModel,
-        Target::Found(_) => Standing::Ready,
+        Target::Unread => Eligibility::Unread,
+        Target::Unscalable(why) => Eligibility::Unscalable(why.to_owned()),
+        Target::Missing => Eligibility::TargetMissing,
+        Target::Found(_) if index.refused.contains_key(key) => {
+            Eligibility::InstanceConflict(index.refused[key].clone())
+        }
+        Target::Found(_) if !others.is_empty() => Eligibility::TargetConflict(others),
+        Target::Found(_) if variant.model.is_none() => Eligibility::NoModel,
+        Target::Found(_) => Eligibility::Ready,
     }
 }

@@ -50,7 +50,7 @@ pub struct EventSender {
 /// Writes events.
 pub struct EventWriter {
     client: Client,
-    reporter: Reporter,
+    reporter: ReportingController,
     timeout: Duration,
     leadership: Leadership,
     metrics: WriteMetrics,
@@ -60,7 +60,7 @@ pub struct EventWriter {
 
 /// Who reports.
 #[derive(Clone, Debug)]
-pub struct Reporter {
+pub struct ReportingController {
     /// Field manager of the instance.
     pub manager: String,
     /// This process, e.g. the name of its pod.
@@ -80,7 +80,7 @@ impl EventWriter {
     /// A writer and the way to reach it. A single write is given up after `timeout`.
     pub fn new(
         client: Client,
-        reporter: Reporter,
+        reporter: ReportingController,
         timeout: Duration,
         leadership: Leadership,
         metrics: WriteMetrics,

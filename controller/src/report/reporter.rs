@@ -11,27 +11,27 @@ use wva_engine::Target;
 use super::events::{Event, EventSender};
 use super::status;
 use super::status_writer::{StatusSender, StatusUpdate};
-use super::transitions::{self, Told};
+use super::transitions::{self, Reported};
 use crate::cluster::index::{ObjectKey, Unreadable, Variant};
 use crate::ownership::conflict::Refusal;
-use crate::ownership::variants::Standing;
+use crate::ownership::variants::Eligibility;
 
 /// Sends status and events, each only when there is something new.
 #[derive(Debug)]
-pub struct Teller {
+pub struct Reporter {
     status: StatusSender,
     events: EventSender,
     /// What was told of each variant last. Before this process told anything, the stored status says what an earlier
     /// one did.
-    told: BTreeMap<ObjectKey, Told>,
+    reported: BTreeMap<ObjectKey, Reported>,
     /// Objects that could not be read, with what was told of them.
     unreadable: BTreeMap<ObjectKey, String>,
 }
 
-impl Teller {
+impl Reporter {
     /// Nothing told yet.
     pub fn new(status: StatusSender, events: EventSender) -> Self {
-        Self { status, events, told: BTreeMap::new(), unreadable: BTreeMap::new() }
+        Self { status, events, reported: BTreeMap::new(), unreadable: BTreeMap::new() }
     }
 
     /// One with nothing told yet, which reaches the same.
@@ -45,18 +45,18 @@ impl Teller {
         &mut self,
         key: &ObjectKey,
         variant: &Variant,
-        standing: &Standing,
+        eligibility: &Eligibility,
         decision: Option<&Target>,
         now: Timestamp,
     ) {
-        let status = status::status(variant, standing, decision, now);
-        let stored = || Told::of(&variant.status);
-        let before = self.told.insert(key.clone(), Told::of(&status)).unwrap_or_else(stored);
+        let status = status::status(variant, eligibility, decision, now);
+        let stored = || Reported::of(&variant.status);
+        let before = self.reported.insert(key.clone(), Reported::of(&status)).unwrap_or_else(stored);
         for transitions::Transition { warning, reason, message } in transitions::between(&before, &status, decision) {
             self.events.send(Event { on: reference(key, &variant.uid), warning, reason, message });
         }
         // Who has to give way has no say in the status: the rightful owner would take that for another conflict.
-        let gives_way = matches!(standing, Standing::InstanceConflict(Refusal { mine: false, .. }));
+        let gives_way = matches!(eligibility, Eligibility::InstanceConflict(Refusal { mine: false, .. }));
         if !gives_way && status::differs(&variant.status, &status) {
             self.status.send(StatusUpdate { variant: key.clone(), status });
         }
@@ -77,7 +77,7 @@ impl Teller {
 
     /// Forgets the variants that are not `kept`.
     pub fn keep_only(&mut self, kept: impl Fn(&ObjectKey) -> bool) {
-        self.told.retain(|variant, _| kept(variant));
+        self.reported.retain(|variant, _| kept(variant));
     }
 }
 
@@ -92,7 +92,7 @@ fn unreadable_message(ObjectKey { namespace, name }: &ObjectKey, why: &str) -> S
         );
     }
     format!(
-        "The object cannot be read, so nothing is scaled and {stale}: {why}. Mend it: kubectl -n {namespace} edit va {name}"
+        "The object cannot be read, so nothing is scaled and {stale}: {why}. Fix it: kubectl -n {namespace} edit va {name}"
     )
 }
 

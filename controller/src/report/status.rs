@@ -8,13 +8,13 @@ use wva_engine::{Reason, Target};
 
 use crate::cluster::index::Variant;
 use crate::ownership::conflict::Refusal;
-use crate::ownership::variants::Standing;
+use crate::ownership::variants::Eligibility;
 
 /// The status a variant is to have. `decision` is `None` when none was taken: because the variant cannot be decided,
 /// or because only its standing was looked at; then a ready variant keeps what its status says of decisions.
 pub fn status(
     variant: &Variant,
-    standing: &Standing,
+    eligibility: &Eligibility,
     decision: Option<&Target>,
     now: jiff::Timestamp,
 ) -> VariantAutoscalingStatus {
@@ -22,16 +22,16 @@ pub fn status(
     let state = |type_: &str, status: bool, reason: &str, message: String| {
         condition(type_, status, reason, message, variant.generation, Time(now))
     };
-    let mut found = standing_conditions(variant, standing, state);
-    let (desired_optimized_alloc, actuation) = match (standing, decision) {
-        (Standing::Ready, Some(target)) => {
+    let mut found = standing_conditions(variant, eligibility, state);
+    let (desired_optimized_alloc, actuation) = match (eligibility, decision) {
+        (Eligibility::Ready, Some(target)) => {
             found.push(metrics_condition(target, state));
             found.push(optimization_condition(target, state));
             let applied = target.current == target.replicas;
             (Some(allocation(variant, target, now)), Some(Actuation { applied }))
         }
         // The last decision holds while a conflict lasts.
-        (Standing::Ready | Standing::InstanceConflict(_), None) => {
+        (Eligibility::Ready | Eligibility::InstanceConflict(_), None) => {
             let kept = [conditions::METRICS_AVAILABLE, conditions::OPTIMIZATION_READY];
             found.extend(kept.iter().filter_map(|type_| conditions::find(&stored.conditions, type_)).cloned());
             (stored.desired_optimized_alloc.clone(), stored.actuation.clone())
@@ -63,7 +63,7 @@ pub fn differs(stored: &VariantAutoscalingStatus, new: &VariantAutoscalingStatus
 
 fn standing_conditions(
     variant: &Variant,
-    standing: &Standing,
+    eligibility: &Eligibility,
     state: impl Fn(&str, bool, &str, String) -> Condition,
 ) -> Vec<Condition> {
     let (kind, name) = (&*variant.target.kind, &*variant.target.name);
@@ -73,20 +73,20 @@ fn standing_conditions(
         state(conditions::TARGET_RESOLVED, found, reason, conditions::target_resolved_message(kind, name, found))
     };
     let lowered = kind.to_lowercase();
-    match standing {
-        Standing::Ready => {
+    match eligibility {
+        Eligibility::Ready => {
             let message = format!("Target {lowered} '{name}' found");
             vec![ready(true, reasons::DEPLOYMENT_FOUND, message), resolved(true)]
         }
-        Standing::TargetMissing => {
+        Eligibility::TargetMissing => {
             let message = conditions::target_gone_message(kind, name, &variant.status.conditions);
             vec![ready(false, reasons::DEPLOYMENT_NOT_FOUND, message), resolved(false)]
         }
-        Standing::Unscalable(why) => {
+        Eligibility::Unscalable(why) => {
             let resolved = state(conditions::TARGET_RESOLVED, false, reasons::TARGET_NOT_FOUND, why.clone());
             vec![ready(false, reasons::INVALID_SPEC, why.clone()), resolved]
         }
-        Standing::InstanceConflict(Refusal { by, mine: _ }) => {
+        Eligibility::InstanceConflict(Refusal { by, mine: _ }) => {
             let owner = Instance::of_labels(&variant.labels);
             let message = format!(
                 "Controller instance {by} wrote the status of this object, which is labelled for {owner}; nothing is \
@@ -95,15 +95,15 @@ fn standing_conditions(
             vec![ready(false, reasons::INSTANCE_CONFLICT, message), resolved(true)]
         }
         // Nobody asks for the status of a variant whose target has not been looked at.
-        Standing::Unread => variant.status.conditions.clone(),
-        Standing::TargetConflict(others) => {
+        Eligibility::Unread => variant.status.conditions.clone(),
+        Eligibility::TargetConflict(others) => {
             let message = format!(
                 "Target {lowered} '{name}' is also the target of {}; delete all but one VariantAutoscaling",
                 others.join(", ")
             );
             vec![ready(false, reasons::TARGET_CONFLICT, message), resolved(true)]
         }
-        Standing::NoModel => {
+        Eligibility::NoModel => {
             let message = "spec.modelID is empty; set it to the model name the servers report".to_owned();
             vec![ready(false, reasons::INVALID_SPEC, message), resolved(true)]
         }

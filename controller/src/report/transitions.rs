@@ -6,7 +6,7 @@ use wva_engine::Target;
 
 /// What of a variant's status is worth an event when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// Status and reason of `Ready`; `None` before the first look at the variant.
     ready: Option<(bool, String)>,
     /// Whether the last decision was held for lack of metrics; `None` before the first decision.
@@ -26,7 +26,7 @@ pub struct Transition {
     pub message: String,
 }
 
-impl Told {
+impl Reported {
     /// What this status tells.
     pub fn of(status: &VariantAutoscalingStatus) -> Self {
         let find = |type_| conditions::find(&status.conditions, type_);
@@ -39,15 +39,15 @@ impl Told {
 }
 
 /// What changed from `before` to `after`. `decision` is what `after` was made of, if a decision was taken.
-pub fn between(before: &Told, after: &VariantAutoscalingStatus, decision: Option<&Target>) -> Vec<Transition> {
-    let new = Told::of(after);
+pub fn between(before: &Reported, after: &VariantAutoscalingStatus, decision: Option<&Target>) -> Vec<Transition> {
+    let new = Reported::of(after);
     [readiness(before, &new, after), scaling(before, &new, decision), safety_net(before, &new, after)]
         .into_iter()
         .flatten()
         .collect()
 }
 
-fn readiness(before: &Told, new: &Told, after: &VariantAutoscalingStatus) -> Option<Transition> {
+fn readiness(before: &Reported, new: &Reported, after: &VariantAutoscalingStatus) -> Option<Transition> {
     let (ready, reason) = new.ready.as_ref().filter(|_| before.ready != new.ready)?;
     let message = conditions::find(&after.conditions, conditions::READY)?.message.clone();
     let reason = match reason.as_str() {
@@ -60,7 +60,7 @@ fn readiness(before: &Told, new: &Told, after: &VariantAutoscalingStatus) -> Opt
     Some(Transition { warning: !ready, reason, message })
 }
 
-fn scaling(before: &Told, new: &Told, decision: Option<&Target>) -> Option<Transition> {
+fn scaling(before: &Reported, new: &Reported, decision: Option<&Target>) -> Option<Transition> {
     let target = decision?;
     let to = new.replicas?;
     let from = before.replicas.or_else(|| i32::try_from(target.current).ok())?;
@@ -75,7 +75,7 @@ fn scaling(before: &Told, new: &Told, decision: Option<&Target>) -> Option<Trans
     Some(Transition { warning: false, reason, message })
 }
 
-fn safety_net(before: &Told, new: &Told, after: &VariantAutoscalingStatus) -> Option<Transition> {
+fn safety_net(before: &Reported, new: &Reported, after: &VariantAutoscalingStatus) -> Option<Transition> {
     match (before.held.unwrap_or(false), new.held?) {
         (false, true) => {
             let why = conditions::find(&after.conditions, conditions::METRICS_AVAILABLE)?;

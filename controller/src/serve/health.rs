@@ -30,7 +30,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Alive is who decides in time. A watch that fails does not make it unhealthy, because a restart would not mend it and
+/// Alive is who decides in time. A watch that fails does not make it unhealthy, because a restart would not fix it and
 /// would lose what is known; it is told.
 async fn healthy(State(shared): State<Arc<Shared>>) -> Response {
     let (late, troubles) = (shared.pulse.late(), shared.troubles.all());

@@ -9,7 +9,7 @@ use crate::cluster::index::target::Target;
 use crate::cluster::index::{Index, ObjectKey};
 use crate::cluster::pools::{PoolKey, Pools};
 use crate::observe::gateway::pool_of;
-use crate::ownership::variants::Census;
+use crate::ownership::variants::Ownership;
 
 /// A model all of whose variants ask for no replicas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,9 +32,9 @@ pub struct Ambiguity {
 }
 
 /// The models that sleep, of those that can be decided.
-pub fn sleepers(index: &Index, census: &Census, pools: &Pools) -> BTreeMap<ModelKey, Sleeper> {
+pub fn sleepers(index: &Index, ownership: &Ownership, pools: &Pools) -> BTreeMap<ModelKey, Sleeper> {
     let mut models: BTreeMap<ModelKey, Option<Sleeper>> = BTreeMap::new();
-    for key in census.ready() {
+    for key in ownership.ready() {
         let variant = &index.variants[key];
         let target = index.target(&key.namespace, &variant.target);
         let (Some(model), Target::Found(target)) = (&variant.model, target) else { continue };
@@ -72,10 +72,10 @@ pub fn ours_to_scale(targets: &[wva_engine::Target], snapshot: &Snapshot) -> Vec
 }
 
 /// The variants, of those that can be decided, that several pools select.
-pub fn ambiguities(index: &Index, census: &Census, pools: &Pools) -> BTreeSet<Ambiguity> {
+pub fn ambiguities(index: &Index, ownership: &Ownership, pools: &Pools) -> BTreeSet<Ambiguity> {
     let of = |key: &ObjectKey| {
         let found = pool_of(index, pools, key).filter(|found| !found.others.is_empty())?;
         Some(Ambiguity { variant: key.clone(), pool: found.pool, others: found.others })
     };
-    census.ready().filter_map(of).collect()
+    ownership.ready().filter_map(of).collect()
 }

@@ -22,7 +22,7 @@ use crate::cluster::pools::PoolKey;
 use crate::metrics::ZeroMetrics;
 use crate::observe::gateway::scrape::{Answer, Scraper};
 use crate::ownership::leader::Leadership;
-use crate::ownership::variants::Census;
+use crate::ownership::variants::Ownership;
 use crate::shared::Shared;
 use crate::tasks::joined;
 
@@ -163,9 +163,9 @@ impl Listener {
             return;
         }
         let pools = self.shared.gateway.pools();
-        let census = Census::take(&index, &self.scope);
-        let sleepers = asleep::sleepers(&index, &census, &pools);
-        let ambiguities = asleep::ambiguities(&index, &census, &pools);
+        let ownership = Ownership::take(&index, &self.scope);
+        let sleepers = asleep::sleepers(&index, &ownership, &pools);
+        let ambiguities = asleep::ambiguities(&index, &ownership, &pools);
         let made = Some((index.revision, Instant::now()));
         drop(index);
         self.metrics.asleep.set(i64::try_from(sleepers.len()).unwrap_or(i64::MAX));

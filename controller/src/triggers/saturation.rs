@@ -101,13 +101,13 @@ fn values<T: Default>(per_model: &PerModel<T>) -> impl Iterator<Item = &T> {
 
 /// The task that looks out.
 #[derive(Debug)]
-pub struct Lookout {
+pub struct SaturationWatcher {
     prometheus: Prometheus,
     shared: Arc<Shared>,
     leadership: Leadership,
 }
 
-impl Lookout {
+impl SaturationWatcher {
     /// A task that has not begun.
     pub fn new(prometheus: Prometheus, shared: Arc<Shared>, leadership: Leadership) -> Self {
         Self { prometheus, shared, leadership }

@@ -268,7 +268,7 @@ impl Stage {
         let written = to_f64(written.count());
         let done = cycles(&last) - cycles(&first);
         let grew = |name: &str, labels: &[&str]| last.sum(name, labels) - first.sum(name, labels);
-        let aside = ["query=\"probe\"", "query=\"lookout\""];
+        let aside = ["query=\"probe\"", "query=\"near_limits\""];
         let queries = grew("wva_prometheus_queries_total", &[])
             - aside.iter().map(|label| grew("wva_prometheus_queries_total", &[label])).sum::<f64>();
         let quiet = Quiet {

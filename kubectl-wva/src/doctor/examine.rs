@@ -14,14 +14,14 @@ pub fn examine(facts: &Facts) -> DoctorView {
     let mut examination = Examination {
         facts,
         owners: BTreeSet::new(),
-        ailing: BTreeSet::new(),
+        unhealthy: BTreeSet::new(),
         findings: Findings::default(),
         unknown: BTreeMap::new(),
         starting: Vec::new(),
     };
     let managed = owner::check(&mut examination);
-    let sound = target::check(&mut examination, &managed);
-    let working = controller::check(&mut examination, sound);
+    let healthy = target::check(&mut examination, &managed);
+    let working = controller::check(&mut examination, healthy);
     config::check(&mut examination);
     news::check(&mut examination);
     servers::check(&mut examination, &working);
@@ -37,7 +37,7 @@ pub(super) struct Examination<'a> {
     /// Controllers that take a variant to judge, `namespace/name`.
     pub(super) owners: BTreeSet<String>,
     /// Controllers that do not work.
-    pub(super) ailing: BTreeSet<String>,
+    pub(super) unhealthy: BTreeSet<String>,
     findings: Findings,
     unknown: BTreeMap<Cause, BTreeSet<String>>,
     starting: Vec<String>,
@@ -97,7 +97,7 @@ impl<'a> Examination<'a> {
     }
 
     fn into_view(self) -> DoctorView {
-        let Self { facts, owners: _, ailing: _, findings, unknown, starting } = self;
+        let Self { facts, owners: _, unhealthy: _, findings, unknown, starting } = self;
         let findings = findings.into_sorted();
         let outcome = |cause: Cause| {
             if findings.iter().any(|finding| finding.cause == cause) {

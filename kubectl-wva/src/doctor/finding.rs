@@ -1,4 +1,4 @@
-//! What doctor can find: a cause, where it is, what shows it, and the command that mends it.
+//! What doctor can find: a cause, where it is, what shows it, and the command that fixes it.
 
 use std::fmt;
 
@@ -196,9 +196,9 @@ pub struct Finding {
     pub finding: String,
     /// What shows it.
     pub evidence: Vec<String>,
-    /// Commands that mend it; where there are several ways, each is one command. None where only a person can tell what
+    /// Commands that fix it; where there are several ways, each is one command. None where only a person can tell what
     /// is right.
-    pub mend: Vec<String>,
+    pub fix: Vec<String>,
     /// Commands that change nothing and show more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub look: Vec<String>,
@@ -219,7 +219,7 @@ impl Finding {
             subject,
             finding,
             evidence: Vec::new(),
-            mend: Vec::new(),
+            fix: Vec::new(),
             look: Vec::new(),
             advice: None,
             affects: Vec::new(),
@@ -233,10 +233,10 @@ impl Finding {
         self
     }
 
-    /// Adds a command that mends it.
+    /// Adds a command that fixes it.
     #[must_use]
-    pub fn mended_by(mut self, command: impl Into<String>) -> Self {
-        self.mend.push(command.into());
+    pub fn fixed_by(mut self, command: impl Into<String>) -> Self {
+        self.fix.push(command.into());
         self
     }
 

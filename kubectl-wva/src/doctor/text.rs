@@ -1,4 +1,4 @@
-//! The answer for people: the verdict, then each finding with evidence and mending command.
+//! The answer for people: the verdict, then each finding with evidence and fixing command.
 
 use anstyle::AnsiColor;
 
@@ -91,7 +91,7 @@ fn check_line(check: &CheckView) -> String {
 }
 
 fn lines(number: usize, finding: &Finding) -> (Vec<String>, Vec<String>) {
-    let Finding { cause, subject, finding, evidence, mend, look, advice, affects } = finding;
+    let Finding { cause, subject, finding, evidence, fix, look, advice, affects } = finding;
     let colour = if cause.is_problem() { AnsiColor::Red } else { AnsiColor::Cyan };
     let (style, bold) = (colour.on_default(), anstyle::Style::new().bold());
     let mut lines = vec![
@@ -108,8 +108,8 @@ fn lines(number: usize, finding: &Finding) -> (Vec<String>, Vec<String>) {
     }
     lines.extend(advice.iter().map(|advice| format!("   note:     {advice}")));
     let mut commands = Vec::new();
-    for (at, command) in mend.iter().enumerate() {
-        let word = if at == 0 { "mend:    " } else { "or:      " };
+    for (at, command) in fix.iter().enumerate() {
+        let word = if at == 0 { "fix:     " } else { "or:      " };
         commands.push(format!("   {word} {bold}{command}{bold:#}"));
     }
     commands.extend(look.iter().map(|command| format!("   look:     {bold}{command}{bold:#}")));

@@ -231,7 +231,7 @@ fn an_hpa_that_makes_another_number_of_the_one_published_is_named(#[case] target
     let view = with_hpa(|hpa| hpa["spec"]["metrics"][0]["external"]["target"] = target);
     assert_eq!(causes(&view), vec![Cause::HpaTargetMisread; usize::from(wrong)]);
     if wrong {
-        assert!(view.findings[0].mend[0].contains(r#""averageValue":"1""#), "{:?}", view.findings);
+        assert!(view.findings[0].fix[0].contains(r#""averageValue":"1""#), "{:?}", view.findings);
     }
 }
 
@@ -252,8 +252,8 @@ fn a_window_before_growth_and_the_tolerance_of_many_replicas_are_advice() {
         hpa["spec"]["behavior"] = json!({"scaleUp": {"stabilizationWindowSeconds": 240}});
     });
     assert_eq!((causes(&view), view.verdict()), (vec![Cause::HpaFollowsSlowly], Verdict::Fine));
-    let mend = &view.findings[0].mend[0];
-    assert!(mend.contains(r#""tolerance":"0""#) && mend.contains(r#""stabilizationWindowSeconds":0"#), "{mend}");
+    let fix = &view.findings[0].fix[0];
+    assert!(fix.contains(r#""tolerance":"0""#) && fix.contains(r#""stabilizationWindowSeconds":0"#), "{fix}");
     let exact = with_hpa(|hpa| {
         hpa["spec"]["maxReplicas"] = json!(20);
         hpa["spec"]["behavior"] = json!({"scaleUp": {"tolerance": "0"}, "scaleDown": {"tolerance": "0"}});
@@ -380,15 +380,15 @@ fn a_setting_that_cannot_be_used_is_found_in_the_config_map_and_in_its_event() {
     let bad = || main_map(&json!({"GLOBAL_OPT_INTERVAL": "20"}));
     let alone = examine(&Facts { config_maps: Ok(vec![bad()]), ..plain() });
     assert_eq!(causes(&alone), [Cause::ConfigInvalid]);
-    assert!(alone.findings[0].mend[0].contains(r#""GLOBAL_OPT_INTERVAL":"20s""#), "{:?}", alone.findings);
+    assert!(alone.findings[0].fix[0].contains(r#""GLOBAL_OPT_INTERVAL":"20s""#), "{:?}", alone.findings);
     let message = r#"WVA_LIMITER_FAIL_MODE="shut" is none of hold, open. The value "hold" stays in force; correct the ConfigMap."#;
     let event = || Ok(vec![said("InvalidConfig", message)]);
     let held = main_map(&json!({"WVA_LIMITER_FAIL_MODE": "shut"}));
     let view = examine(&Facts { config_maps: Ok(vec![held]), events: event(), ..plain() });
     assert_eq!(causes(&view), [Cause::ConfigInvalid]);
-    assert!(view.findings[0].mend[0].contains(r#""WVA_LIMITER_FAIL_MODE":"hold""#), "{:?}", view.findings);
-    let mended = main_map(&json!({"WVA_LIMITER_FAIL_MODE": "open"}));
-    assert_eq!(causes(&examine(&Facts { config_maps: Ok(vec![mended]), events: event(), ..plain() })), []);
+    assert!(view.findings[0].fix[0].contains(r#""WVA_LIMITER_FAIL_MODE":"hold""#), "{:?}", view.findings);
+    let fixed = main_map(&json!({"WVA_LIMITER_FAIL_MODE": "open"}));
+    assert_eq!(causes(&examine(&Facts { config_maps: Ok(vec![fixed]), events: event(), ..plain() })), []);
 }
 
 #[test]
@@ -409,7 +409,7 @@ fn a_refused_change_waits_for_a_restart_until_it_is_taken_back_or_taken_up() {
     };
     let view = with("http://b:9090", 600);
     assert_eq!(causes(&view), [Cause::ConfigNeedsRestart]);
-    assert!(view.findings[0].mend[1].contains(r#""PROMETHEUS_BASE_URL":"http://a:9090""#), "{:?}", view.findings);
+    assert!(view.findings[0].fix[1].contains(r#""PROMETHEUS_BASE_URL":"http://a:9090""#), "{:?}", view.findings);
     assert_eq!(causes(&with("http://a:9090", 600)), [], "taken back");
     assert_eq!(causes(&with("http://b:9090", 5)), [], "taken up by a restart");
 }
@@ -434,11 +434,11 @@ fn of_two_controllers_the_one_that_came_later_or_does_not_work_is_to_go_and_both
         facts.variants.extend(variants(&[other]));
         let view = examine(&facts);
         assert_eq!(causes(&view), [Cause::DuplicateSeries]);
-        assert_eq!(view.findings[0].mend, [format!("helm uninstall stray -n {stray}")]);
+        assert_eq!(view.findings[0].fix, [format!("helm uninstall stray -n {stray}")]);
         assert_eq!(view.findings[0].affects.len(), 2);
         // Whoever does not work is the intruder, however old it is.
         facts.controllers = Ok(vec![twin(old, "2026-01-01T00:00:00Z", 0), twin(stray, "2026-01-02T03:00:00Z", 1)]);
-        assert!(examine(&facts).findings[0].mend[0].ends_with(&format!("-n {old}")));
+        assert!(examine(&facts).findings[0].fix[0].ends_with(&format!("-n {old}")));
     }
 }
 
@@ -468,7 +468,7 @@ fn series_of_one_pod_scraped_twice_name_the_second_monitor() {
     ]);
     let view = examine(&facts);
     assert_eq!(causes(&view), [Cause::DuplicateSeries]);
-    assert_eq!(view.findings[0].mend, ["kubectl delete podmonitor fleet -n wva-a"]);
+    assert_eq!(view.findings[0].fix, ["kubectl delete podmonitor fleet -n wva-a"]);
 }
 
 #[test]
@@ -492,7 +492,7 @@ fn a_service_that_selects_nothing_is_seen_while_old_metrics_still_arrive() {
     facts.services = Ok(vec![service("lama")]);
     let view = examine(&facts);
     assert_eq!(causes(&view), [Cause::ServiceMonitorMissing]);
-    assert!(view.findings[0].mend[0].contains(r#""value":{"llm-d.ai/model":"llama"}"#), "{:?}", view.findings);
+    assert!(view.findings[0].fix[0].contains(r#""value":{"llm-d.ai/model":"llama"}"#), "{:?}", view.findings);
     facts.services = Ok(vec![service("llama")]);
     facts.monitors.as_mut().unwrap().remove(0);
     assert_eq!(causes(&examine(&facts)), [Cause::ServiceMonitorMissing], "the monitor is gone");
@@ -529,7 +529,7 @@ fn another_model_on_the_command_line_is_named_at_once() {
     facts.deployments = Ok(deployments(&[target.clone()]));
     let view = examine(&facts);
     assert_eq!(causes(&view), [Cause::ModelNameMismatch]);
-    assert!(view.findings[0].mend[0].contains("meta/other"), "{:?}", view.findings);
+    assert!(view.findings[0].fix[0].contains("meta/other"), "{:?}", view.findings);
     target["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--served-model-name", "other", "meta/llama"]);
     facts.deployments = Ok(deployments(&[target]));
     assert!(!causes(&examine(&facts)).contains(&Cause::ModelNameMismatch), "one of its names is the model's");

@@ -185,7 +185,7 @@ pub(super) fn reason_to_grow(forecast: &Forecast) -> Option<Reason> {
     (required > 0.0).then_some(Reason::RateShort { rate, anticipated, required })
 }
 
-/// Takes back what goes beyond what the analyzer lets go; of several variants, the dearest goes first.
+/// Takes back what goes beyond what the analyzer lets go; of several variants, the most expensive goes first.
 fn keep_within<'a>(allowance: Allowance<'_>, candidates: &[Candidate<'a>], targets: &mut BTreeMap<&'a str, u32>) {
     let mut shrinking: Vec<_> =
         candidates.iter().filter(|it| targets.get(it.variant).is_some_and(|target| *target < it.current)).collect();

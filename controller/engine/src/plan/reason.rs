@@ -22,7 +22,7 @@ pub enum Reason {
         /// What the averages were compared with.
         thresholds: Thresholds,
     },
-    /// The model has capacity to spare and this variant is the dearest that can give it up.
+    /// The model has capacity to spare and this variant is the most expensive that can give it up.
     ScaleDown {
         /// Spare KV-cache share that would remain with one replica fewer.
         remaining_kv: f64,
@@ -40,7 +40,7 @@ pub enum Reason {
         /// Tokens there is too little room for, with the share that is to stay free.
         required: f64,
     },
-    /// The model has room for more tokens than it needs and this variant is the dearest that can give it up.
+    /// The model has room for more tokens than it needs and this variant is the most expensive that can give it up.
     TokensToSpare {
         /// Tokens in use and waiting.
         demand: i64,
@@ -71,7 +71,7 @@ pub enum Reason {
         /// Requests per second that the replicas take, those on their way included.
         anticipated: f64,
     },
-    /// Fewer requests arrive than the replicas can take within what was promised, and this variant is the dearest that can
+    /// Fewer requests arrive than the replicas can take within what was promised, and this variant is the most expensive that can
     /// be given up.
     RateToSpare {
         /// Requests that arrive per second.

@@ -70,9 +70,9 @@ fn shrink<'a>(candidates: &[Candidate<'a>], mut spare: f64, targets: &mut BTreeM
     let by_cost =
         |a: &&Candidate<'_>, b: &&Candidate<'_>| by_number(a.cost, b.cost).then_with(|| a.variant.cmp(b.variant));
     let cheapest = candidates.iter().min_by(by_cost).map(|it| it.variant);
-    let mut dearest_first: Vec<_> = candidates.iter().filter(|it| it.per_replica > 0.0).collect();
-    dearest_first.sort_by(|a, b| by_cost(b, a));
-    for Candidate { variant, per_replica, current, floor, .. } in dearest_first {
+    let mut most_expensive_first: Vec<_> = candidates.iter().filter(|it| it.per_replica > 0.0).collect();
+    most_expensive_first.sort_by(|a, b| by_cost(b, a));
+    for Candidate { variant, per_replica, current, floor, .. } in most_expensive_first {
         if spare <= 0.0 {
             break;
         }

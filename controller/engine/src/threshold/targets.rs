@@ -83,7 +83,7 @@ fn choose(analysis: &Analysis, candidates: &[Candidate<'_>]) -> Vec<Choice> {
             Some(chosen) => grow(chosen, reason),
             None => (None, Reason::NoVariantCanGrow),
         },
-        (None, Some(remaining)) if analysis.scale_down_safe => match dearest(candidates) {
+        (None, Some(remaining)) if analysis.scale_down_safe => match most_expensive(candidates) {
             Some(chosen) => shrink(chosen, remaining, analysis),
             None => (None, Reason::Steady),
         },
@@ -129,8 +129,8 @@ fn cheapest<'a>(candidates: &'a [Candidate<'a>]) -> Option<&'a Candidate<'a>> {
     growing.min_by(|a, b| a.state.refused.cmp(&b.state.refused).then_with(|| a.by_cost(b)))
 }
 
-/// Of equally dear variants, the last by name. One whose cost is not a number is not taken for the dearest.
-fn dearest<'a>(candidates: &'a [Candidate<'a>]) -> Option<&'a Candidate<'a>> {
+/// Of equally dear variants, the last by name. One whose cost is not a number is not taken for the most expensive.
+fn most_expensive<'a>(candidates: &'a [Candidate<'a>]) -> Option<&'a Candidate<'a>> {
     let shrinking = candidates.iter().filter(|candidate| candidate.can_shrink());
     shrinking.max_by(|a, b| b.variant.cost.is_nan().cmp(&a.variant.cost.is_nan()).then_with(|| a.by_cost(b)))
 }

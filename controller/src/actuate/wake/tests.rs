@@ -10,7 +10,7 @@ use super::*;
 use crate::fixtures::{FakeApi, eventually, variant};
 use crate::metrics::Metrics;
 use crate::metrics::published::Numbers;
-use crate::report::events::{EventWriter, Reporter};
+use crate::report::events::{EventWriter, ReportingController};
 
 /// A scale subresource whose replicas others may change while they are being written.
 #[derive(Clone, Default)]
@@ -100,7 +100,7 @@ fn start(scale: &FakeScale) -> Scene {
     let _effect = shared.index().apply_variant(&variant("a"));
     let metrics = Metrics::new(&Instance::default());
     let events = FakeApi::default();
-    let reporter = Reporter { manager: "wva-controller".to_owned(), identity: "wva-0".to_owned() };
+    let reporter = ReportingController { manager: "wva-controller".to_owned(), identity: "wva-0".to_owned() };
     let limit = Duration::from_secs(1);
     let (sender, writer) =
         EventWriter::new(events.client(), reporter, limit, Leadership::always(), metrics.events.clone());

@@ -17,7 +17,7 @@ fn pod(spec: &str, phase: &str) -> Option<GpuPod> {
     GpuPod::read(&pod)
 }
 
-impl Hardware {
+impl ClusterGpus {
     fn empty() -> Self {
         Self { nodes: Listed::Known(BTreeMap::new()), pods: Listed::Known(BTreeMap::new()) }
     }
@@ -114,7 +114,7 @@ fn a_pod_that_holds_no_gpu_does_not_count(#[case] spec: &str, #[case] phase: &st
 
 #[test]
 fn gpus_are_added_up_by_product_and_so_is_what_others_hold_of_them() {
-    let hardware = Hardware::empty()
+    let gpus = ClusterGpus::empty()
         .with_node("a", "A100", 4, true)
         .with_node("b", "A100", 8, true)
         .with_node("c", "H100", 8, true)
@@ -122,29 +122,29 @@ fn gpus_are_added_up_by_product_and_so_is_what_others_hold_of_them() {
         .with_pod("other", "b", 3)
         .with_pod("another", "c", 8)
         .with_pod("of-a-node-that-is-not-selected", "z", 8);
-    assert_eq!(hardware.counts(), [("A100".to_owned(), 12, 3), ("H100".to_owned(), 8, 8)]);
+    assert_eq!(gpus.counts(), [("A100".to_owned(), 12, 3), ("H100".to_owned(), 8, 8)]);
 }
 
 #[test]
 fn a_cordoned_node_offers_nothing_but_what_our_pods_hold_there_is_ours() {
-    let hardware = Hardware::empty()
+    let gpus = ClusterGpus::empty()
         .with_node("a", "A100", 4, true)
         .with_node("cordoned", "A100", 8, false)
         .with_node("also", "H100", 8, false)
         .with_pod("ours-1", "cordoned", 2)
         .with_pod("other", "cordoned", 3);
     // The decision counts our two as taken. If the total were 4, it would see two left of the four that are free.
-    assert_eq!(hardware.counts(), [("A100".to_owned(), 6, 0), ("H100".to_owned(), 0, 0)]);
+    assert_eq!(gpus.counts(), [("A100".to_owned(), 6, 0), ("H100".to_owned(), 0, 0)]);
 }
 
 #[test]
 fn what_cannot_be_listed_makes_the_whole_unknown_and_says_why() {
-    let unknown = |nodes, pods| Hardware { nodes, pods }.unknown();
+    let unknown = |nodes, pods| ClusterGpus { nodes, pods }.unknown();
     let some = || Listed::Known(BTreeMap::new());
     assert_eq!(unknown(some(), Listed::Known(BTreeMap::new())), None);
     assert_eq!(unknown(Listed::Pending, Listed::Pending).unwrap(), "nodes have not been listed yet");
     let refused = Listed::Failed("pods is forbidden (HTTP 403)".to_owned());
-    let hardware = Hardware { nodes: some(), pods: refused };
-    assert_eq!(hardware.inventory(|_| false), None);
-    assert_eq!(hardware.unknown().unwrap(), "pods of all namespaces cannot be listed: pods is forbidden (HTTP 403)");
+    let gpus = ClusterGpus { nodes: some(), pods: refused };
+    assert_eq!(gpus.inventory(|_| false), None);
+    assert_eq!(gpus.unknown().unwrap(), "pods of all namespaces cannot be listed: pods is forbidden (HTTP 403)");
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 
-use super::{GpuNode, GpuPod, Hardware, Listed};
+use super::{ClusterGpus, GpuNode, GpuPod, Listed};
 use crate::cluster::index::convert;
 use crate::cluster::mirror::{self, Change, Failure};
 use crate::shared::Shared;
@@ -19,19 +19,19 @@ const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// Watches whenever growth [is limited](super::Shelf::limit). A pod may hold GPUs in any namespace, and nodes are in none; so both are read
 /// cluster-wide even by a controller that is confined to namespaces, which needs to be given the rights for it.
 pub async fn run(client: Client, node_selector: Option<String>, shared: Arc<Shared>) {
-    let mut limited = shared.shelf.limited.subscribe();
+    let mut limited = shared.gpu_inventory.limited.subscribe();
     loop {
         if limited.wait_for(|limited| *limited).await.is_err() {
             return;
         }
-        *shared.shelf.hardware() = Hardware { nodes: Listed::Pending, pods: Listed::Pending };
+        *shared.gpu_inventory.gpus() = ClusterGpus { nodes: Listed::Pending, pods: Listed::Pending };
         tracing::info!(nodeSelector = node_selector.as_deref(), "Counting GPUs of nodes and pods");
         tokio::select! {
             () = nodes(&client, node_selector.as_deref(), &shared) => {}
             () = pods(&client, &shared) => {}
             off = limited.wait_for(|limited| !*limited) => if off.is_err() { return },
         }
-        *shared.shelf.hardware() = Hardware::default();
+        *shared.gpu_inventory.gpus() = ClusterGpus::default();
         tracing::info!("No longer counting GPUs");
     }
 }
@@ -45,8 +45,8 @@ async fn nodes(client: &Client, selector: Option<&str>, shared: &Shared) {
         let stream = watcher(Api::<Node>::all(client.clone()), config.clone());
         let read = |node: Node| (convert::key(&node.metadata).name, GpuNode::read(&node));
         let take = |change| {
-            let mut hardware = shared.shelf.hardware();
-            if hardware.nodes.take(change) {
+            let mut gpus = shared.gpu_inventory.gpus();
+            if gpus.nodes.take(change) {
                 shared.wake.notify_one();
             }
         };
@@ -63,7 +63,7 @@ async fn pods(client: &Client, shared: &Shared) {
         // A GPU that is free again is not worth a cycle of its own: most of the time it is one of ours that was given
         // up, and the next cycle is near.
         let take = |change| {
-            let _first = shared.shelf.hardware().pods.take(change);
+            let _first = shared.gpu_inventory.gpus().pods.take(change);
         };
         mirror::follow(&shared.troubles, "pods with GPUs", stream, read, take).await;
         tokio::time::sleep(TRY_AGAIN).await;

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use wva_engine::Thresholds;
 
 use super::config_map_entries::{Entries, Entry, Subject};
-use super::resolve::{Audience, thresholds_of_namespaces};
+use super::resolve::{ConfigScope, thresholds_of_namespaces};
 use super::saturation::Saturation;
 use super::slo;
-use super::store::{Held, Seen};
+use super::store::{Held, Store};
 use crate::cluster::index::ObjectKey;
 
 /// Kind of the entries in the ConfigMap with service classes.
@@ -41,7 +41,7 @@ struct Source {
 
 /// Something to be said.
 #[derive(Clone, Debug, PartialEq)]
-pub enum News {
+pub enum SettingsChange {
     /// Another content counts than before.
     Updated {
         /// Kind of entries.
@@ -102,24 +102,24 @@ pub enum News {
 
 impl InForce {
     /// What counts in the controller's namespace and in `namespaces`.
-    pub fn of(seen: &Seen, audience: &Audience) -> Self {
-        let Audience { namespaces, models: _, promises } = audience;
+    pub fn of(store: &Store, config_scope: &ConfigScope) -> Self {
+        let ConfigScope { namespaces, models: _, slos } = config_scope;
         let mut in_force = Self::default();
-        if seen.service_class.is_some() {
-            in_force.problems = slo::problems(seen, promises);
-            in_force.add_classes(seen);
+        if store.service_class.is_some() {
+            in_force.problems = slo::problems(store, slos);
+            in_force.add_classes(store);
         }
-        let thresholds = thresholds_of_namespaces(seen, namespaces);
+        let thresholds = thresholds_of_namespaces(store, namespaces);
         let global = thresholds.default;
         let of_namespace = |namespace: &str| thresholds.namespaces.get(namespace).copied().unwrap_or(global);
-        for namespace in namespaces.iter().chain([&seen.pod_namespace]) {
-            let above = if *namespace == seen.pod_namespace { Thresholds::DEFAULT } else { global };
+        for namespace in namespaces.iter().chain([&store.pod_namespace]) {
+            let above = if *namespace == store.pod_namespace { Thresholds::DEFAULT } else { global };
             let inherited = |subject: &Subject| match subject {
                 Subject::Default => above,
                 Subject::Model { namespace, .. } => namespace.as_deref().map_or(global, of_namespace),
             };
-            in_force.add(&seen.saturation, namespace, seen, |entries| contradictions(entries, inherited));
-            in_force.add(&seen.scale_to_zero, namespace, seen, |_| BTreeMap::new());
+            in_force.add(&store.saturation, namespace, store, |entries| contradictions(entries, inherited));
+            in_force.add(&store.scale_to_zero, namespace, store, |_| BTreeMap::new());
         }
         in_force
     }
@@ -128,7 +128,7 @@ impl InForce {
         &mut self,
         held: &Held<E>,
         namespace: &str,
-        seen: &Seen,
+        store: &Store,
         contradictions: impl Fn(&Entries<E>) -> BTreeMap<String, String>,
     ) {
         let mut present = held.present(namespace);
@@ -137,7 +137,7 @@ impl InForce {
         let is_old = !held.names.iter().take(held.current_names).any(|name| *name == key.name);
         let source = Source {
             uid: map.uid.clone(),
-            global: namespace == seen.pod_namespace,
+            global: namespace == store.pod_namespace,
             usual_name: is_old.then(|| held.names[0].clone()),
             beside: present.map(|(key, _)| key.name).collect(),
             entries: map.entries.len(),
@@ -148,8 +148,8 @@ impl InForce {
         self.sources.insert((E::KIND, namespace.to_owned()), source);
     }
 
-    fn add_classes(&mut self, seen: &Seen) {
-        let Some((key, uid, classes)) = seen.service_classes() else { return };
+    fn add_classes(&mut self, store: &Store) {
+        let Some((key, uid, classes)) = store.service_classes() else { return };
         let source = Source {
             uid: uid.to_owned(),
             global: true,
@@ -160,30 +160,30 @@ impl InForce {
             problems: classes.problems().iter().map(|(key, problem)| (key.clone(), problem.to_string())).collect(),
             key,
         };
-        self.sources.insert((SERVICE_CLASS, seen.pod_namespace.clone()), source);
+        self.sources.insert((SERVICE_CLASS, store.pod_namespace.clone()), source);
     }
 
     /// What is to be said when `self` counts after `before` did.
-    pub fn since(&self, before: &Self) -> Vec<News> {
-        let mut news = Vec::new();
+    pub fn since(&self, before: &Self) -> Vec<SettingsChange> {
+        let mut changes = Vec::new();
         for (id @ (kind, _), source) in &self.sources {
-            source.news(kind, before.sources.get(id), &mut news);
+            source.changes(kind, before.sources.get(id), &mut changes);
         }
         for ((kind, _), source) in before.sources.iter().filter(|(id, _)| !self.sources.contains_key(id)) {
-            news.push(News::Removed { kind, config_map: source.key.clone(), global: source.global });
+            changes.push(SettingsChange::Removed { kind, config_map: source.key.clone(), global: source.global });
         }
         for (variant, why) in self.problems.iter().filter(|(variant, why)| before.problems.get(variant) != Some(why)) {
-            news.push(News::Annotation { variant: variant.clone(), why: why.clone() });
+            changes.push(SettingsChange::Annotation { variant: variant.clone(), why: why.clone() });
         }
-        news
+        changes
     }
 }
 
 impl Source {
-    fn news(&self, kind: &'static str, before: Option<&Self>, news: &mut Vec<News>) {
+    fn changes(&self, kind: &'static str, before: Option<&Self>, changes: &mut Vec<SettingsChange>) {
         let same_object = before.filter(|before| before.key == self.key);
         if same_object.is_none_or(|before| before.content != self.content) {
-            news.push(News::Updated {
+            changes.push(SettingsChange::Updated {
                 kind,
                 config_map: self.key.clone(),
                 global: self.global,
@@ -192,16 +192,16 @@ impl Source {
             });
         }
         if let (Some(name), None) = (&self.usual_name, same_object) {
-            news.push(News::OldName { config_map: self.key.clone(), name: name.clone() });
+            changes.push(SettingsChange::OldName { config_map: self.key.clone(), name: name.clone() });
         }
         for name in self.beside.iter().filter(|name| same_object.is_none_or(|before| !before.beside.contains(name))) {
-            news.push(News::Beside { config_map: self.key.clone(), name: name.clone() });
+            changes.push(SettingsChange::Beside { config_map: self.key.clone(), name: name.clone() });
         }
         for (entry, why) in &self.problems {
             if same_object.is_some_and(|before| before.problems.get(entry) == Some(why)) {
                 continue;
             }
-            news.push(News::Problem {
+            changes.push(SettingsChange::Problem {
                 kind,
                 config_map: self.key.clone(),
                 entry: entry.clone(),

@@ -35,14 +35,14 @@ pub async fn resolve(
         (Some(error), _) | (None, Err(error)) => error,
     };
     let Some(good) = recall(client, early, sources).await else { return Err(error) };
-    let Some((mended, replaced)) = mended(sources, &good) else { return Err(error) };
-    let config = Config::resolve(&mended).map_err(|_| error_of(&error))?;
+    let Some((fixed, replaced)) = fixed(sources, &good) else { return Err(error) };
+    let config = Config::resolve(&fixed).map_err(|_| error_of(&error))?;
     tracing::error!(
         %error,
         replaced,
-        "Invalid config in the main ConfigMap; starting with the last good values, which are in force until it is mended"
+        "Invalid config in the main ConfigMap; starting with the last good values, which are in force until it is fixed"
     );
-    *sources = mended;
+    *sources = fixed;
     Ok(config)
 }
 
@@ -53,24 +53,24 @@ fn error_of(first: &Error) -> Error {
 
 /// The sources with good values instead of bad ones, and the names of the keys that were replaced; `None` when nothing can
 /// be done about it.
-fn mended(sources: &Sources, good: &BTreeMap<String, String>) -> Option<(Sources, String)> {
-    let mut mended = sources.clone();
+fn fixed(sources: &Sources, good: &BTreeMap<String, String>) -> Option<(Sources, String)> {
+    let mut fixed = sources.clone();
     let mut replaced = Vec::new();
     for key in KEYS {
         let (value, origin) = sources.value(key);
         if origin != Origin::ConfigMap || key.kind.check(value).is_ok() {
             continue;
         }
-        mended.config_map.retain(|name, _| !key.names().any(|other| other == name));
-        mended.config_map.insert(key.name.to_owned(), given(good, key)?.to_owned());
+        fixed.config_map.retain(|name, _| !key.names().any(|other| other == name));
+        fixed.config_map.insert(key.name.to_owned(), given(good, key)?.to_owned());
         replaced.push(key.name);
     }
-    if Config::resolve(&mended).is_err() {
-        mended.config_map.clone_from(good);
+    if Config::resolve(&fixed).is_err() {
+        fixed.config_map.clone_from(good);
         replaced = vec!["all"];
-        Config::resolve(&mended).ok()?;
+        Config::resolve(&fixed).ok()?;
     }
-    Some((mended, replaced.join(", ")))
+    Some((fixed, replaced.join(", ")))
 }
 
 /// What the Lease remembers.
@@ -108,21 +108,21 @@ mod tests {
     #[test]
     fn a_bad_value_is_replaced_by_the_last_good_one_and_the_others_count() {
         let sources = sources(&[URL, ("GLOBAL_OPT_INTERVAL", "60"), ("METRICS_WINDOW", "30s")]);
-        let (mended, replaced) = mended(&sources, &map(&[URL, ("GLOBAL_OPT_INTERVAL", "20s")])).unwrap();
+        let (fixed, replaced) = fixed(&sources, &map(&[URL, ("GLOBAL_OPT_INTERVAL", "20s")])).unwrap();
         assert_eq!(replaced, "GLOBAL_OPT_INTERVAL");
-        assert_eq!(mended.config_map, map(&[URL, ("GLOBAL_OPT_INTERVAL", "20s"), ("METRICS_WINDOW", "30s")]));
+        assert_eq!(fixed.config_map, map(&[URL, ("GLOBAL_OPT_INTERVAL", "20s"), ("METRICS_WINDOW", "30s")]));
     }
 
     #[test]
     fn values_that_contradict_each_other_give_way_to_all_of_the_last_good_content() {
         let lease = [("LEADER_ELECTION_LEASE_DURATION", "10s"), ("LEADER_ELECTION_RENEW_DEADLINE", "50s")];
         let good = map(&[URL]);
-        let (mended, replaced) = mended(&sources(&[&[URL][..], &lease].concat()), &good).unwrap();
-        assert_eq!((replaced.as_str(), mended.config_map), ("all", good));
+        let (fixed, replaced) = fixed(&sources(&[&[URL][..], &lease].concat()), &good).unwrap();
+        assert_eq!((replaced.as_str(), fixed.config_map), ("all", good));
     }
 
     #[test]
     fn without_a_last_good_value_there_is_no_start() {
-        assert!(mended(&sources(&[URL, ("GLOBAL_OPT_INTERVAL", "60")]), &map(&[URL])).is_none());
+        assert!(fixed(&sources(&[URL, ("GLOBAL_OPT_INTERVAL", "60")]), &map(&[URL])).is_none());
     }
 }

@@ -4,18 +4,18 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use wva_api::config_keys as name;
 use wva_api::events::{IMMUTABLE_CONFIG_CHANGE_REJECTED, INVALID_CONFIG};
 
-use super::changes::News;
-use super::main_map::News as MainNews;
+use super::changes::SettingsChange;
+use super::main_map::SettingsChange as MainNews;
 use crate::cluster::index::ObjectKey;
 use crate::config::keys;
 use crate::report::events::{Event, EventSender};
 
 /// Says what came of a new content of the main ConfigMap.
-pub fn main(news: &[MainNews], key: &ObjectKey, uid: &str, events: &EventSender) {
+pub fn main(changes: &[MainNews], key: &ObjectKey, uid: &str, events: &EventSender) {
     let event = |reason, message| events.send(Event { on: reference(key, uid), warning: true, reason, message });
-    refused(news, key, &event);
-    for news in news {
-        match news {
+    refused(changes, key, &event);
+    for changes in changes {
+        match changes {
             MainNews::Applied { key: name::GLOBAL_OPT_INTERVAL, old, new } => {
                 tracing::info!(%old, %new, "Updated optimization interval");
                 tracing::info!(configmap = %key, interval = %new, "Updated global optimization config from ConfigMap");
@@ -46,14 +46,14 @@ pub fn main(news: &[MainNews], key: &ObjectKey, uid: &str, events: &EventSender)
 }
 
 /// Says which keys of the main ConfigMap have no effect.
-pub fn odd_keys(news: &[MainNews]) {
-    for news in news {
-        odd_key(news);
+pub fn odd_keys(changes: &[MainNews]) {
+    for changes in changes {
+        odd_key(changes);
     }
 }
 
-fn odd_key(news: &MainNews) {
-    match news {
+fn odd_key(changes: &MainNews) {
+    match changes {
         MainNews::Unknown { key } => {
             tracing::warn!(key, "Unknown key in the main ConfigMap has no effect; --help lists all keys");
         }
@@ -65,10 +65,10 @@ fn odd_key(news: &MainNews) {
 }
 
 /// All refusals of one edit together: it is one mistake.
-fn refused(news: &[MainNews], key: &ObjectKey, event: &impl Fn(&'static str, String)) {
-    let changes: Vec<String> = news
+fn refused(changes: &[MainNews], key: &ObjectKey, event: &impl Fn(&'static str, String)) {
+    let changes: Vec<String> = changes
         .iter()
-        .filter_map(|news| match news {
+        .filter_map(|changes| match changes {
             MainNews::Refused { key, old, new } => Some(format!("{key} (old: {old:?}, new: {new:?})")),
             _ => None,
         })
@@ -88,34 +88,34 @@ fn refused(news: &[MainNews], key: &ObjectKey, event: &impl Fn(&'static str, Str
 }
 
 /// Says what counts of the ConfigMaps with settings of models.
-pub fn models(news: Vec<News>, events: &EventSender) {
-    for news in news {
-        match news {
-            News::Updated { kind, config_map, global, old_entries, new_entries } => tracing::info!(
+pub fn models(changes: Vec<SettingsChange>, events: &EventSender) {
+    for changes in changes {
+        match changes {
+            SettingsChange::Updated { kind, config_map, global, old_entries, new_entries } => tracing::info!(
                 configmap = %config_map, scope = scope(global), oldEntries = old_entries, newEntries = new_entries,
                 "Updated {kind} config"
             ),
-            News::Removed { kind, config_map, global } => tracing::info!(
+            SettingsChange::Removed { kind, config_map, global } => tracing::info!(
                 configmap = %config_map, scope = scope(global),
                 "Removed {kind} config; what is inherited counts instead"
             ),
-            News::Problem { kind, config_map, uid, entry, why } => {
+            SettingsChange::Problem { kind, config_map, uid, entry, why } => {
                 tracing::error!(configmap = %config_map, key = entry, error = why, "Invalid {kind} config entry");
                 let message = format!("Entry `{entry}` of the {kind} settings {why}.");
                 let on = reference(&config_map, &uid);
                 events.send(Event { on, warning: true, reason: INVALID_CONFIG, message });
             }
-            News::Annotation { variant, why } => tracing::warn!(
+            SettingsChange::Annotation { variant, why } => tracing::warn!(
                 variant = variant.name,
                 namespace = variant.namespace,
                 error = why,
                 "Annotations of a variant cannot be used"
             ),
-            News::OldName { config_map, name } => tracing::warn!(
+            SettingsChange::OldName { config_map, name } => tracing::warn!(
                 configmap = %config_map, name,
                 "ConfigMap has an outdated name, which still works; rename it"
             ),
-            News::Beside { config_map, name } => tracing::warn!(
+            SettingsChange::Beside { config_map, name } => tracing::warn!(
                 configmap = %config_map, ignored = name,
                 "Ignoring a ConfigMap, because another one of the same meaning comes first"
             ),

@@ -19,7 +19,7 @@ pub struct MainMap {
     /// All sources; the values of live keys are those in force, all others are those of the start.
     sources: Sources,
     /// The content seen last.
-    seen: BTreeMap<String, String>,
+    store: BTreeMap<String, String>,
     /// The last value of each key that could be used, for the next start.
     good: BTreeMap<String, String>,
     /// The last content of [`MAIN_FILE`] that could be read.
@@ -33,14 +33,14 @@ impl fmt::Debug for MainMap {
         // Raw values may be secrets.
         f.debug_struct("MainMap")
             .field("sources", &self.sources)
-            .field("seen", &self.seen.keys())
+            .field("seen", &self.store.keys())
             .finish_non_exhaustive()
     }
 }
 
 /// Something to be said about a new content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum SettingsChange {
     /// A live key changed.
     Applied {
         /// The key.
@@ -107,10 +107,10 @@ pub fn flatten(data: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
 }
 
 /// The last good values after a new content: of each key the new value, or the old one where that cannot be used.
-fn good(before: &BTreeMap<String, String>, seen: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let mut good = seen.clone();
+fn good(before: &BTreeMap<String, String>, store: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut good = store.clone();
     for key in KEYS {
-        let Some(value) = given(seen, key).filter(|value| key.kind.check(value).is_err()) else { continue };
+        let Some(value) = given(store, key).filter(|value| key.kind.check(value).is_err()) else { continue };
         good.retain(|name, old| old != value || !key.names().any(|other| other == name));
         if let Some(kept) = given(before, key) {
             good.insert(key.name.to_owned(), kept.to_owned());
@@ -130,54 +130,54 @@ fn join(data: &BTreeMap<String, String>, file: &BTreeMap<String, String>) -> BTr
 
 impl MainMap {
     /// The state after the start; `sources` hold the ConfigMap as it was read then. Says what is odd about it.
-    pub fn new(sources: Sources) -> (Self, Vec<News>) {
+    pub fn new(sources: Sources) -> (Self, Vec<SettingsChange>) {
         let mut map = Self {
-            seen: BTreeMap::new(),
+            store: BTreeMap::new(),
             good: sources.config_map.clone(),
             // Whatever the YAML said is part of this.
             file: sources.config_map.clone(),
             unknown: BTreeSet::new(),
             sources: Sources { config_map: sources.config_map.clone(), ..sources },
         };
-        map.seen.clone_from(&map.sources.config_map);
-        let news = map.odd_keys();
-        (map, news)
+        map.store.clone_from(&map.sources.config_map);
+        let changes = map.odd_keys();
+        (map, changes)
     }
 
     /// Takes a new content. Returns what holds from now on and what is to be said.
-    pub fn apply(&mut self, data: &BTreeMap<String, String>) -> (Option<Live>, Vec<News>) {
-        let mut news = Vec::new();
+    pub fn apply(&mut self, data: &BTreeMap<String, String>) -> (Option<Live>, Vec<SettingsChange>) {
+        let mut changes = Vec::new();
         match file(data) {
             Ok(file) => self.file = file,
-            Err(why) => news.push(News::Invalid {
+            Err(why) => changes.push(SettingsChange::Invalid {
                 key: MAIN_FILE.to_owned(),
                 value: String::new(),
                 why,
                 kept: "its last good version".to_owned(),
             }),
         }
-        let before = std::mem::replace(&mut self.seen, join(data, &self.file));
-        self.good = good(&self.good, &self.seen);
+        let before = std::mem::replace(&mut self.store, join(data, &self.file));
+        self.good = good(&self.good, &self.store);
         for key in KEYS {
-            let (old, new) = (given(&before, key), given(&self.seen, key));
+            let (old, new) = (given(&before, key), given(&self.store, key));
             if old != new {
                 let new = new.map(str::to_owned);
-                news.extend(self.change(key, new));
+                changes.extend(self.change(key, new));
             }
         }
-        news.extend(self.odd_keys());
+        changes.extend(self.odd_keys());
         // Every value that got this far has been checked.
-        (Live::resolve(&self.sources).ok(), news)
+        (Live::resolve(&self.sources).ok(), changes)
     }
 
     /// The values of the content seen last that cannot be used.
-    pub fn invalid(&self) -> Vec<News> {
+    pub fn invalid(&self) -> Vec<SettingsChange> {
         let read = KEYS.iter().filter(|key| key.change != Change::NotRead);
         let invalid = read.filter_map(|key| {
-            let value = given(&self.seen, key)?;
+            let value = given(&self.store, key)?;
             let why = key.kind.check(value).err()?;
             let (value, kept) = (key.shown(value).into_owned(), key.shown(self.sources.value(key).0).into_owned());
-            Some(News::Invalid { key: key.name.to_owned(), value, why, kept })
+            Some(SettingsChange::Invalid { key: key.name.to_owned(), value, why, kept })
         });
         invalid.collect()
     }
@@ -193,7 +193,7 @@ impl MainMap {
     }
 
     /// What comes of a key that has a new value in the ConfigMap, or none any more.
-    fn change(&mut self, key: &'static Key, new: Option<String>) -> Option<News> {
+    fn change(&mut self, key: &'static Key, new: Option<String>) -> Option<SettingsChange> {
         let (running, origin) = self.sources.value(key);
         let running = running.to_owned();
         let overridden = origin > Origin::ConfigMap;
@@ -202,7 +202,7 @@ impl MainMap {
             && let Err(why) = key.kind.check(value)
         {
             let (value, kept) = (key.shown(value).into_owned(), key.shown(&running).into_owned());
-            return Some(News::Invalid { key: key.name.to_owned(), value, why, kept });
+            return Some(SettingsChange::Invalid { key: key.name.to_owned(), value, why, kept });
         }
         let wanted = new.clone().unwrap_or_else(|| key.default.to_owned());
         let shown = |value: &str| key.shown(value).into_owned();
@@ -216,33 +216,33 @@ impl MainMap {
                     self.sources.config_map.insert(key.name.to_owned(), value);
                 }
                 if overridden {
-                    return Some(News::Overridden { key: key.name, by: origin });
+                    return Some(SettingsChange::Overridden { key: key.name, by: origin });
                 }
-                (running != wanted).then_some(News::Applied { key: key.name, old, new: wanted_shown })
+                (running != wanted).then_some(SettingsChange::Applied { key: key.name, old, new: wanted_shown })
             }
             // What is taken out of the ConfigMap is missed only where it came from there.
             Change::Refused | Change::NextStart if running == wanted || (overridden && new.is_none()) => None,
-            Change::Refused => Some(News::Refused { key: key.name, old, new: wanted_shown }),
-            Change::NextStart if overridden => Some(News::Overridden { key: key.name, by: origin }),
-            Change::NextStart => Some(News::NextStart { key: key.name, old, new: wanted_shown }),
+            Change::Refused => Some(SettingsChange::Refused { key: key.name, old, new: wanted_shown }),
+            Change::NextStart if overridden => Some(SettingsChange::Overridden { key: key.name, by: origin }),
+            Change::NextStart => Some(SettingsChange::NextStart { key: key.name, old, new: wanted_shown }),
             Change::NotRead => None,
         }
     }
 
     /// Keys of the content that do not count in a ConfigMap; each is told once.
-    fn odd_keys(&mut self) -> Vec<News> {
-        let mut news = Vec::new();
-        for name in self.seen.keys().filter(|name| *name != MAIN_FILE) {
+    fn odd_keys(&mut self) -> Vec<SettingsChange> {
+        let mut changes = Vec::new();
+        for name in self.store.keys().filter(|name| *name != MAIN_FILE) {
             let odd = match keys::find_any(name) {
-                None => News::Unknown { key: name.clone() },
-                Some(key) if key.change == Change::NotRead => News::NotRead { key: key.name },
+                None => SettingsChange::Unknown { key: name.clone() },
+                Some(key) if key.change == Change::NotRead => SettingsChange::NotRead { key: key.name },
                 Some(_) => continue,
             };
             if self.unknown.insert(name.clone()) {
-                news.push(odd);
+                changes.push(odd);
             }
         }
-        news
+        changes
     }
 }
 

@@ -13,8 +13,8 @@ use wva_engine::{ModelKey, Settings, Thresholds};
 use super::config_map_entries::{Entries, Entry};
 use super::saturation::{ForAll, Saturation};
 use super::scale_to_zero::ScaleToZero;
-use super::slo::{self, Promise};
-use super::store::{Held, Seen};
+use super::slo::{self, ModelSlo};
+use super::store::{Held, Store};
 use crate::cluster::index::Index;
 use crate::config::{Config, Live};
 
@@ -37,29 +37,29 @@ impl From<&Config> for Fixed {
 
 /// What settings are needed for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Audience {
+pub struct ConfigScope {
     /// Namespaces whose ConfigMaps count.
     pub namespaces: BTreeSet<String>,
     /// Models to decide for.
     pub models: BTreeSet<ModelKey>,
     /// What annotations of variants promise to the users of their models.
-    pub promises: BTreeMap<ModelKey, Promise>,
+    pub slos: BTreeMap<ModelKey, ModelSlo>,
 }
 
-impl Audience {
+impl ConfigScope {
     /// The namespaces that hold a variant of mine or have opted in and are not excluded, and the models of my variants.
     /// Namespaces given by name are the only ones, whatever they hold or carry.
     pub fn of(index: &Index, scope: &Scope) -> Self {
-        let mut audience = Self { namespaces: scope.namespaces.clone(), ..Self::default() };
+        let mut config_scope = Self { namespaces: scope.namespaces.clone(), ..Self::default() };
         for (key, variant) in &index.variants {
             if index.claim(scope, key, variant) == Claim::Mine {
-                audience.namespaces.insert(key.namespace.clone());
+                config_scope.namespaces.insert(key.namespace.clone());
                 let Some(model_id) = variant.model.clone() else { continue };
                 let model = ModelKey { namespace: key.namespace.clone(), model_id };
                 if !variant.annotations.is_empty() {
-                    audience.promises.entry(model.clone()).or_default().add(&key.name, &variant.annotations);
+                    config_scope.slos.entry(model.clone()).or_default().add(&key.name, &variant.annotations);
                 }
-                audience.models.insert(model);
+                config_scope.models.insert(model);
             }
         }
         if scope.namespaces.is_empty() {
@@ -67,15 +67,15 @@ impl Audience {
                 namespace.labels.get(labels::CONFIG_ENABLED).is_some_and(|value| value == "true")
                     && !wva_api::scope::is_excluded(&namespace.annotations)
             });
-            audience.namespaces.extend(opted_in.map(|(key, _)| key.name.clone()));
+            config_scope.namespaces.extend(opted_in.map(|(key, _)| key.name.clone()));
         }
-        audience
+        config_scope
     }
 }
 
 /// The settings that hold.
-pub fn resolve(seen: &Seen, audience: &Audience, live: &Live, fixed: Fixed) -> Settings {
-    let global = seen.saturation.in_force(&seen.pod_namespace).map(|(_, map)| &map.entries);
+pub fn resolve(store: &Store, config_scope: &ConfigScope, live: &Live, fixed: Fixed) -> Settings {
+    let global = store.saturation.in_force(&store.pod_namespace).map(|(_, map)| &map.entries);
     let ForAll { analyzer, limiter } =
         global.and_then(Entries::default_entry).map_or_else(ForAll::default, |entry| entry.for_all);
     let limited = limiter || fixed.limited_mode;
@@ -83,39 +83,39 @@ pub fn resolve(seen: &Seen, audience: &Audience, live: &Live, fixed: Fixed) -> S
         enabled: live.enabled,
         interval: signed(live.interval),
         stale_after: signed(live.stale_after),
-        thresholds: per_model(seen, &seen.saturation, audience, Thresholds::DEFAULT, thresholds),
-        zero: per_model(seen, &seen.scale_to_zero, audience, zero_by_default(fixed), zero),
+        thresholds: per_model(store, &store.saturation, config_scope, Thresholds::DEFAULT, thresholds),
+        zero: per_model(store, &store.scale_to_zero, config_scope, zero_by_default(fixed), zero),
         analyzer: PerModel::all(analyzer),
-        scale_up: per_model(seen, &seen.saturation, audience, ScaleUpPolicy::default(), scale_up),
-        proactive: fixed.proactive.then(|| slo::proactive(seen, &audience.promises)),
+        scale_up: per_model(store, &store.saturation, config_scope, ScaleUpPolicy::default(), scale_up),
+        proactive: fixed.proactive.then(|| slo::proactive(store, &config_scope.slos)),
         limiter: if limited { Limiter::On { on_unknown: live.limiter_fail_mode } } else { Limiter::Off },
         ..Settings::default()
     }
 }
 
 /// The thresholds of models without an entry of their own.
-pub fn thresholds_of_namespaces(seen: &Seen, namespaces: &BTreeSet<String>) -> PerModel<Thresholds> {
-    let audience = Audience { namespaces: namespaces.clone(), ..Audience::default() };
-    per_model(seen, &seen.saturation, &audience, Thresholds::DEFAULT, thresholds)
+pub fn thresholds_of_namespaces(store: &Store, namespaces: &BTreeSet<String>) -> PerModel<Thresholds> {
+    let config_scope = ConfigScope { namespaces: namespaces.clone(), ..ConfigScope::default() };
+    per_model(store, &store.saturation, &config_scope, Thresholds::DEFAULT, thresholds)
 }
 
 /// Merges a value for everyone, for each namespace with settings of its own, and for each model with an entry of its own.
 fn per_model<E: Entry, T: Copy + Default + PartialEq>(
-    seen: &Seen,
+    store: &Store,
     held: &Held<E>,
-    audience: &Audience,
+    config_scope: &ConfigScope,
     built_in: T,
     over: impl Fn(&E, T) -> T,
 ) -> PerModel<T> {
     let entries = |namespace: &str| held.in_force(namespace).map(|(_, map)| &map.entries);
     let inherit = |entry: Option<&E>, inherited| entry.map_or(inherited, |entry| over(entry, inherited));
-    let global = entries(&seen.pod_namespace);
+    let global = entries(&store.pod_namespace);
     let local = |namespace: &str| {
-        entries(namespace).filter(|_| namespace != seen.pod_namespace && audience.namespaces.contains(namespace))
+        entries(namespace).filter(|_| namespace != store.pod_namespace && config_scope.namespaces.contains(namespace))
     };
     let default = inherit(global.and_then(Entries::default_entry), built_in);
     let of_namespace = |namespace: &str| inherit(local(namespace).and_then(Entries::default_entry), default);
-    let namespaces: BTreeMap<_, _> = audience
+    let namespaces: BTreeMap<_, _> = config_scope
         .namespaces
         .iter()
         .map(|namespace| (namespace.clone(), of_namespace(namespace)))
@@ -126,7 +126,7 @@ fn per_model<E: Entry, T: Copy + Default + PartialEq>(
         let entry = own(local(namespace)).or_else(|| own(global));
         inherit(entry.as_ref(), of_namespace(namespace))
     };
-    let models: BTreeMap<_, _> = audience
+    let models: BTreeMap<_, _> = config_scope
         .models
         .iter()
         .map(|model| (model.clone(), of_model(model)))

@@ -176,10 +176,10 @@ impl Item for Class {
     }
 
     fn read((name, model): &(String, String), fields: &mut Fields) -> Result<Self, String> {
-        let mut promise = |names: &[&'static str]| Ok::<_, String>(fields.amount_of(names)?.filter(|it| *it > 0.0));
-        let itl_ms = promise(&["slo-itl", "slo-tpot"])?;
-        let ttft_ms = promise(&["slo-ttw", "slo-ttft"])?;
-        let tps = promise(&["slo-tps"])?;
+        let mut slo = |names: &[&'static str]| Ok::<_, String>(fields.amount_of(names)?.filter(|it| *it > 0.0));
+        let itl_ms = slo(&["slo-itl", "slo-tpot"])?;
+        let ttft_ms = slo(&["slo-ttw", "slo-ttft"])?;
+        let tps = slo(&["slo-tps"])?;
         if [itl_ms, ttft_ms, tps].iter().all(Option::is_none) {
             return Err("promises nothing; add `slo-itl`, `slo-ttw` or both, in milliseconds".to_owned());
         }

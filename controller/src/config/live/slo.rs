@@ -7,12 +7,12 @@ use wva_engine::ModelKey;
 use wva_engine::settings::{Proactive, Slo};
 
 use super::service_class::{Class, ServiceClasses, single};
-use super::store::Seen;
+use super::store::Store;
 use crate::cluster::index::ObjectKey;
 
 /// What annotations of a model's variants say. Variants share their model's requests, so the tightest promise counts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Promise {
+pub struct ModelSlo {
     /// Names of service classes, with a variant that names each.
     classes: BTreeMap<String, String>,
     /// Milliseconds between two tokens.
@@ -23,7 +23,7 @@ pub struct Promise {
     unreadable: BTreeMap<String, String>,
 }
 
-impl Promise {
+impl ModelSlo {
     /// Adds what the annotations of a variant say.
     pub fn add(&mut self, variant: &str, annotations: &BTreeMap<String, String>) {
         let Self { classes, itl_ms, ttft_ms, unreadable } = self;
@@ -64,18 +64,18 @@ impl Promise {
 }
 
 /// What the hybrid mode knows of servers and promises.
-pub fn proactive(seen: &Seen, promises: &BTreeMap<ModelKey, Promise>) -> Proactive {
+pub fn proactive(store: &Store, slos: &BTreeMap<ModelKey, ModelSlo>) -> Proactive {
     let none = ServiceClasses::default();
-    let classes = seen.service_classes().map_or(&none, |(_, _, classes)| classes);
+    let classes = store.service_classes().map_or(&none, |(_, _, classes)| classes);
     // Those of single namespaces come first: the first that fits counts.
-    let annotated = promises.iter().map(|(model, promise)| {
-        let named: BTreeSet<_> = promise.classes.keys().map(String::as_str).collect();
-        promise.slo(model, classes.of_model(&model.model_id, &named))
+    let annotated = slos.iter().map(|(model, slo)| {
+        let named: BTreeSet<_> = slo.classes.keys().map(String::as_str).collect();
+        slo.slo(model, classes.of_model(&model.model_id, &named))
     });
     let by_class = classes.models().into_iter().filter_map(|model| {
         let key = ModelKey { namespace: String::new(), model_id: model.to_owned() };
         let class = classes.of_model(model, &BTreeSet::new());
-        class.map(|class| Slo { namespace: None, ..Promise::default().slo(&key, Some(class)) })
+        class.map(|class| Slo { namespace: None, ..ModelSlo::default().slo(&key, Some(class)) })
     });
     Proactive {
         slos: annotated.chain(by_class).filter(Slo::promises).collect(),
@@ -85,13 +85,13 @@ pub fn proactive(seen: &Seen, promises: &BTreeMap<ModelKey, Promise>) -> Proacti
 }
 
 /// What is wrong with annotations, by variant.
-pub fn problems(seen: &Seen, promises: &BTreeMap<ModelKey, Promise>) -> BTreeMap<ObjectKey, String> {
-    let classes = seen.service_classes().map(|(_, _, classes)| classes);
+pub fn problems(store: &Store, slos: &BTreeMap<ModelKey, ModelSlo>) -> BTreeMap<ObjectKey, String> {
+    let classes = store.service_classes().map(|(_, _, classes)| classes);
     let mut problems = BTreeMap::new();
-    for (model, promise) in promises {
+    for (model, slo) in slos {
         let variant = |name: &String| ObjectKey::new(&*model.namespace, name.as_str());
         let is_there = |class: &str| classes.is_some_and(|classes| classes.has(class, &model.model_id));
-        for (class, name) in promise.classes.iter().filter(|(class, _)| !is_there(class)) {
+        for (class, name) in slo.classes.iter().filter(|(class, _)| !is_there(class)) {
             let why = format!(
                 "{}={class:?}: ConfigMap {} has no such class for model {}; its most important class counts",
                 labels::SERVICE_CLASS,
@@ -100,7 +100,7 @@ pub fn problems(seen: &Seen, promises: &BTreeMap<ModelKey, Promise>) -> BTreeMap
             );
             problems.insert(variant(name), why);
         }
-        problems.extend(promise.unreadable.iter().map(|(name, why)| (variant(name), why.clone())));
+        problems.extend(slo.unreadable.iter().map(|(name, why)| (variant(name), why.clone())));
     }
     problems
 }

@@ -16,7 +16,7 @@ use crate::config::ConfigMapNames;
 
 /// All ConfigMaps with settings of models.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct Store {
     /// The namespace of global ConfigMaps.
     pub pod_namespace: String,
     /// Saturation settings.
@@ -53,7 +53,7 @@ pub struct Map<E> {
     pub entries: Entries<E>,
 }
 
-impl Seen {
+impl Store {
     /// Nothing seen.
     pub fn new(pod_namespace: &str, names: &ConfigMapNames, proactive: bool) -> Self {
         let ConfigMapNames { saturation, scale_to_zero } = names;

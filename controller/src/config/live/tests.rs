@@ -10,13 +10,13 @@ use rstest::rstest;
 use wva_engine::settings::{Analyzer, FailMode, Limiter, TokenThresholds};
 use wva_engine::{ModelKey, Settings, Thresholds};
 
-use super::resolve::{Audience, Fixed, resolve};
+use super::resolve::{ConfigScope, Fixed, resolve};
 use super::saturation::Saturation;
 use super::scale_to_zero::ScaleToZero;
 use super::*;
-use crate::config::live::changes::News;
+use crate::config::live::changes::SettingsChange;
 use crate::config::live::config_map_entries::{Entries, Place, Problem};
-use crate::config::live::store::Seen;
+use crate::config::live::store::Store;
 use crate::config::{ConfigMapNames, Live};
 
 mod order;
@@ -52,12 +52,12 @@ fn model(namespace: &str, model_id: &str) -> ModelKey {
     ModelKey { namespace: namespace.into(), model_id: model_id.into() }
 }
 
-fn in_team_a() -> Audience {
-    Audience { namespaces: ["team-a".to_owned()].into(), ..Audience::default() }
+fn in_team_a() -> ConfigScope {
+    ConfigScope { namespaces: ["team-a".to_owned()].into(), ..ConfigScope::default() }
 }
 
 /// What was seen, told as sentences.
-impl Seen {
+impl Store {
     fn nothing() -> Self {
         Self::new(GLOBAL, &names(), true)
     }
@@ -74,12 +74,12 @@ impl Seen {
     /// What holds where every namespace named counts and models `m` and `n` are in each.
     fn settings(&self, scale_to_zero: bool) -> Settings {
         let namespaces = ["team-a", "team-b"];
-        let audience = Audience {
+        let config_scope = ConfigScope {
             namespaces: namespaces.map(str::to_owned).into(),
             models: namespaces.iter().flat_map(|ns| [model(ns, "m"), model(ns, "n")]).collect(),
-            ..Audience::default()
+            ..ConfigScope::default()
         };
-        resolve(self, &audience, &live(), fixed(scale_to_zero))
+        resolve(self, &config_scope, &live(), fixed(scale_to_zero))
     }
 
     fn thresholds(&self, namespace: &str, model_id: &str) -> [f64; 4] {
@@ -163,21 +163,21 @@ fn case_38_bettered_by_the_contract_the_token_analyzer_needs_no_thresholds() {
 
 #[test]
 fn case_39_bettered_by_the_contract_a_local_map_wins_field_by_field_and_its_deletion_restores_the_global_one() {
-    let mut seen = Seen::nothing()
+    let mut store = Store::nothing()
         .with(GLOBAL, SATURATION, &[("default", &thresholds_of("0.80", "5", "0.10", "3"))])
         .with("team-a", SATURATION, &[("default", "kvCacheThreshold: 0.70\nqueueLengthThreshold: 3\n")]);
-    assert_eq!(seen.thresholds("team-a", "m"), [0.70, 3.0, 0.10, 3.0]);
-    assert_eq!(seen.thresholds("team-b", "m"), [0.80, 5.0, 0.10, 3.0]);
-    assert!(seen.delete(&ObjectKey::new("team-a", SATURATION)));
-    assert_eq!(seen.thresholds("team-a", "m"), [0.80, 5.0, 0.10, 3.0]);
+    assert_eq!(store.thresholds("team-a", "m"), [0.70, 3.0, 0.10, 3.0]);
+    assert_eq!(store.thresholds("team-b", "m"), [0.80, 5.0, 0.10, 3.0]);
+    assert!(store.delete(&ObjectKey::new("team-a", SATURATION)));
+    assert_eq!(store.thresholds("team-a", "m"), [0.80, 5.0, 0.10, 3.0]);
 }
 
 #[test]
 fn case_40_of_two_entries_about_one_model_the_first_key_counts() {
     let entry = |on: bool| format!("model_id: m\nenable_scale_to_zero: {on}\n");
-    let seen = Seen::nothing().with(GLOBAL, ZERO, &[("b", &entry(true)), ("a", &entry(false))]);
-    assert!(!seen.zero("team-a", "m").0);
-    let (_, map) = seen.scale_to_zero.in_force(GLOBAL).unwrap();
+    let store = Store::nothing().with(GLOBAL, ZERO, &[("b", &entry(true)), ("a", &entry(false))]);
+    assert!(!store.zero("team-a", "m").0);
+    let (_, map) = store.scale_to_zero.in_force(GLOBAL).unwrap();
     assert!(map.entries.problems()["b"].to_string().contains("same as entry `a`"));
 }
 
@@ -187,8 +187,8 @@ fn case_40_of_two_entries_about_one_model_the_first_key_counts() {
 #[case::no_default("", 10.0)]
 fn case_41_a_wrong_retention_is_as_good_as_none(#[case] default: &str, #[case] minutes: f64) {
     let wrong = "model_id: m\nenable_scale_to_zero: true\nretention_period: xyz\n";
-    let seen = Seen::nothing().with(GLOBAL, ZERO, &[("default", default), ("m", wrong)]);
-    assert_eq!(seen.zero("team-a", "m").1, minutes);
+    let store = Store::nothing().with(GLOBAL, ZERO, &[("default", default), ("m", wrong)]);
+    assert_eq!(store.zero("team-a", "m").1, minutes);
 }
 
 /// How Prometheus is asked for these is the business of its queries.
@@ -204,8 +204,8 @@ fn case_42_retentions_of_all_lengths_are_taken() {
         ("100ms", 0.1),
     ] {
         let entry = format!("retention_period: {text}");
-        let seen = Seen::nothing().with(GLOBAL, ZERO, &[("default", &entry)]);
-        assert_eq!(seen.zero("team-a", "m").1, seconds / 60.0, "{text}");
+        let store = Store::nothing().with(GLOBAL, ZERO, &[("default", &entry)]);
+        assert_eq!(store.zero("team-a", "m").1, seconds / 60.0, "{text}");
     }
 }
 
@@ -213,7 +213,7 @@ fn case_42_retentions_of_all_lengths_are_taken() {
 fn a_model_is_enabled_by_its_entry_then_the_default_then_the_process() {
     let on = "enable_scale_to_zero: true";
     let off = "enable_scale_to_zero: false";
-    let none = Seen::nothing();
+    let none = Store::nothing();
     assert!(none.settings(true).zero.of(&model("team-a", "m")).enabled);
     assert!(!none.settings(false).zero.of(&model("team-a", "m")).enabled);
     let default_off = none.with(GLOBAL, ZERO, &[("default", off), ("m", &format!("model_id: m\n{on}"))]);
@@ -225,28 +225,28 @@ fn a_model_is_enabled_by_its_entry_then_the_default_then_the_process() {
 #[test]
 fn staging_switches_scale_to_zero_off_and_inherits_what_it_does_not_say() {
     let global = "model_id: m\nenable_scale_to_zero: true\nretention_period: 10m\n";
-    let seen = Seen::nothing().with(GLOBAL, ZERO, &[("model1", global)]).with(
+    let store = Store::nothing().with(GLOBAL, ZERO, &[("model1", global)]).with(
         "team-a",
         ZERO,
         &[("model1", "model_id: m\nenable_scale_to_zero: false\nretention_period: 5m\n")],
     );
-    assert_eq!(seen.zero("team-a", "m"), (false, 5.0));
-    assert_eq!(seen.zero("team-b", "m"), (true, 10.0));
+    assert_eq!(store.zero("team-a", "m"), (false, 5.0));
+    assert_eq!(store.zero("team-b", "m"), (true, 10.0));
 }
 
 #[test]
 fn an_override_inherits_field_by_field_from_local_default_global_default_and_built_in() {
-    let seen = Seen::nothing()
+    let store = Store::nothing()
         .with(
             GLOBAL,
             SATURATION,
             &[("default", "queueLengthThreshold: 7"), ("llm-d", "modelID: m\nnamespace: team-a\nkvSpareTrigger: 0.35")],
         )
         .with("team-a", SATURATION, &[("default", "kvCacheThreshold: 0.6")]);
-    assert_eq!(seen.thresholds("team-a", "m"), [0.6, 7.0, 0.35, 3.0]);
-    assert_eq!(seen.thresholds("team-a", "n"), [0.6, 7.0, 0.1, 3.0]);
-    assert_eq!(seen.thresholds("team-b", "m"), [0.8, 7.0, 0.1, 3.0]);
-    let local = seen.with("team-a", SATURATION, &[("mine", "model_id: m\nqueueSpareTrigger: 1")]);
+    assert_eq!(store.thresholds("team-a", "m"), [0.6, 7.0, 0.35, 3.0]);
+    assert_eq!(store.thresholds("team-a", "n"), [0.6, 7.0, 0.1, 3.0]);
+    assert_eq!(store.thresholds("team-b", "m"), [0.8, 7.0, 0.1, 3.0]);
+    let local = store.with("team-a", SATURATION, &[("mine", "model_id: m\nqueueSpareTrigger: 1")]);
     assert_eq!(local.thresholds("team-a", "m"), [0.8, 7.0, 0.1, 1.0], "a local override stands in for the global one");
 }
 
@@ -261,110 +261,110 @@ fn an_override_says_whom_it_is_about(#[case] text: &str, #[case] expect: &str) {
 #[test]
 fn a_local_entry_cannot_reach_into_another_namespace() {
     let text = "model_id: m\nnamespace: team-b\nkvCacheThreshold: 0.2";
-    let seen = Seen::nothing().with("team-a", SATURATION, &[("x", text)]);
-    assert_eq!(seen.thresholds("team-b", "m"), [0.8, 5.0, 0.1, 3.0]);
-    let (_, map) = seen.saturation.in_force("team-a").unwrap();
+    let store = Store::nothing().with("team-a", SATURATION, &[("x", text)]);
+    assert_eq!(store.thresholds("team-b", "m"), [0.8, 5.0, 0.1, 3.0]);
+    let (_, map) = store.saturation.in_force("team-a").unwrap();
     assert!(map.entries.problems()["x"].to_string().contains("counts for \"team-a\" only"));
 }
 
 #[test]
 fn analyzer_and_limiter_come_from_the_global_default_only() {
     let text = "analyzerName: saturation\nenableLimiter: true";
-    let local = Seen::nothing().with("team-a", SATURATION, &[("default", text)]);
+    let local = Store::nothing().with("team-a", SATURATION, &[("default", text)]);
     assert_eq!(local.settings(false).analyzer.of(&model("team-a", "m")), &Analyzer::Threshold);
     assert_eq!(local.settings(false).limiter, Limiter::Off);
     let (_, map) = local.saturation.in_force("team-a").unwrap();
     let problem = map.entries.problems()["default"].to_string();
     assert!(problem.contains("`analyzerName` has no effect here") && problem.contains("`enableLimiter`"), "{problem}");
-    let global = Seen::nothing().with(GLOBAL, SATURATION, &[("default", text)]).settings(false);
+    let global = Store::nothing().with(GLOBAL, SATURATION, &[("default", text)]).settings(false);
     assert_eq!(global.analyzer.of(&model("team-a", "m")), &tokens(0.85, 0.7));
     assert_eq!(global.limiter, Limiter::On { on_unknown: FailMode::Hold });
-    let seen = Seen::nothing().with(GLOBAL, SATURATION, &[("default", text)]);
+    let store = Store::nothing().with(GLOBAL, SATURATION, &[("default", text)]);
     let open = Live { limiter_fail_mode: FailMode::Unlimited, ..live() };
-    let limiter = resolve(&seen, &Audience::default(), &open, fixed(false)).limiter;
+    let limiter = resolve(&store, &ConfigScope::default(), &open, fixed(false)).limiter;
     assert_eq!(limiter, Limiter::On { on_unknown: FailMode::Unlimited });
 }
 
 #[test]
 fn a_bad_entry_keeps_its_last_good_version_and_spoils_no_other() {
-    let mut seen = Seen::nothing().with(GLOBAL, SATURATION, &[("default", "kvCacheThreshold: 0.5")]);
+    let mut store = Store::nothing().with(GLOBAL, SATURATION, &[("default", "kvCacheThreshold: 0.5")]);
     let other = "model_id: m\nnamespace: team-a\nkvCacheThreshold: 0.9";
-    assert!(seen.put(GLOBAL, SATURATION, &[("default", "kvCacheThreshold: 5"), ("other", other)]));
-    assert_eq!(seen.thresholds("team-a", "n")[0], 0.5);
-    assert_eq!(seen.thresholds("team-a", "m")[0], 0.9);
-    let (_, map) = seen.saturation.in_force(GLOBAL).unwrap();
+    assert!(store.put(GLOBAL, SATURATION, &[("default", "kvCacheThreshold: 5"), ("other", other)]));
+    assert_eq!(store.thresholds("team-a", "n")[0], 0.5);
+    assert_eq!(store.thresholds("team-a", "m")[0], 0.9);
+    let (_, map) = store.saturation.in_force(GLOBAL).unwrap();
     assert!(map.entries.problems()["default"].to_string().contains("the last good version of it stays in force"));
     // Deleted and created again while the watch was away: what the old object said is gone with it.
     let changed =
-        seen.apply(&ObjectKey::new(GLOBAL, SATURATION), "another-uid", &data(&[("default", "kvCacheThreshold: 5")]));
+        store.apply(&ObjectKey::new(GLOBAL, SATURATION), "another-uid", &data(&[("default", "kvCacheThreshold: 5")]));
     assert!(changed);
-    assert_eq!(seen.thresholds("team-a", "n")[0], 0.8);
+    assert_eq!(store.thresholds("team-a", "n")[0], 0.8);
 }
 
 #[test]
 fn a_misspelt_field_is_told_and_the_rest_of_the_entry_counts() {
-    let seen = Seen::nothing().with(GLOBAL, SATURATION, &[("default", "kvCacheTreshold: 0.5\nqueueSpareTrigger: 1")]);
-    assert_eq!(seen.thresholds("team-a", "m"), [0.8, 5.0, 0.1, 1.0]);
-    let (_, map) = seen.saturation.in_force(GLOBAL).unwrap();
+    let store = Store::nothing().with(GLOBAL, SATURATION, &[("default", "kvCacheTreshold: 0.5\nqueueSpareTrigger: 1")]);
+    assert_eq!(store.thresholds("team-a", "m"), [0.8, 5.0, 0.1, 1.0]);
+    let (_, map) = store.saturation.in_force(GLOBAL).unwrap();
     assert!(map.entries.problems()["default"].to_string().contains("`kvCacheTreshold` is not known and has no effect"));
 }
 
 #[test]
 fn an_entry_that_contradicts_what_it_inherits_is_left_out_and_told() {
-    let seen = Seen::nothing().with(GLOBAL, SATURATION, &[("default", "kvSpareTrigger: 0.3")]).with(
+    let store = Store::nothing().with(GLOBAL, SATURATION, &[("default", "kvSpareTrigger: 0.3")]).with(
         "team-a",
         SATURATION,
         &[("default", "kvCacheThreshold: 0.2")],
     );
-    assert_eq!(seen.thresholds("team-a", "m"), [0.8, 5.0, 0.3, 3.0]);
-    let news = InForce::of(&seen, &in_team_a()).since(&InForce::default());
-    let told = |news: &&News| matches!(news, News::Problem { config_map, why, .. } if config_map.namespace == "team-a" && why.contains("contradicts what it inherits"));
-    assert_eq!(news.iter().filter(told).count(), 1, "{news:?}");
+    assert_eq!(store.thresholds("team-a", "m"), [0.8, 5.0, 0.3, 3.0]);
+    let changes = InForce::of(&store, &in_team_a()).since(&InForce::default());
+    let told = |changes: &&SettingsChange| matches!(changes, SettingsChange::Problem { config_map, why, .. } if config_map.namespace == "team-a" && why.contains("contradicts what it inherits"));
+    assert_eq!(changes.iter().filter(told).count(), 1, "{changes:?}");
 }
 
 #[test]
 fn of_several_names_the_first_counts_and_the_others_are_told() {
     let old = |name, threshold: &str| (name, format!("kvCacheThreshold: {threshold}"));
-    let mut seen = Seen::nothing();
+    let mut store = Store::nothing();
     for (name, text) in [
         old("capacity-scaling-config", "0.11"),
         old("saturation-scaling-config", "0.22"),
         old("wva-saturation-config", "0.33"),
         old(SATURATION, "0.44"),
     ] {
-        seen.put("team-a", name, &[("default", &text)]);
+        store.put("team-a", name, &[("default", &text)]);
         let expect = text.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
-        assert_eq!(seen.thresholds("team-a", "m")[0], expect, "{name} comes before those so far");
-        let news = InForce::of(&seen, &in_team_a()).since(&InForce::default());
-        let old_name = news.iter().any(|news| matches!(news, News::OldName { .. }));
+        assert_eq!(store.thresholds("team-a", "m")[0], expect, "{name} comes before those so far");
+        let changes = InForce::of(&store, &in_team_a()).since(&InForce::default());
+        let old_name = changes.iter().any(|changes| matches!(changes, SettingsChange::OldName { .. }));
         assert_eq!(old_name, name != SATURATION, "{name}");
     }
-    seen.delete(&ObjectKey::new("team-a", SATURATION));
-    assert_eq!(seen.thresholds("team-a", "m")[0], 0.33);
+    store.delete(&ObjectKey::new("team-a", SATURATION));
+    assert_eq!(store.thresholds("team-a", "m")[0], 0.33);
 }
 
 #[test]
 fn the_news_of_a_change_count_entries_before_and_after_and_come_once() {
     let namespaces = in_team_a();
     let two = [("default", "kvCacheThreshold: 0.7"), ("m", "model_id: m\nnamespace: team-a")];
-    let mut seen = Seen::nothing().with(GLOBAL, SATURATION, &two);
-    let before = InForce::of(&seen, &namespaces);
+    let mut store = Store::nothing().with(GLOBAL, SATURATION, &two);
+    let before = InForce::of(&store, &namespaces);
     let three = [two[0], two[1], ("n", "model_id: n\nnamespace: team-a")];
-    seen.put(GLOBAL, SATURATION, &three);
-    let after = InForce::of(&seen, &namespaces);
-    let [News::Updated { kind: "saturation", old_entries: 2, new_entries: 3, global: true, .. }] =
+    store.put(GLOBAL, SATURATION, &three);
+    let after = InForce::of(&store, &namespaces);
+    let [SettingsChange::Updated { kind: "saturation", old_entries: 2, new_entries: 3, global: true, .. }] =
         after.since(&before)[..]
     else {
         panic!("{:?}", after.since(&before));
     };
     assert_eq!(after.since(&after), []);
-    assert!(matches!(InForce::default().since(&after)[..], [News::Removed { .. }]));
+    assert!(matches!(InForce::default().since(&after)[..], [SettingsChange::Removed { .. }]));
 }
 
 #[test]
 fn thresholds_of_another_namespace_than_those_that_count_have_no_effect() {
-    let seen = Seen::nothing().with("team-a", SATURATION, &[("default", "kvCacheThreshold: 0.2")]);
-    let settings = resolve(&seen, &Audience::default(), &live(), fixed(false));
+    let store = Store::nothing().with("team-a", SATURATION, &[("default", "kvCacheThreshold: 0.2")]);
+    let settings = resolve(&store, &ConfigScope::default(), &live(), fixed(false));
     assert_eq!(settings.thresholds.of(&model("team-a", "m")), &Thresholds::DEFAULT);
     assert_eq!(settings.stale_after, SignedDuration::from_mins(2));
 }

@@ -18,7 +18,7 @@ use crate::tasks::Tasks;
 
 /// Starts following them, beside what else `tasks` run.
 pub fn start(tasks: &mut Tasks, client: &Client, config: &Config, main: &str, follow: &Follow) {
-    let names: Vec<String> = follow.settings.state().seen.names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = follow.settings.state().store.names().into_iter().map(str::to_owned).collect();
     for namespace in namespaces(config) {
         for name in &names {
             let place = namespace.as_ref().map_or_else(String::new, |namespace| format!("{namespace}/"));
@@ -102,7 +102,7 @@ impl One {
                 let listed = std::mem::take(&mut self.listed);
                 self.gate.open();
                 let Self { namespace, name, .. } = &*self;
-                !self.main && self.follow.settings.change(|seen| seen.keep_only(namespace.as_deref(), name, &listed))
+                !self.main && self.follow.settings.change(|store| store.keep_only(namespace.as_deref(), name, &listed))
             }
             Apply(object) => self.apply(object),
             Delete(object) => self.delete(&convert::key(&object.metadata)),
@@ -124,7 +124,7 @@ impl One {
         if self.main {
             settings.apply_main(&key, &uid, &data)
         } else {
-            settings.change(|seen| seen.apply(&key, &uid, &data))
+            settings.change(|store| store.apply(&key, &uid, &data))
         }
     }
 
@@ -133,6 +133,6 @@ impl One {
             tracing::warn!(configmap = %key, "The main ConfigMap was deleted; its values stay in force until a restart");
             return false;
         }
-        self.follow.settings.change(|seen| seen.delete(key))
+        self.follow.settings.change(|store| store.delete(key))
     }
 }

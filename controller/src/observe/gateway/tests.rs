@@ -17,7 +17,7 @@ use crate::observe::prometheus::readings::Answers;
 use crate::observe::prometheus::response::Sample;
 use crate::observe::prometheus::{Arrivals, Completed, Lookbacks, Readings as Metrics};
 use crate::observe::{demand, snapshot};
-use crate::ownership::variants::Census;
+use crate::ownership::variants::Ownership;
 use crate::triggers::asleep;
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -87,8 +87,8 @@ fn metrics(pods: &[(&str, f64, f64)], completed: Option<f64>) -> Metrics {
 }
 
 fn demanded(index: &Index, pools: &Pools, queues: &Readings, metrics: &Metrics, enabled: bool) -> Demand {
-    let census = Census::take(index, &Scope::default());
-    let mut snapshot = snapshot::snapshot(index, &census, &Ok(metrics.clone()), |_| None);
+    let ownership = Ownership::take(index, &Scope::default());
+    let mut snapshot = snapshot::snapshot(index, &ownership, &Ok(metrics.clone()), |_| None);
     let policies = ZeroPolicies::all(ZeroPolicy { enabled, retention: RETENTION });
     let view = demand::View { index, pools, queues, now: NOW };
     let mut members = crate::observe::members::Members::default();
@@ -173,8 +173,8 @@ fn without_a_pool_nothing_can_wait_once_it_is_known_that_there_is_none() {
 #[test]
 fn a_model_sleeps_when_none_of_its_variants_asks_for_replicas() {
     let of = |index: &Index| {
-        let census = Census::take(index, &Scope::default());
-        asleep::sleepers(index, &census, &pools())
+        let ownership = Ownership::take(index, &Scope::default());
+        asleep::sleepers(index, &ownership, &pools())
     };
     assert_eq!(of(&index(1)).len(), 0, "one variant runs");
     let found = of(&index(0));
@@ -195,8 +195,8 @@ fn a_variant_that_several_pools_select_is_told() {
     let copy = pools.pools[&pool("p")].clone();
     pools.pools.insert(pool("o"), copy);
     let index = index(0);
-    let census = Census::take(&index, &Scope::default());
-    let told = asleep::ambiguities(&index, &census, &pools);
+    let ownership = Ownership::take(&index, &Scope::default());
+    let told = asleep::ambiguities(&index, &ownership, &pools);
     let names: Vec<(&str, &str)> = told.iter().map(|it| (it.variant.name.as_str(), it.pool.name.as_str())).collect();
     assert_eq!(names, [("a", "o"), ("b", "o")]);
 }

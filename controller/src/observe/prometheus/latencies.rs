@@ -14,14 +14,14 @@ use crate::cluster::index::ObjectKey;
 
 /// The queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PaceQueries {
+pub struct LatencyQueries {
     /// Average milliseconds to the first token, by pod and model.
     pub ttft: String,
     /// Average milliseconds between two tokens, by pod and model.
     pub itl: String,
 }
 
-impl PaceQueries {
+impl LatencyQueries {
     /// Queries over a look-back of `window`.
     pub fn new(selector: &Selector, window: Duration) -> Self {
         let rate = |name: &str| of_pods(&format!("rate({}[{}s])", selector.of(name), window.as_secs()));
@@ -36,22 +36,22 @@ impl PaceQueries {
 }
 
 /// What requests see, by pod. A pod serves one model, so its name is enough.
-pub type Paces = BTreeMap<ObjectKey, Pace>;
+pub type Latencies = BTreeMap<ObjectKey, Pace>;
 
 /// Puts the answers together. What is not a number, as without requests, is not known.
-pub fn read(ttft: &[Sample], itl: &[Sample]) -> Paces {
-    let mut paces = Paces::new();
+pub fn read(ttft: &[Sample], itl: &[Sample]) -> Latencies {
+    let mut latencies = Latencies::new();
     let mut fill = |samples: &[Sample], field: fn(&mut Pace) -> &mut Option<Reading>| {
         for sample in samples.iter().filter(|sample| sample.value.is_finite()) {
             if let Some(pod) = pod(sample) {
                 let reading = Reading { value: sample.value, age: SignedDuration::ZERO };
-                *field(paces.entry(pod).or_default()) = Some(reading);
+                *field(latencies.entry(pod).or_default()) = Some(reading);
             }
         }
     };
     fill(ttft, |pace| &mut pace.ttft_ms);
     fill(itl, |pace| &mut pace.itl_ms);
-    paces
+    latencies
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_texts_of_the_queries() {
-        let PaceQueries { ttft, itl } = PaceQueries::new(&Selector::default(), Duration::from_mins(1));
+        let LatencyQueries { ttft, itl } = LatencyQueries::new(&Selector::default(), Duration::from_mins(1));
         let of = |name: &str| of_pods(&format!("rate({name}[60s])"));
         let average = |name: &str| format!("1000 * {} / {}", of(&format!("{name}_sum")), of(&format!("{name}_count")));
         assert_eq!(ttft, average("vllm:time_to_first_token_seconds"));
@@ -75,9 +75,9 @@ mod tests {
             evaluated_at: 0.0,
             value,
         };
-        let paces = read(&[sample("a", 150.0)], &[sample("a", f64::NAN), sample("b", 12.0)]);
+        let latencies = read(&[sample("a", 150.0)], &[sample("a", f64::NAN), sample("b", 12.0)]);
         let of = |pod: &str| {
-            let Pace { ttft_ms, itl_ms, .. } = paces[&ObjectKey::new("ns", pod)];
+            let Pace { ttft_ms, itl_ms, .. } = latencies[&ObjectKey::new("ns", pod)];
             [ttft_ms, itl_ms].map(|reading| reading.map(|it| it.value))
         };
         assert_eq!((of("a"), of("b")), ([Some(150.0), None], [None, Some(12.0)]));

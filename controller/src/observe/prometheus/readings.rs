@@ -8,7 +8,7 @@ use wva_engine::snapshot::{Reading, Sample};
 
 use super::arrivals::Arrivals;
 use super::completed::{Completed, Lookbacks};
-use super::latencies::Paces;
+use super::latencies::Latencies;
 use super::response;
 use super::series::{self, ENGINE};
 use super::tokens::PodTokens;
@@ -24,7 +24,7 @@ pub struct Readings {
     lookbacks: Lookbacks,
     tokens: PodTokens,
     arrivals: Option<Arrivals>,
-    paces: Paces,
+    latencies: Latencies,
     /// Labels of series that name no pod, by model.
     unlabelled: BTreeMap<String, Vec<String>>,
 }
@@ -133,8 +133,8 @@ impl Readings {
 
     /// With what requests see of the pods.
     #[must_use]
-    pub fn with_paces(self, paces: Paces) -> Self {
-        Self { paces, ..self }
+    pub fn with_latencies(self, latencies: Latencies) -> Self {
+        Self { latencies, ..self }
     }
 
     /// With series that name no pod.
@@ -196,7 +196,7 @@ impl Readings {
             kv_usage: fullest(engines.iter().map(|engine| engine.kv_usage)),
             queue_length: fullest(engines.iter().map(|engine| engine.queue_length)),
             tokens,
-            pace: self.paces.get(pod).copied().unwrap_or_default(),
+            pace: self.latencies.get(pod).copied().unwrap_or_default(),
         })
     }
 

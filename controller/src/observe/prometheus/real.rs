@@ -17,7 +17,7 @@ use crate::fixtures::variant;
 use crate::metrics::Metrics;
 use crate::observe::members::Members;
 use crate::observe::snapshot;
-use crate::ownership::variants::Census;
+use crate::ownership::variants::Ownership;
 
 const WINDOW: Duration = Duration::from_mins(1);
 const RETENTION: SignedDuration = SignedDuration::from_mins(2);
@@ -42,8 +42,8 @@ async fn observed(server: &Server, index: &Index, members: &mut Members, matcher
     );
     let settings = settings();
     let readings = prometheus.read(&Wanted::by(&settings)).await;
-    let census = Census::take(index, &Scope::default());
-    let mut snapshot = snapshot::snapshot(index, &census, &readings, |_| None);
+    let ownership = Ownership::take(index, &Scope::default());
+    let mut snapshot = snapshot::snapshot(index, &ownership, &readings, |_| None);
     members.note(&snapshot, index, RETENTION, now);
     let view = demand::View {
         index,
@@ -267,8 +267,8 @@ async fn series_that_name_no_pod_are_told_with_their_labels() {
     let wanted = Wanted { unlabelled: true, ..Wanted::default() };
     let readings = prometheus.read(&wanted).await.unwrap();
     let index = old_pods(&["a-1"]);
-    let census = Census::take(&index, &Scope::default());
-    let snapshot = snapshot::snapshot(&index, &census, &Ok(readings), |_| None);
+    let ownership = Ownership::take(&index, &Scope::default());
+    let snapshot = snapshot::snapshot(&index, &ownership, &Ok(readings), |_| None);
     let plan = decide(&snapshot, &mut Memory::default(), &Settings::default(), Timestamp::now());
     let told = plan.targets[0].evidence.to_string();
     assert!(told.contains("no labels name their pods") && told.contains("job, model_name"), "{told}");

@@ -9,18 +9,18 @@ use crate::cluster::index::{Scale, Scaled, TargetKey, convert, selector};
 use crate::fixtures::{variant, variant_on, yaml};
 use crate::observe::prometheus::readings::Answers;
 use crate::observe::prometheus::response::Sample;
-use crate::ownership::variants::{Ignored, Standing};
+use crate::ownership::variants::{Eligibility, Ignored};
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::new("ns", name)
 }
 
-fn census(index: &Index) -> Census {
-    Census::take(index, &Scope::default())
+fn ownership(index: &Index) -> Ownership {
+    Ownership::take(index, &Scope::default())
 }
 
 fn observed(index: &Index, readings: &Result<Readings, QueryError>) -> Snapshot {
-    snapshot(index, &census(index), readings, |_| None)
+    snapshot(index, &ownership(index), readings, |_| None)
 }
 
 fn answered(pods: &[(&str, f64, f64)]) -> Readings {
@@ -177,7 +177,7 @@ fn the_last_target_is_what_was_published_or_else_what_is_stored(
 ) {
     let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 3}}, spec: {");
     let index = Index::default().with_variant(&stored).with_deployment("a", replicas);
-    let snapshot = snapshot(&index, &census(&index), &Ok(answered(&[])), |_| published);
+    let snapshot = snapshot(&index, &ownership(&index), &Ok(answered(&[])), |_| published);
     assert_eq!(one(&snapshot).desired, expect);
 }
 
@@ -218,29 +218,29 @@ fn variants_of_one_model_are_observed_together() {
 }
 
 #[rstest]
-#[case::ready(&variant("a"), Standing::Ready)]
-#[case::target_missing(&variant_on("a", "missing"), Standing::TargetMissing)]
-#[case::target_shared(&variant_on("a", "shared"), Standing::TargetConflict(vec!["other".into()]))]
-#[case::kind(&variant("a").replace("kind: Deployment", "kind: Job"), Standing::Unread)]
-#[case::api(&variant("a").replace("kind: Deployment", "kind: Deployment, apiVersion: example.com/v1"), Standing::Unread)]
-#[case::no_model(&variant("a").replace("modelID: llama, ", ""), Standing::NoModel)]
-fn only_a_variant_with_a_target_of_its_own_is_decided(#[case] text: &str, #[case] expect: Standing) {
+#[case::ready(&variant("a"), Eligibility::Ready)]
+#[case::target_missing(&variant_on("a", "missing"), Eligibility::TargetMissing)]
+#[case::target_shared(&variant_on("a", "shared"), Eligibility::TargetConflict(vec!["other".into()]))]
+#[case::kind(&variant("a").replace("kind: Deployment", "kind: Job"), Eligibility::Unread)]
+#[case::api(&variant("a").replace("kind: Deployment", "kind: Deployment, apiVersion: example.com/v1"), Eligibility::Unread)]
+#[case::no_model(&variant("a").replace("modelID: llama, ", ""), Eligibility::NoModel)]
+fn only_a_variant_with_a_target_of_its_own_is_decided(#[case] text: &str, #[case] expect: Eligibility) {
     let index = Index::default()
         .with_variant(text)
         .with_variant(&variant_on("other", "shared"))
         .with_deployment("a", 1)
         .with_deployment("shared", 1);
-    let census = census(&index);
-    assert_eq!(census.standings[&key("a")], expect);
+    let ownership = ownership(&index);
+    assert_eq!(ownership.mine[&key("a")], expect);
     let decided = observed(&index, &Ok(answered(&[]))).models.iter().any(|m| m.variants.iter().any(|v| v.name == "a"));
-    assert_eq!(decided, expect == Standing::Ready);
+    assert_eq!(decided, expect == Eligibility::Ready);
 }
 
 #[test]
 fn a_target_on_its_way_out_counts_as_missing() {
     let mut index = Index::default().with_variant(&variant("a")).with_deployment("a", 1);
     index.deployments.get_mut(&key("a")).unwrap().deleting = true;
-    assert_eq!(census(&index).standings[&key("a")], Standing::TargetMissing);
+    assert_eq!(ownership(&index).mine[&key("a")], Eligibility::TargetMissing);
 }
 
 #[test]
@@ -251,23 +251,23 @@ fn what_is_not_mine_is_ignored_for_the_reason_given() {
         .with_variant(&labelled)
         .with_deployment("a", 1)
         .with_deployment("b", 1);
-    let census_of = |scope: &Scope, index: &Index| {
-        let Census { standings, ignored, adopted: _ } = Census::take(index, scope);
+    let ownership_of = |scope: &Scope, index: &Index| {
+        let Ownership { mine, ignored, adopted: _ } = Ownership::take(index, scope);
         let ignored: Vec<_> = ignored.into_iter().map(|(key, why)| (key.name, why)).collect();
-        (standings.into_keys().map(|key| key.name).collect::<Vec<_>>(), ignored)
+        (mine.into_keys().map(|key| key.name).collect::<Vec<_>>(), ignored)
     };
     let anonymous = Scope::default();
-    assert_eq!(census_of(&anonymous, &index), (vec!["a".into()], vec![("b".into(), Ignored::OtherInstance)]));
+    assert_eq!(ownership_of(&anonymous, &index), (vec!["a".into()], vec![("b".into(), Ignored::OtherInstance)]));
     let team_b = Scope { instance: Instance::parse("team-b").unwrap(), ..Scope::default() };
-    assert_eq!(census_of(&team_b, &index).0, ["b"]);
+    assert_eq!(ownership_of(&team_b, &index).0, ["b"]);
     let everybody = Scope { manage_all: true, ..Scope::default() };
-    assert_eq!(census_of(&everybody, &index).0, ["a", "b"]);
-    assert_eq!(Census::take(&index, &everybody).adopted, [key("b")].into());
+    assert_eq!(ownership_of(&everybody, &index).0, ["a", "b"]);
+    assert_eq!(Ownership::take(&index, &everybody).adopted, [key("b")].into());
 
     let mut excluded = index;
     let namespace = yaml("{metadata: {name: ns, annotations: {wva.llmd.ai/exclude: 'true'}}}");
     let _effect = excluded.apply(ObjectKey::new("", "ns"), convert::namespace(namespace));
-    assert_eq!(census_of(&anonymous, &excluded).1[0], ("a".into(), Ignored::Excluded));
+    assert_eq!(ownership_of(&anonymous, &excluded).1[0], ("a".into(), Ignored::Excluded));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::{Event as ApiEvent, EventSeries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
-use super::{Event, Reporter};
+use super::{Event, ReportingController};
 
 /// An event counts as a repetition of one that occurred within this time, as in client-go.
 const SERIES_ENDS_AFTER: SignedDuration = SignedDuration::from_mins(6);
@@ -54,7 +54,7 @@ struct Occurrence {
 
 impl Recent {
     /// Takes note of an event.
-    pub(super) fn note(&mut self, event: &Event, reporter: &Reporter, now: Timestamp) -> Step {
+    pub(super) fn note(&mut self, event: &Event, reporter: &ReportingController, now: Timestamp) -> Step {
         self.0.retain(|_, occurrence| now.duration_since(occurrence.last) < SERIES_ENDS_AFTER);
         let key = Key::of(event);
         let Some(occurrence) = self.0.get_mut(&key) else {
@@ -86,7 +86,7 @@ impl Key {
     }
 }
 
-fn object(event: &Event, reporter: &Reporter, now: Timestamp) -> ApiEvent {
+fn object(event: &Event, reporter: &ReportingController, now: Timestamp) -> ApiEvent {
     let Event { on, warning, reason, message } = event;
     let name = cut(on.name.as_deref().unwrap_or_default(), LONGEST_NAME).trim_end_matches(['.', '-']);
     ApiEvent {
@@ -127,8 +127,8 @@ mod tests {
         Event { on, warning: true, reason: "TargetNotFound", message: message.to_owned() }
     }
 
-    fn reporter() -> Reporter {
-        Reporter { manager: "wva-controller/team-a".to_owned(), identity: "wva-0".to_owned() }
+    fn reporter() -> ReportingController {
+        ReportingController { manager: "wva-controller/team-a".to_owned(), identity: "wva-0".to_owned() }
     }
 
     fn at(second: i64) -> Timestamp {

@@ -13,7 +13,7 @@ struct Scene {
 fn scene(leadership: Leadership) -> Scene {
     let api = FakeApi::default();
     let metrics = Metrics::new(&Instance::default()).events;
-    let reporter = Reporter { manager: "wva-controller/team-a".to_owned(), identity: "wva-0".to_owned() };
+    let reporter = ReportingController { manager: "wva-controller/team-a".to_owned(), identity: "wva-0".to_owned() };
     let timeout = Duration::from_millis(200);
     let (sender, writer) = EventWriter::new(api.client(), reporter, timeout, leadership, metrics.clone());
     tokio::spawn(writer.run());

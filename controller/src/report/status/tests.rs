@@ -35,7 +35,7 @@ fn written(status: &VariantAutoscalingStatus) -> String {
 #[test]
 fn the_status_of_a_decision() {
     let decision = target(2, Reason::Steady, Evidence::Complete);
-    let status = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
+    let status = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::Ready, Some(&decision), at(0));
     insta::assert_snapshot!(written(&status), @r#"
         desiredOptimizedAlloc:
           lastRunTime: "2023-11-14T22:13:20Z"
@@ -74,8 +74,8 @@ fn the_status_of_a_decision() {
 #[test]
 fn a_lost_target_clears_the_allocation_and_says_so() {
     let decision = target(2, Reason::Steady, Evidence::Complete);
-    let before = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
-    let after = status(&stored(before), &Standing::TargetMissing, None, at(9));
+    let before = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::Ready, Some(&decision), at(0));
+    let after = status(&stored(before), &Eligibility::TargetMissing, None, at(9));
     insta::assert_snapshot!(written(&after), @r#"
         desiredOptimizedAlloc: {}
         conditions:
@@ -96,27 +96,27 @@ fn a_lost_target_clears_the_allocation_and_says_so() {
 
 #[test]
 fn a_found_target_is_reported_before_the_next_decision() {
-    let lost = status(&stored(VariantAutoscalingStatus::default()), &Standing::TargetMissing, None, at(0));
-    let found = status(&stored(lost), &Standing::Ready, None, at(5));
+    let lost = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::TargetMissing, None, at(0));
+    let found = status(&stored(lost), &Eligibility::Ready, None, at(5));
     let ready = conditions::find(&found.conditions, conditions::READY).unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("True", "DeploymentFound"));
     assert_eq!(ready.last_transition_time, Time(at(5)));
 }
 
 #[rstest]
-#[case::conflict(Standing::TargetConflict(vec!["b".into(), "c".into()]), "TargetConflict", "Target deployment 'llama-8b' is also the target of b, c; delete all but one VariantAutoscaling")]
+#[case::conflict(Eligibility::TargetConflict(vec!["b".into(), "c".into()]), "TargetConflict", "Target deployment 'llama-8b' is also the target of b, c; delete all but one VariantAutoscaling")]
 #[case::no_model(
-    Standing::NoModel,
+    Eligibility::NoModel,
     "InvalidSpec",
     "spec.modelID is empty; set it to the model name the servers report"
 )]
-#[case::kind(Standing::Unscalable("Kind Job (batch/v1) has no scale".to_owned()), "InvalidSpec", "Kind Job (batch/v1) has no scale")]
+#[case::kind(Eligibility::Unscalable("Kind Job (batch/v1) has no scale".to_owned()), "InvalidSpec", "Kind Job (batch/v1) has no scale")]
 fn what_keeps_a_variant_from_being_decided_is_its_ready_condition(
-    #[case] standing: Standing,
+    #[case] eligibility: Eligibility,
     #[case] reason: &str,
     #[case] message: &str,
 ) {
-    let status = status(&stored(VariantAutoscalingStatus::default()), &standing, None, at(0));
+    let status = status(&stored(VariantAutoscalingStatus::default()), &eligibility, None, at(0));
     let ready = conditions::find(&status.conditions, conditions::READY).unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str(), ready.message.as_str()), ("False", reason, message));
     assert_eq!(status.desired_optimized_alloc, Some(DesiredAllocation::default()));
@@ -134,7 +134,7 @@ fn what_keeps_a_variant_from_being_decided_is_its_ready_condition(
 #[case::other_model(Evidence::ModelNotServed { reported: vec!["qwen".into()] }, "False ModelNotServed: The pods report qwen, not llama")]
 fn the_metrics_condition_names_the_cause(#[case] evidence: Evidence, #[case] expect: &str) {
     let decision = target(2, Reason::Held, evidence);
-    let status = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
+    let status = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::Ready, Some(&decision), at(0));
     let found = conditions::find(&status.conditions, conditions::METRICS_AVAILABLE).unwrap();
     assert_eq!(format!("{} {}: {}", found.status, found.reason, found.message), expect);
 }
@@ -147,7 +147,7 @@ fn the_metrics_condition_names_the_cause(#[case] evidence: Evidence, #[case] exp
 #[case::paused(Reason::Paused, "False OptimizationPaused")]
 fn the_optimization_condition_tells_a_decision_from_a_hold(#[case] reason: Reason, #[case] expect: &str) {
     let decision = target(2, reason, Evidence::Complete);
-    let status = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
+    let status = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::Ready, Some(&decision), at(0));
     let found = conditions::find(&status.conditions, conditions::OPTIMIZATION_READY).unwrap();
     assert_eq!(format!("{} {}", found.status, found.reason), expect);
     assert!(found.message.ends_with("(target: 2 replicas)"), "{}", found.message);
@@ -156,8 +156,8 @@ fn the_optimization_condition_tells_a_decision_from_a_hold(#[case] reason: Reaso
 #[test]
 fn a_decision_confirmed_changes_no_time_and_calls_for_no_write() {
     let decision = target(2, Reason::Steady, Evidence::Complete);
-    let first = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
-    let second = status(&stored(first.clone()), &Standing::Ready, Some(&decision), at(60));
+    let first = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::Ready, Some(&decision), at(0));
+    let second = status(&stored(first.clone()), &Eligibility::Ready, Some(&decision), at(60));
     assert_eq!(first, second);
     assert!(!differs(&first, &second));
 }
@@ -165,11 +165,11 @@ fn a_decision_confirmed_changes_no_time_and_calls_for_no_write() {
 #[test]
 fn a_new_target_changes_the_run_time_and_calls_for_a_write() {
     let decision = target(2, Reason::Steady, Evidence::Complete);
-    let first = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
+    let first = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::Ready, Some(&decision), at(0));
     let unsettled = Unsettled::Replicas { desired: 3, current: 2 };
     let reason = Reason::InTransition { variant: "llama-8b".into(), unsettled };
     let next = target(3, reason, Evidence::Complete);
-    let second = status(&stored(first.clone()), &Standing::Ready, Some(&next), at(60));
+    let second = status(&stored(first.clone()), &Eligibility::Ready, Some(&next), at(60));
     assert!(differs(&first, &second));
     assert_eq!(second.desired_optimized_alloc.unwrap().last_run_time, Some(Time(at(60))));
     assert_eq!(second.actuation, Some(Actuation { applied: false }));
@@ -189,6 +189,6 @@ fn an_allocation_without_members_says_the_same_as_none() {
 #[test]
 fn a_target_of_zero_is_written_as_zero() {
     let decision = Target { replicas: 0, ..target(0, Reason::AtZero, Evidence::Missing) };
-    let status = status(&stored(VariantAutoscalingStatus::default()), &Standing::Ready, Some(&decision), at(0));
+    let status = status(&stored(VariantAutoscalingStatus::default()), &Eligibility::Ready, Some(&decision), at(0));
     assert_eq!(status.desired_optimized_alloc.unwrap().num_replicas, Some(0));
 }

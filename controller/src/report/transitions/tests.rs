@@ -43,7 +43,7 @@ fn transitions(
     let sentence = |Transition { warning, reason, message }| {
         format!("{} {reason}: {message}", if warning { "Warning" } else { "Normal" })
     };
-    between(&Told::of(before), after, decision).into_iter().map(sentence).collect()
+    between(&Reported::of(before), after, decision).into_iter().map(sentence).collect()
 }
 
 const FOUND: (&str, bool, &str) = (conditions::READY, true, reasons::DEPLOYMENT_FOUND);

@@ -111,8 +111,8 @@ async fn look_at(load: f64, index: Index) -> (Arc<Shared>, FakePrometheus, tokio
     let shared = Arc::new(Shared::default());
     *shared.index() = index;
     *shared.last_cycle() = Some(decided());
-    let lookout = Lookout::new(asked, Arc::clone(&shared), Leadership::always());
-    (shared, prometheus, tokio::spawn(lookout.run()))
+    let watcher = SaturationWatcher::new(asked, Arc::clone(&shared), Leadership::always());
+    (shared, prometheus, tokio::spawn(watcher.run()))
 }
 
 /// Variant `a` with one pod.

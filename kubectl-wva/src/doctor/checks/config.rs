@@ -12,7 +12,7 @@ use super::owner;
 use crate::controllers::{Controller, Stated};
 use crate::doctor::examine::Examination;
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{Facts, mend};
+use crate::doctor::{Facts, fixes};
 
 /// Longest pause between decisions that does not make people wonder; the default is 60 s.
 const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
@@ -23,7 +23,7 @@ const ZERO_WORDS: [&str; 2] = ["enable_scale_to_zero", "retention_period"];
 /// Checks the ConfigMaps of the namespaces looked at and the settings of the controllers that work.
 pub(in crate::doctor) fn check(examination: &mut Examination<'_>) {
     for one in examination.controllers() {
-        if !examination.ailing.contains(&one.controller.key()) {
+        if !examination.unhealthy.contains(&one.controller.key()) {
             for finding in settings(examination.facts, &one.controller) {
                 examination.found(finding);
             }
@@ -54,14 +54,14 @@ fn settings(facts: &Facts, controller: &Controller) -> Vec<Finding> {
         && matches!(setting.value.to_lowercase().as_str(), "false" | "f" | "0")
     {
         let what = format!("controller {} takes no decisions: they are switched off", controller.key());
-        found.push(setting.mended(Finding::new(Cause::OptimizationDisabled, subject(), what), controller, "true"));
+        found.push(setting.fixed(Finding::new(Cause::OptimizationDisabled, subject(), what), controller, "true"));
     }
     if let Some(setting) = Setting::of(facts, controller, config_keys::GLOBAL_OPT_INTERVAL)
         && setting.value.parse::<SignedDuration>().is_ok_and(|interval| interval > LONGEST_INTERVAL)
     {
         let what =
             format!("controller {} decides only every {}: changes take that long", controller.key(), setting.value);
-        found.push(setting.mended(Finding::new(Cause::OptimizationSlow, subject(), what), controller, "60s"));
+        found.push(setting.fixed(Finding::new(Cause::OptimizationSlow, subject(), what), controller, "60s"));
     }
     found
 }
@@ -94,18 +94,18 @@ impl Setting {
         }
     }
 
-    fn mended(&self, finding: Finding, controller: &Controller, good: &str) -> Finding {
+    fn fixed(&self, finding: Finding, controller: &Controller, good: &str) -> Finding {
         let Self { key, value, map, in_environment } = self;
         let Controller { namespace, name, .. } = controller;
         let Some(map) = map else {
             return finding
                 .shown_by(format!("{key} is {value} in the environment or arguments of the Deployment"))
-                .mended_by(format!("kubectl set env deployment/{name} -n {namespace} {key}={good}"));
+                .fixed_by(format!("kubectl set env deployment/{name} -n {namespace} {key}={good}"));
         };
-        let patch = mend::merge("configmap", namespace, map, &json!({"data": {*key: good}}));
+        let patch = fixes::merge("configmap", namespace, map, &json!({"data": {*key: good}}));
         let restart = format!("kubectl rollout restart deployment/{name} -n {namespace}");
         let command = if *in_environment { format!("{patch} && {restart}") } else { patch };
-        finding.shown_by(format!("{key} is {value} in ConfigMap {namespace}/{map}")).mended_by(command)
+        finding.shown_by(format!("{key} is {value} in ConfigMap {namespace}/{map}")).fixed_by(command)
     }
 }
 
@@ -197,7 +197,7 @@ fn map_problem(facts: &Facts, map: &ConfigMap) -> Option<Finding> {
             format!("nobody looks at ConfigMap {name}: namespace {namespace} is not tracked"),
         )
         .shown_by(format!("the namespace holds no variant and is not labelled {}=true", labels::CONFIG_ENABLED))
-        .mended_by(format!("kubectl label namespace {namespace} {}=true", labels::CONFIG_ENABLED))
+        .fixed_by(format!("kubectl label namespace {namespace} {}=true", labels::CONFIG_ENABLED))
         .advised(tracked),
     )
 }
@@ -221,7 +221,7 @@ fn misnamed(facts: &Facts, subject: Subject, namespace: &str, name: &str, right:
         format!("nobody reads ConfigMap {name}: its name is not the one looked for, {right}"),
     )
     .shown_by(format!("it holds settings of the autoscaler, and namespace {namespace} is searched for {right}"))
-    .mended_by(format!(
+    .fixed_by(format!(
         "{create}kubectl patch configmap {right} -n {namespace} --type=merge \
          -p \"{{\\\"data\\\":$(kubectl get configmap {name} -n {namespace} -o jsonpath='{{.data}}')}}\" && \
          kubectl delete configmap {name} -n {namespace}"

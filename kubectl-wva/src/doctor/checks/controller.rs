@@ -43,7 +43,7 @@ pub(in crate::doctor) fn check<'a>(examination: &mut Examination<'a>, managed: V
             examination.found(stuck);
         }
         let Some(mut finding) = down(examination.facts, one).or_else(|| leaderless(one, now)) else { continue };
-        examination.ailing.insert(one.controller.key());
+        examination.unhealthy.insert(one.controller.key());
         if let Some(age) = young(one, now, finding.cause) {
             let what =
                 if finding.cause == Cause::NoLeader { "none of its replicas leads yet" } else { "not ready yet" };
@@ -54,7 +54,8 @@ pub(in crate::doctor) fn check<'a>(examination: &mut Examination<'a>, managed: V
         finding.affects = variants.map(Managed::key).collect();
         examination.found(finding);
     }
-    let works = |one: &Managed<'_>| one.owner.is_none_or(|owner| !examination.ailing.contains(&owner.controller.key()));
+    let works =
+        |one: &Managed<'_>| one.owner.is_none_or(|owner| !examination.unhealthy.contains(&owner.controller.key()));
     managed.into_iter().filter(works).collect()
 }
 
@@ -67,7 +68,7 @@ pub(super) fn broken(deployment: &Deployment) -> Finding {
         format!("controller {namespace}/{name} cannot start: its instance id is not a valid label value"),
     )
     .shown_by(format!("{} in its environment or arguments", config_keys::CONTROLLER_INSTANCE))
-    .mended_by(format!("kubectl set env deployment/{name} -n {namespace} {}", labelled(deployment)))
+    .fixed_by(format!("kubectl set env deployment/{name} -n {namespace} {}", labelled(deployment)))
 }
 
 /// The setting with the id that the Deployment is labelled for, or without one.
@@ -110,13 +111,13 @@ fn rollout_stuck(one: &Installed, now: Timestamp) -> Option<Finding> {
         return None;
     }
     let bad = |pod: &&Pod| Health::of(pod, &one.nodes, now).is_bad();
-    let (failing, sound): (Vec<&Pod>, Vec<&Pod>) = one.pods.iter().flatten().partition(|pod| bad(pod));
+    let (failing, healthy): (Vec<&Pod>, Vec<&Pod>) = one.pods.iter().flatten().partition(|pod| bad(pod));
     let newest = |pods: &[&Pod]| pods.iter().filter_map(|pod| Some(pod.metadata.creation_timestamp.as_ref()?.0)).max();
     if failing.is_empty() {
         return None;
     }
-    let replaces =
-        newest(&failing) >= newest(&sound) && replica_set(failing[0]) != sound.first().and_then(|pod| replica_set(pod));
+    let replaces = newest(&failing) >= newest(&healthy)
+        && replica_set(failing[0]) != healthy.first().and_then(|pod| replica_set(pod));
     let says = if replaces {
         format!("the roll-out of controller {namespace}/{name} is stuck: what runs is the version before")
     } else {
@@ -132,9 +133,9 @@ fn rollout_stuck(one: &Installed, now: Timestamp) -> Option<Finding> {
     }
     let pod = failing[0].name_any();
     if replaces {
-        found = found.mended_by(format!("kubectl rollout undo deployment/{name} -n {namespace}"));
+        found = found.fixed_by(format!("kubectl rollout undo deployment/{name} -n {namespace}"));
     } else if matches!(Health::of(failing[0], &one.nodes, now), Health::Lost(_)) {
-        found = found.mended_by(format!("kubectl delete pod {pod} -n {namespace} --force --grace-period=0"));
+        found = found.fixed_by(format!("kubectl delete pod {pod} -n {namespace} --force --grace-period=0"));
     }
     Some(found.looked_at(format!("kubectl describe pod {pod} -n {namespace}")))
 }
@@ -169,7 +170,7 @@ fn down(facts: &Facts, one: &Installed) -> Option<Finding> {
         return Some(
             finding("it is scaled to zero".to_owned())
                 .shown_by("spec.replicas is 0")
-                .mended_by(format!("kubectl scale deployment/{name} -n {namespace} --replicas=1")),
+                .fixed_by(format!("kubectl scale deployment/{name} -n {namespace} --replicas=1")),
         );
     }
     let log = one.log.as_deref().unwrap_or_default();
@@ -213,15 +214,15 @@ fn remedy(one: &Installed, found: Finding, now: Timestamp) -> Finding {
         .collect();
     if !lost.is_empty() {
         return found
-            .mended_by(format!("kubectl delete pod {} -n {namespace} --force --grace-period=0", lost.join(" ")));
+            .fixed_by(format!("kubectl delete pod {} -n {namespace} --force --grace-period=0", lost.join(" ")));
     }
     // A pod that cannot start with what it is given does not start with the same a second time.
     let hopeless = one.pods.iter().flatten().any(|pod| Health::of(pod, &one.nodes, now).is_bad());
     if !hopeless {
-        return found.mended_by(format!("kubectl rollout restart deployment/{name} -n {namespace}"));
+        return found.fixed_by(format!("kubectl rollout restart deployment/{name} -n {namespace}"));
     }
     match one.controller.revision {
-        2.. => found.mended_by(format!("kubectl rollout undo deployment/{name} -n {namespace}")),
+        2.. => found.fixed_by(format!("kubectl rollout undo deployment/{name} -n {namespace}")),
         _ => found,
     }
 }
@@ -238,7 +239,7 @@ fn leaderless(one: &Installed, now: Timestamp) -> Option<Finding> {
         Some((holder, _)) if !pods.iter().any(|pod| holder.starts_with(&pod.name_any())) => {
             return Some(
                 found(controller, format!("Lease {lease_name} is held by {holder}, which is none of its pods"))
-                    .mended_by(format!("kubectl delete lease {lease_name} -n {namespace}")),
+                    .fixed_by(format!("kubectl delete lease {lease_name} -n {namespace}")),
             );
         }
         Some((holder, spec)) => {
@@ -247,7 +248,7 @@ fn leaderless(one: &Installed, now: Timestamp) -> Option<Finding> {
             format!("{holder} holds Lease {lease_name} but has not renewed it; it ran out {since} ago")
         }
     };
-    Some(found(controller, why).mended_by(format!("kubectl rollout restart deployment/{name} -n {namespace}")))
+    Some(found(controller, why).fixed_by(format!("kubectl rollout restart deployment/{name} -n {namespace}")))
 }
 
 fn found(controller: &Controller, evidence: String) -> Finding {

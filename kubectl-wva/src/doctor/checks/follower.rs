@@ -13,7 +13,7 @@ use super::monitors::{Scraping, scraping};
 use super::{keda, monitors, reading};
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{External, Facts, Installed, Labels, mend};
+use crate::doctor::{External, Facts, Installed, Labels, fixes};
 use crate::{duration, hpas, variants};
 
 /// How long an HPA may take to look again.
@@ -67,7 +67,7 @@ fn absent(why: &str) -> Finding {
         "the external metrics API is not there: HPAs cannot read what the controller publishes",
     )
     .shown_by(why)
-    .mended_by("helm upgrade -i prometheus-adapter prometheus-community/prometheus-adapter -n monitoring --set-json 'rules.external=[{\"seriesQuery\":\"wva_desired_replicas\",\"resources\":{\"overrides\":{\"exported_namespace\":{\"resource\":\"namespace\"}}},\"metricsQuery\":\"<<.Series>>{<<.LabelMatchers>>}\"}]'")
+    .fixed_by("helm upgrade -i prometheus-adapter prometheus-community/prometheus-adapter -n monitoring --set-json 'rules.external=[{\"seriesQuery\":\"wva_desired_replicas\",\"resources\":{\"overrides\":{\"exported_namespace\":{\"resource\":\"namespace\"}}},\"metricsQuery\":\"<<.Series>>{<<.LabelMatchers>>}\"}]'")
     .looked_at(format!("kubectl describe apiservice {service}"))
     .advised("KEDA's metrics server provides it too")
 }
@@ -87,7 +87,7 @@ fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Find
         return Some(
             mismatch(hpa, namespace, format!("HPA {} does not follow {}", hpa.name_any(), metrics::DESIRED_REPLICAS))
                 .shown_by("none of its metrics is a wva_ metric")
-                .mended_by(add_metric(hpa, one)),
+                .fixed_by(add_metric(hpa, one)),
         );
     };
     if let Some(finding) = wrong_selector(hpa, &metric, one) {
@@ -134,7 +134,7 @@ fn missing(facts: &Facts, one: &Managed<'_>) -> Finding {
         ),
     )
     .shown_by(format!("no HPA in namespace {namespace} has {} {} as its target", target.kind, target.name))
-    .mended_by(mend::install_again(facts, one))
+    .fixed_by(fixes::install_again(facts, one))
 }
 
 /// The metric of ours that an HPA follows, and where in its spec it stands.
@@ -201,7 +201,7 @@ fn wrong_selector(hpa: &HorizontalPodAutoscaler, followed: &Followed<'_>, one: &
         finding = finding.shown_by(inactive);
     }
     let patch = json!([{"op": "add", "path": followed.path, "value": {"matchLabels": labels}}]);
-    Some(finding.mended_by(mend::json("hpa", namespace, &hpa.name_any(), &patch)))
+    Some(finding.fixed_by(fixes::json("hpa", namespace, &hpa.name_any(), &patch)))
 }
 
 fn mismatch(hpa: &HorizontalPodAutoscaler, namespace: &str, finding: String) -> Finding {
@@ -216,7 +216,7 @@ fn add_metric(hpa: &HorizontalPodAutoscaler, one: &Managed<'_>) -> String {
         "metric": {"name": metrics::DESIRED_REPLICAS, "selector": {"matchLabels": labels}},
         "target": {"type": "AverageValue", "averageValue": "1"},
     }});
-    mend::merge("hpa", namespace, &hpa.name_any(), &json!({"spec": {"metrics": [metric]}}))
+    fixes::merge("hpa", namespace, &hpa.name_any(), &json!({"spec": {"metrics": [metric]}}))
 }
 
 /// Why an HPA does not scale.
@@ -335,7 +335,7 @@ fn twice_scraped(facts: &Facts, one: &Managed<'_>, series: &[&Labels]) -> Option
         let (kind, home, name) = monitors::reference(monitor);
         finding = finding
             .shown_by(format!("{kind} {home}/{name} scrapes it beside the chart's own"))
-            .mended_by(format!("kubectl delete {kind} {name} -n {home}"));
+            .fixed_by(format!("kubectl delete {kind} {name} -n {home}"));
     }
     Some(finding.looked_at(format!(
         "kubectl get --raw '/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{}'",
@@ -417,7 +417,7 @@ fn silent(
     let controller = one.owner.map(|owner| &owner.controller);
     let monitors = controller.map(|owner| monitors::all(examination.facts, &owner.namespace, &owner.pod_labels));
     for monitor in monitors.into_iter().flatten() {
-        finding = monitors::path_mended(finding, monitor);
+        finding = monitors::path_fixed(finding, monitor);
     }
     finding
         .looked_at(format!(
@@ -437,7 +437,7 @@ fn unscraped(facts: &Facts, controller: &crate::controllers::Controller) -> Opti
         Scraping::By(_) | Scraping::Unread(_) => return None,
     };
     let (namespace, name) = (&controller.namespace, &controller.name);
-    let again = mend::monitor_again(controller);
+    let again = fixes::monitor_again(controller);
     Some(
         Finding::new(
             Cause::ServiceMonitorMissing,
@@ -445,6 +445,6 @@ fn unscraped(facts: &Facts, controller: &crate::controllers::Controller) -> Opti
             format!("nothing tells Prometheus to scrape controller {}: HPAs get no number", controller.key()),
         )
         .shown_by(services)
-        .mended_by(again),
+        .fixed_by(again),
     )
 }

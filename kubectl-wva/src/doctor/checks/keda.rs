@@ -12,7 +12,7 @@ use wva_api::{Instance, metrics};
 use super::follower::inactive;
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{Facts, mend};
+use crate::doctor::{Facts, fixes};
 
 /// Label of an HPA that KEDA made: its `ScaledObject`.
 pub(super) const LABEL: &str = "scaledobject.keda.sh/name";
@@ -40,8 +40,8 @@ pub(super) fn check(
         return Some(
             unserved(one, "hpa", &hpa.name_any(), format!("the ScaledObject {name} of HPA {} is gone", hpa.name_any()))
                 .shown_by(format!("label {LABEL} is {name}"))
-                .mended_by(format!("kubectl delete hpa {} -n {}", hpa.name_any(), one.namespace()))
-                .mended_by(mend::install_again(facts, one)),
+                .fixed_by(format!("kubectl delete hpa {} -n {}", hpa.name_any(), one.namespace()))
+                .fixed_by(fixes::install_again(facts, one)),
         );
     };
     paused(object, one)
@@ -71,7 +71,7 @@ pub(super) fn without_hpa(facts: &Facts, one: &Managed<'_>) -> Option<Finding> {
             }
             None => finding
                 .shown_by("it has no status: KEDA has not looked at it")
-                .mended_by("helm upgrade -i keda kedacore/keda -n keda --create-namespace")
+                .fixed_by("helm upgrade -i keda kedacore/keda -n keda --create-namespace")
                 .looked_at("kubectl get pods -n keda"),
         }
     }))
@@ -87,7 +87,7 @@ fn paused(object: &DynamicObject, one: &Managed<'_>) -> Option<Finding> {
     Some(
         Finding::new(Cause::HpaMissing, Subject::new("scaledobject", namespace, &name), says)
             .shown_by(format!("it is annotated {first}={}", object.annotations()[**first]))
-            .mended_by(format!("kubectl annotate scaledobject {name} -n {namespace} {take_away}")),
+            .fixed_by(format!("kubectl annotate scaledobject {name} -n {namespace} {take_away}")),
     )
 }
 
@@ -127,7 +127,7 @@ fn wrong_query(facts: &Facts, object: &DynamicObject, one: &Managed<'_>) -> Opti
         return Some(
             finding(format!("ScaledObject {name} does not follow {}", metrics::DESIRED_REPLICAS))
                 .shown_by("none of its triggers asks Prometheus for a wva_ metric")
-                .mended_by(mend::merge("scaledobject", namespace, &name, &json!({"spec": {"triggers": [trigger]}}))),
+                .fixed_by(fixes::merge("scaledobject", namespace, &name, &json!({"spec": {"triggers": [trigger]}}))),
         );
     };
     let selected = matchers(query);
@@ -153,7 +153,7 @@ fn wrong_query(facts: &Facts, object: &DynamicObject, one: &Managed<'_>) -> Opti
         let (how, label) = what.rsplit_once(": ").unwrap_or(("", &what));
         finding.shown_by(format!("it selects {label} {how}"))
     });
-    Some(finding.mended_by(mend::json("scaledobject", namespace, &name, &patch)))
+    Some(finding.fixed_by(fixes::json("scaledobject", namespace, &name, &patch)))
 }
 
 /// A trigger that makes another number of replicas of the one published.
@@ -183,7 +183,7 @@ fn misread(object: &DynamicObject, one: &Managed<'_>) -> Option<Finding> {
     let says = format!("ScaledObject {name} makes another number of the one published for variant {}", one.name());
     let subject = Subject::new("scaledobject", namespace, &name);
     let finding = shown.into_iter().fold(Finding::new(Cause::HpaTargetMisread, subject, says), Finding::shown_by);
-    Some(finding.mended_by(mend::json("scaledobject", namespace, &name, &json!(patch))))
+    Some(finding.fixed_by(fixes::json("scaledobject", namespace, &name, &json!(patch))))
 }
 
 /// The label matchers of a query's first selector; `None` for one that is no plain equality, which is not judged.

@@ -15,7 +15,7 @@ use super::{controller, monitors, target};
 use crate::controllers::{Controller, Stated};
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{Facts, mend};
+use crate::doctor::{Facts, fixes};
 use crate::{duration, variants, workload};
 
 /// What comes after the scrape: a decision, and the writing of it.
@@ -88,11 +88,11 @@ pub(super) fn unreachable(facts: &Facts, controller: &Controller, evidence: &str
     };
     let other = |url: &String| used.as_ref().is_none_or(|used| used.trim_end_matches('/') != url);
     let finding = addresses(facts).into_iter().filter(other).fold(finding, |finding, url| {
-        finding.mended_by(match &map {
+        finding.fixed_by(match &map {
             None => format!("kubectl set env deployment/{name} -n {namespace} {key}={url}"),
             Some(map) => format!(
                 "{} && kubectl rollout restart deployment/{name} -n {namespace}",
-                mend::merge("configmap", namespace, map, &json!({"data": {key: url}}))
+                fixes::merge("configmap", namespace, map, &json!({"data": {key: url}}))
             ),
         })
     });
@@ -153,7 +153,7 @@ fn other_model(examination: &Examination<'_>, one: &Managed<'_>, evidence: Strin
     .shown_by(evidence)
     .advised("for a variant that was added with add-model or helm, change llmd.modelID of its release too");
     match served {
-        Some(served) => finding.mended_by(mend::merge(
+        Some(served) => finding.fixed_by(fixes::merge(
             "va",
             namespace,
             name,
@@ -192,7 +192,7 @@ fn structure(examination: &mut Examination<'_>, one: &Managed<'_>, evidence: Opt
         return None;
     }
     let own = own_service(facts, one);
-    let (proof, mend) = match scraping(facts, namespace, &pods) {
+    let (proof, fix) = match scraping(facts, namespace, &pods) {
         Scraping::By(_) | Scraping::Unread(_) => return None,
         Scraping::NoMonitor(services) => {
             let odd = monitors::of_release(facts, &one.variant.metadata).zip(own).map(|(monitor, service)| {
@@ -203,12 +203,12 @@ fn structure(examination: &mut Examination<'_>, one: &Managed<'_>, evidence: Opt
                     .filter(|(key, _)| key.starts_with("app.kubernetes.io/") && !key.ends_with("managed-by"))
                     .collect();
                 let patch = json!([{"op": "replace", "path": "/spec/selector", "value": {"matchLabels": labels}}]);
-                mend::json(kind, &home, &name, &patch)
+                fixes::json(kind, &home, &name, &patch)
             });
             (format!("no ServiceMonitor selects the Service {}", services.join(", ")), odd)
         }
-        Scraping::NoService => match own.and_then(|service| selector_mended(service, &pods)) {
-            Some((says, mend)) => (says, Some(mend)),
+        Scraping::NoService => match own.and_then(|service| selector_fixed(service, &pods)) {
+            Some((says, fix)) => (says, Some(fix)),
             None => ("no Service selects the pods, and no PodMonitor".to_owned(), None),
         },
     };
@@ -219,7 +219,7 @@ fn structure(examination: &mut Examination<'_>, one: &Managed<'_>, evidence: Opt
     let says = format!("nothing tells Prometheus to scrape the pods of variant {name}");
     let finding = Finding::new(Cause::ServiceMonitorMissing, Subject::new("variantautoscaling", namespace, name), says);
     let finding = evidence.into_iter().fold(finding.shown_by(proof), Finding::shown_by);
-    Some(finding.mended_by(mend.unwrap_or_else(|| mend::install_again(facts, one))))
+    Some(finding.fixed_by(fix.unwrap_or_else(|| fixes::install_again(facts, one))))
 }
 
 /// The Service that the chart made for a variant's pods.
@@ -231,7 +231,7 @@ fn own_service<'a>(facts: &'a Facts, one: &Managed<'_>) -> Option<&'a Service> {
 }
 
 /// A Service whose selector finds none of the pods, and the patch that makes it find them.
-fn selector_mended(service: &Service, pods: &BTreeMap<String, String>) -> Option<(String, String)> {
+fn selector_fixed(service: &Service, pods: &BTreeMap<String, String>) -> Option<(String, String)> {
     let selector = service.spec.as_ref()?.selector.clone()?;
     let told = |labels: &BTreeMap<String, String>| {
         labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
@@ -244,7 +244,7 @@ fn selector_mended(service: &Service, pods: &BTreeMap<String, String>) -> Option
     let (namespace, name) = (service.namespace()?, service.name_any());
     let says = format!("Service {name} selects {}, and the pods carry {}", told(&selector), told(pods));
     let patch = json!([{"op": "replace", "path": "/spec/selector", "value": right}]);
-    Some((says, mend::json("service", &namespace, &name, &patch)))
+    Some((says, fixes::json("service", &namespace, &name, &patch)))
 }
 
 /// Missing or stale metrics of a workload with pods that are ready, and that a monitor selects.
@@ -290,7 +290,7 @@ fn unmeasured(
     let mut found = Finding::new(Cause::MetricsMissing, subject, says).shown_by(evidence);
     for monitor in &monitors {
         let (kind, home, name) = monitors::reference(monitor);
-        found = monitors::path_mended(found.shown_by(format!("{kind} {home}/{name} selects them")), monitor);
+        found = monitors::path_fixed(found.shown_by(format!("{kind} {home}/{name} selects them")), monitor);
     }
     let port = workload::port(deployment).unwrap_or(8000);
     let selector = pods.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");

@@ -10,7 +10,7 @@ use kube::api::DynamicObject;
 use serde_json::json;
 
 use crate::doctor::finding::Finding;
-use crate::doctor::{Facts, mend};
+use crate::doctor::{Facts, fixes};
 use crate::variants;
 
 type Labels = BTreeMap<String, String>;
@@ -107,13 +107,13 @@ pub(super) fn odd_path(monitor: &DynamicObject) -> Option<(String, &str)> {
 }
 
 /// Says that a monitor asks for an odd path, and puts the usual one.
-pub(super) fn path_mended(finding: Finding, monitor: &DynamicObject) -> Finding {
+pub(super) fn path_fixed(finding: Finding, monitor: &DynamicObject) -> Finding {
     let Some((place, path)) = odd_path(monitor) else { return finding };
     let (kind, namespace, name) = reference(monitor);
     let change = json!([{"op": "replace", "path": place, "value": "/metrics"}]);
     finding
         .shown_by(format!("{kind} {namespace}/{name} asks for {path}"))
-        .mended_by(mend::json(kind, &namespace, &name, &change))
+        .fixed_by(fixes::json(kind, &namespace, &name, &change))
 }
 
 fn is_a(monitor: &DynamicObject, kind: &str) -> bool {

@@ -10,7 +10,7 @@ use wva_api::{config_keys, events};
 use crate::controllers::Controller;
 use crate::doctor::examine::Examination;
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{Installed, mend};
+use crate::doctor::{Installed, fixes};
 
 /// Clocks of those who write events and objects differ.
 const SLACK: SignedDuration = SignedDuration::from_secs(2);
@@ -78,7 +78,7 @@ fn unusable(controller: &Controller, map: &ConfigMap) -> Vec<Finding> {
             format!("controller {} cannot use {key}: it is {value:?}", controller.key()),
         )
         .shown_by(format!("{key}={value:?} in ConfigMap {}/{} is {why}", controller.namespace, map.name_any()))
-        .mended_by(put(map, key, right(key, value).as_ref()))
+        .fixed_by(put(map, key, right(key, value).as_ref()))
         .advised("the last good value is in force until the controller starts again; then it does not start")
     };
     // What was said in an event names the value in force as well; it is found under the same subject.
@@ -110,7 +110,7 @@ fn right(key: &str, value: &str) -> Option<String> {
 }
 
 fn put(map: &ConfigMap, key: &str, value: Option<&String>) -> String {
-    mend::merge("configmap", &map.namespace().unwrap_or_default(), &map.name_any(), &json!({"data": {key: value}}))
+    fixes::merge("configmap", &map.namespace().unwrap_or_default(), &map.name_any(), &json!({"data": {key: value}}))
 }
 
 /// A value of the main ConfigMap that a controller said it cannot use, as long as it is there.
@@ -129,7 +129,7 @@ fn invalid(event: &Event, map: &ConfigMap, controller: &Controller) -> Option<Fi
             format!("controller {} cannot use {key}: it is {value:?}", controller.key()),
         )
         .shown_by(format!("event {}: {message}", events::INVALID_CONFIG))
-        .mended_by(put(
+        .fixed_by(put(
             map,
             key,
             right(key, value).or_else(|| kept.map(str::to_owned)).filter(|kept| !kept.is_empty()).as_ref(),
@@ -182,8 +182,8 @@ fn refused(event: &Event, map: &ConfigMap, home: &Installed) -> Option<Finding> 
             format!("controller {namespace}/{name} goes on with the old {}", keys.join(", ")),
         )
         .shown_by(format!("event {}: {message}", events::IMMUTABLE_CONFIG_CHANGE_REJECTED))
-        .mended_by(format!("kubectl rollout restart deployment/{name} -n {namespace}"))
-        .mended_by(mend::merge("configmap", namespace, &map.name_any(), &json!({"data": old})))
+        .fixed_by(format!("kubectl rollout restart deployment/{name} -n {namespace}"))
+        .fixed_by(fixes::merge("configmap", namespace, &map.name_any(), &json!({"data": old})))
         .advised("the first takes the new value, if it is right; the second puts the old one back"),
     )
 }

@@ -8,7 +8,7 @@ use wva_api::{Claim, Instance, VariantAutoscaling, config_keys, labels, scope};
 use crate::controllers::Controller;
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{Facts, Installed, mend};
+use crate::doctor::{Facts, Installed, fixes};
 
 /// Causes that only the list of controllers tells.
 const OF_CONTROLLERS: [Cause; 8] = [
@@ -126,7 +126,7 @@ pub(super) fn excluded(namespace: &str) -> Finding {
         format!("namespace {namespace} is excluded: no controller looks at its variants and ConfigMaps"),
     )
     .shown_by(format!("namespace {namespace} is annotated {}=true", labels::EXCLUDE))
-    .mended_by(format!("kubectl annotate namespace {namespace} {}-", labels::EXCLUDE))
+    .fixed_by(format!("kubectl annotate namespace {namespace} {}-", labels::EXCLUDE))
     .advised("a controller that watches this namespace by name (--watch-namespace) ignores the annotation")
 }
 
@@ -142,7 +142,7 @@ fn no_controller(facts: &Facts) -> Finding {
         "there is no controller in the cluster",
     )
     .shown_by(format!("no Deployment is labelled {}", crate::controllers::SELECTOR))
-    .mended_by(format!(
+    .fixed_by(format!(
         "(kubectl get namespace {home} || kubectl create namespace {home}) && kubectl wva render \
          workload-variant-autoscaler -n {home} --include-crds --set \
          va.enabled=false,hpa.enabled=false,vllmService.enabled=false{prometheus} | kubectl apply --server-side -n {home} -f -"
@@ -162,7 +162,7 @@ fn not_watched(controller: &Controller, namespace: &str) -> Finding {
             let path = format!("/spec/template/spec/containers/{}/args/{at}", controller.container_index);
             let replacement =
                 serde_json::json!([{"op": "replace", "path": path, "value": format!("--watch-namespace={list}")}]);
-            mend::json("deployment", home, name, &replacement)
+            fixes::json("deployment", home, name, &replacement)
         }
         None => format!("kubectl set env deployment/{name} -n {home} {}={list}", config_keys::WATCH_NAMESPACE),
     };
@@ -175,7 +175,7 @@ fn not_watched(controller: &Controller, namespace: &str) -> Finding {
         "its --watch-namespace is {}",
         controller.scope.namespaces.iter().cloned().collect::<Vec<_>>().join(",")
     ))
-    .mended_by(command)
+    .fixed_by(command)
     .advised(
         "an install with wva.namespaceScoped=true has rights only in its own namespaces; install it with \
          wva.namespaceScoped=false to watch all of them",
@@ -202,8 +202,8 @@ fn mismatch(controllers: &[Installed], variant: &VariantAutoscaling, namespace: 
         let change =
             controller.scope.instance.id().map_or(format!("{label}-"), |id| format!("{label}={id} --overwrite"));
         let command = format!("kubectl label va {name} -n {namespace} {change}");
-        if !finding.mend.contains(&command) {
-            finding = finding.mended_by(command);
+        if !finding.fix.contains(&command) {
+            finding = finding.fixed_by(command);
         }
     }
     finding
@@ -240,7 +240,7 @@ fn too_many(owners: &[&Installed], namespace: &str, variant: &VariantAutoscaling
         let Controller { name, namespace: home, .. } = &all.controller;
         let subject = Subject::new("deployment", home, name);
         return shown(Finding::new(Cause::DuplicateSeries, subject, says(&all.controller, &rest)))
-            .mended_by(format!(
+            .fixed_by(format!(
                 "kubectl set env deployment/{name} -n {home} {}=false",
                 config_keys::MANAGE_ALL_INSTANCES
             ))
@@ -265,7 +265,7 @@ fn too_many(owners: &[&Installed], namespace: &str, variant: &VariantAutoscaling
         Some(release) => format!("helm uninstall {release} -n {home}"),
         None => format!("kubectl delete deployment {name} -n {home}"),
     };
-    shown(Finding::new(Cause::DuplicateSeries, subject, says(&intruder.controller, rest))).mended_by(command).advised(
+    shown(Finding::new(Cause::DuplicateSeries, subject, says(&intruder.controller, rest))).fixed_by(command).advised(
         "it came later, or does not work; if it is the one to stay, give it an instance id of its own \
          (wva.controllerInstance)",
     )

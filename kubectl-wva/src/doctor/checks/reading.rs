@@ -7,7 +7,7 @@ use wva_api::metrics;
 
 use crate::doctor::examine::Managed;
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::mend;
+use crate::doctor::fixes;
 
 /// Replicas above which a change by one is within the 10 % that HPAs leave alone unless told otherwise.
 const WITHIN_TOLERANCE: i32 = 10;
@@ -32,7 +32,7 @@ pub(super) fn misread(hpa: &HorizontalPodAutoscaler, one: &Managed<'_>) -> Optio
             format!("HPA {name} makes another number of the one published for variant {}", one.name()),
         )
         .shown_by(why)
-        .mended_by(mend::json("hpa", namespace, &name, &patch)),
+        .fixed_by(fixes::json("hpa", namespace, &name, &patch)),
     )
 }
 
@@ -82,7 +82,7 @@ pub(super) fn slow(hpa: &HorizontalPodAutoscaler, one: &Managed<'_>) -> Option<F
     let says = format!("HPA {name} follows the number for variant {} late, or not closely", one.name());
     let finding = Finding::new(Cause::HpaFollowsSlowly, Subject::new("hpa", namespace, &name), says);
     let finding = shown.into_iter().fold(finding, Finding::shown_by);
-    Some(finding.mended_by(mend::merge("hpa", namespace, &name, &json!({"spec": {"behavior": behavior}}))).advised(
+    Some(finding.fixed_by(fixes::merge("hpa", namespace, &name, &json!({"spec": {"behavior": behavior}}))).advised(
         "the controller waits on its own before it lets replicas go; tolerance needs Kubernetes 1.33 or later",
     ))
 }

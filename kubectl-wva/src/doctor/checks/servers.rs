@@ -79,7 +79,7 @@ fn pending(facts: &crate::doctor::Facts, one: &Managed<'_>, reference: &ScaleTar
     let finding = match (follows, ready) {
         (Some(hpa), Some(ready)) if hpa.spec.as_ref().is_some_and(|spec| spec.min_replicas.unwrap_or(1) <= ready) => {
             let patch = serde_json::json!({"spec": {"maxReplicas": ready}});
-            finding.mended_by(crate::doctor::mend::merge("hpa", namespace, &hpa.name_any(), &patch))
+            finding.fixed_by(crate::doctor::fixes::merge("hpa", namespace, &hpa.name_any(), &patch))
         }
         _ => finding,
     };
@@ -93,7 +93,7 @@ fn broken(namespace: &str, reference: &ScaleTargetRef, deployment: Option<&Deplo
     let revision = deployment.and_then(|found| found.annotations().get(REVISION)?.parse::<u64>().ok());
     let finding = match revision {
         // What ran before may run again.
-        Some(2..) => finding.mended_by(format!("kubectl rollout undo deployment/{} -n {namespace}", reference.name)),
+        Some(2..) => finding.fixed_by(format!("kubectl rollout undo deployment/{} -n {namespace}", reference.name)),
         _ => finding,
     };
     let pod = &ailment.pods[0];
@@ -107,7 +107,7 @@ fn lost(namespace: &str, reference: &ScaleTargetRef, ailment: &Ailment) -> Findi
     let pods = ailment.pods.join(" ");
     failing(namespace, reference, &ailment.sentence())
         .shown_by(named(ailment))
-        .mended_by(format!("kubectl delete pod {pods} -n {namespace} --force --grace-period=0"))
+        .fixed_by(format!("kubectl delete pod {pods} -n {namespace} --force --grace-period=0"))
         .looked_at("kubectl get nodes")
         .advised(
             "only when the node is really gone: a pod deleted by force may go on running on a node that comes back",

@@ -9,7 +9,7 @@ use wva_api::{ScaleTargetRef, VariantAutoscaling, conditions};
 
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
-use crate::doctor::{Facts, mend};
+use crate::doctor::{Facts, fixes};
 use crate::workload;
 
 /// Other workloads offered in place of one that does not exist.
@@ -25,15 +25,15 @@ pub(in crate::doctor) fn check<'a>(examination: &mut Examination<'a>, managed: &
     for one in managed {
         by_target.entry((one.namespace(), &one.variant.spec.scale_target_ref)).or_default().push(one);
     }
-    let mut sound = Vec::new();
+    let mut healthy = Vec::new();
     for one in managed {
         let sharing = &by_target[&(one.namespace(), &one.variant.spec.scale_target_ref)];
         match problem(facts, one, sharing) {
             Some(finding) => examination.found(finding.affecting(one.key())),
-            None => sound.push(*one),
+            None => healthy.push(*one),
         }
     }
-    sound
+    healthy
 }
 
 fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option<Finding> {
@@ -56,7 +56,7 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
             sharing.iter().map(|other| other.name()).collect::<Vec<_>>().join(", ")
         ));
         for other in sharing {
-            finding = finding.mended_by(format!("kubectl delete va {} -n {namespace}", other.name()));
+            finding = finding.fixed_by(format!("kubectl delete va {} -n {namespace}", other.name()));
         }
         return Some(finding.advised("delete all but one"));
     }
@@ -65,7 +65,7 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
         let finding = Finding::new(Cause::InvalidVariant, subject(), "the variant names no model")
             .shown_by("spec.modelID is empty");
         return Some(match model {
-            Some(model) => finding.mended_by(mend::merge(
+            Some(model) => finding.fixed_by(fixes::merge(
                 "va",
                 namespace,
                 name,
@@ -144,9 +144,9 @@ fn gone(facts: &Facts, one: &Managed<'_>, target: &ScaleTargetRef) -> Finding {
     for deployment in free.take(OFFERED) {
         let reference = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment.name_any()});
         finding =
-            finding.mended_by(mend::merge("va", namespace, name, &json!({"spec": {"scaleTargetRef": reference}})));
+            finding.fixed_by(fixes::merge("va", namespace, name, &json!({"spec": {"scaleTargetRef": reference}})));
     }
-    if finding.mend.is_empty() {
+    if finding.fix.is_empty() {
         finding = finding.looked_at(format!("kubectl get all -n {namespace}")).advised(format!(
             "apply the manifest of the {} ({api_version}); the variant takes it up by itself",
             kind.to_lowercase()

@@ -12,44 +12,44 @@ fn started(config_map: &[(&str, &str)], environment: &[(&str, &str)]) -> MainMap
     MainMap::new(sources).0
 }
 
-fn applied(key: &'static str, old: &str, new: &str) -> News {
-    News::Applied { key, old: old.to_owned(), new: new.to_owned() }
+fn applied(key: &'static str, old: &str, new: &str) -> SettingsChange {
+    SettingsChange::Applied { key, old: old.to_owned(), new: new.to_owned() }
 }
 
-fn refused(key: &'static str, old: &str, new: &str) -> News {
-    News::Refused { key, old: old.to_owned(), new: new.to_owned() }
+fn refused(key: &'static str, old: &str, new: &str) -> SettingsChange {
+    SettingsChange::Refused { key, old: old.to_owned(), new: new.to_owned() }
 }
 
 #[test]
 fn the_content_of_the_start_is_no_news() {
     let content = [("PROMETHEUS_BASE_URL", "http://a:1"), ("GLOBAL_OPT_INTERVAL", "5s")];
     let mut main = started(&content, &[("PROMETHEUS_BASE_URL", "http://b:2"), ("GLOBAL_OPT_INTERVAL", "7s")]);
-    let (live, news) = main.apply(&map(&content));
-    assert_eq!(news, []);
+    let (live, changes) = main.apply(&map(&content));
+    assert_eq!(changes, []);
     assert_eq!(live.unwrap().interval, Duration::from_secs(7));
 }
 
 #[test]
 fn live_keys_apply_and_go_back_to_their_default_when_they_are_taken_out() {
     let mut main = started(&[], &[]);
-    let (live, news) =
+    let (live, changes) =
         main.apply(&map(&[("GLOBAL_OPT_ENABLE", "false"), ("PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD", "3m")]));
     let live = live.unwrap();
     assert_eq!((live.enabled, live.stale_after), (false, Duration::from_mins(3)));
     let stale = "PROMETHEUS_METRICS_CACHE_STALE_THRESHOLD";
-    assert_eq!(news, [applied("GLOBAL_OPT_ENABLE", "true", "false"), applied(stale, "2m", "3m")]);
-    let (live, news) = main.apply(&map(&[]));
+    assert_eq!(changes, [applied("GLOBAL_OPT_ENABLE", "true", "false"), applied(stale, "2m", "3m")]);
+    let (live, changes) = main.apply(&map(&[]));
     assert!(live.unwrap().enabled);
-    assert_eq!(news, [applied("GLOBAL_OPT_ENABLE", "false", "true"), applied(stale, "3m", "2m")]);
+    assert_eq!(changes, [applied("GLOBAL_OPT_ENABLE", "false", "true"), applied(stale, "3m", "2m")]);
 }
 
 #[test]
 fn an_invalid_value_of_a_live_key_leaves_the_old_one_in_force() {
     let mut main = started(&[("GLOBAL_OPT_INTERVAL", "5s")], &[]);
     for bad in ["60", "0s", "soon"] {
-        let (live, news) = main.apply(&map(&[("GLOBAL_OPT_INTERVAL", bad)]));
+        let (live, changes) = main.apply(&map(&[("GLOBAL_OPT_INTERVAL", bad)]));
         assert_eq!(live.unwrap().interval, Duration::from_secs(5), "{bad}");
-        let [News::Invalid { key, value, kept, .. }] = &news[..] else { panic!("{news:?}") };
+        let [SettingsChange::Invalid { key, value, kept, .. }] = &changes[..] else { panic!("{changes:?}") };
         assert_eq!((key.as_str(), value.as_str(), kept.as_str()), ("GLOBAL_OPT_INTERVAL", bad, "5s"));
     }
     assert_eq!(main.apply(&map(&[("GLOBAL_OPT_INTERVAL", "6s")])).1, [applied("GLOBAL_OPT_INTERVAL", "5s", "6s")]);
@@ -60,10 +60,10 @@ fn an_invalid_value_of_a_live_key_leaves_the_old_one_in_force() {
 fn each_immutable_key_is_refused_and_beside_it_a_live_one_applies() {
     for key in KEYS.iter().filter(|key| key.change == Change::Refused) {
         let mut main = started(&[], &[]);
-        let (live, news) = main.apply(&map(&[(key.name, "https://other:1"), ("GLOBAL_OPT_INTERVAL", "9s")]));
+        let (live, changes) = main.apply(&map(&[(key.name, "https://other:1"), ("GLOBAL_OPT_INTERVAL", "9s")]));
         assert_eq!(live.unwrap().interval, Duration::from_secs(9));
-        assert!(news.contains(&refused(key.name, key.default, "https://other:1")), "{news:?}");
-        assert!(news.contains(&applied("GLOBAL_OPT_INTERVAL", "60s", "9s")), "{news:?}");
+        assert!(changes.contains(&refused(key.name, key.default, "https://other:1")), "{changes:?}");
+        assert!(changes.contains(&applied("GLOBAL_OPT_INTERVAL", "60s", "9s")), "{changes:?}");
         let (_, back) = main.apply(&map(&[("GLOBAL_OPT_INTERVAL", "9s")]));
         assert_eq!(back, [], "taking the change back is no change");
     }
@@ -107,28 +107,31 @@ fn what_is_created_after_a_deletion_is_compared_with_what_was_there() {
 #[test]
 fn other_keys_wait_for_a_restart_and_secrets_are_not_shown() {
     let mut main = started(&[("LEADER_ELECT", "false")], &[]);
-    let (_, news) = main.apply(&map(&[("LEADER_ELECT", "true"), ("PROMETHEUS_BEARER_TOKEN", "hidden")]));
-    let next = |key, old: &str, new: &str| News::NextStart { key, old: old.to_owned(), new: new.to_owned() };
-    assert_eq!(news, [next("PROMETHEUS_BEARER_TOKEN", "", "(secret)"), next("LEADER_ELECT", "false", "true")]);
-    let (_, news) = main.apply(&map(&[("LEADER_ELECT", "perhaps")]));
-    assert!(matches!(&news[..], [News::Invalid { key, .. }] if key == "LEADER_ELECT"), "{news:?}");
+    let (_, changes) = main.apply(&map(&[("LEADER_ELECT", "true"), ("PROMETHEUS_BEARER_TOKEN", "hidden")]));
+    let next = |key, old: &str, new: &str| SettingsChange::NextStart { key, old: old.to_owned(), new: new.to_owned() };
+    assert_eq!(changes, [next("PROMETHEUS_BEARER_TOKEN", "", "(secret)"), next("LEADER_ELECT", "false", "true")]);
+    let (_, changes) = main.apply(&map(&[("LEADER_ELECT", "perhaps")]));
+    assert!(matches!(&changes[..], [SettingsChange::Invalid { key, .. }] if key == "LEADER_ELECT"), "{changes:?}");
 }
 
 #[test]
 fn a_stronger_source_keeps_its_value_and_that_is_said() {
     let mut main = started(&[], &[("GLOBAL_OPT_INTERVAL", "7s")]);
-    let (live, news) = main.apply(&map(&[("GLOBAL_OPT_INTERVAL", "5s")]));
+    let (live, changes) = main.apply(&map(&[("GLOBAL_OPT_INTERVAL", "5s")]));
     assert_eq!(live.unwrap().interval, Duration::from_secs(7));
-    assert_eq!(news, [News::Overridden { key: "GLOBAL_OPT_INTERVAL", by: Origin::Environment }]);
+    assert_eq!(changes, [SettingsChange::Overridden { key: "GLOBAL_OPT_INTERVAL", by: Origin::Environment }]);
 }
 
 #[test]
 fn keys_that_do_not_count_are_told_once() {
     let odd = map(&[("GLOBAL_OPT_INTERVALL", "5s"), ("POD_NAMESPACE", "other")]);
-    let (mut main, news) = MainMap::new(Sources { config_map: odd.clone(), ..Sources::default() });
+    let (mut main, changes) = MainMap::new(Sources { config_map: odd.clone(), ..Sources::default() });
     assert_eq!(
-        news,
-        [News::Unknown { key: "GLOBAL_OPT_INTERVALL".to_owned() }, News::NotRead { key: "POD_NAMESPACE" }]
+        changes,
+        [
+            SettingsChange::Unknown { key: "GLOBAL_OPT_INTERVALL".to_owned() },
+            SettingsChange::NotRead { key: "POD_NAMESPACE" }
+        ]
     );
     assert_eq!(main.apply(&odd).1, []);
 }
@@ -140,7 +143,7 @@ fn keys_may_stand_in_one_yaml_file_and_their_own_value_wins() {
     assert_eq!(flat, map(&[("GLOBAL_OPT_INTERVAL", "5s"), ("V", "5")]));
     let mut main = started(&[("GLOBAL_OPT_INTERVAL", "5s"), ("V", "4")], &[]);
     assert_eq!(main.apply(&map(&[(MAIN_FILE, yaml)])).1, []);
-    let (live, news) = main.apply(&map(&[(MAIN_FILE, "- broken")]));
+    let (live, changes) = main.apply(&map(&[(MAIN_FILE, "- broken")]));
     assert_eq!(live.unwrap().interval, Duration::from_secs(5));
-    assert!(matches!(&news[..], [News::Invalid { key, .. }] if key == MAIN_FILE), "{news:?}");
+    assert!(matches!(&changes[..], [SettingsChange::Invalid { key, .. }] if key == MAIN_FILE), "{changes:?}");
 }

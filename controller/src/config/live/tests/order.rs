@@ -26,13 +26,13 @@ impl Happening {
         }
     }
 
-    fn happens(&self, index: &mut Index, seen: &mut Seen) {
+    fn happens(&self, index: &mut Index, store: &mut Store) {
         match self {
             Self::ConfigMap { namespace, name, entries: Some(entries) } => {
-                seen.put(namespace, name, entries);
+                store.put(namespace, name, entries);
             }
             Self::ConfigMap { namespace, name, entries: None } => {
-                seen.delete(&ObjectKey::new(*namespace, *name));
+                store.delete(&ObjectKey::new(*namespace, *name));
             }
             Self::Namespace { name, opted_in, excluded } => {
                 let mark = |set: bool, key: &str| {
@@ -80,16 +80,16 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![4 => config_map, 2 => namespace, 2 => variant]
 }
 
-fn outcome(happenings: &[Happening]) -> (Settings, Audience, InForce) {
-    let (mut index, mut seen) = (Index::default(), Seen::nothing());
+fn outcome(happenings: &[Happening]) -> (Settings, ConfigScope, InForce) {
+    let (mut index, mut store) = (Index::default(), Store::nothing());
     for happening in happenings {
-        happening.happens(&mut index, &mut seen);
+        happening.happens(&mut index, &mut store);
     }
-    let audience = Audience::of(&index, &Scope::default());
+    let config_scope = ConfigScope::of(&index, &Scope::default());
     (
-        resolve(&seen, &audience, &live(), Fixed { proactive: true, ..fixed(false) }),
-        audience.clone(),
-        InForce::of(&seen, &audience),
+        resolve(&store, &config_scope, &live(), Fixed { proactive: true, ..fixed(false) }),
+        config_scope.clone(),
+        InForce::of(&store, &config_scope),
     )
 }
 
@@ -124,19 +124,19 @@ proptest! {
     }
 }
 
-fn audience(scope: &Scope, happenings: &[Happening]) -> BTreeSet<String> {
-    let (mut index, mut seen) = (Index::default(), Seen::nothing());
+fn config_scope(scope: &Scope, happenings: &[Happening]) -> BTreeSet<String> {
+    let (mut index, mut store) = (Index::default(), Store::nothing());
     for happening in happenings {
-        happening.happens(&mut index, &mut seen);
+        happening.happens(&mut index, &mut store);
     }
-    Audience::of(&index, scope).namespaces
+    ConfigScope::of(&index, scope).namespaces
 }
 
 #[test]
 fn a_namespace_counts_that_holds_a_variant_or_opted_in_and_is_not_excluded() {
     let namespace = |opted_in, excluded| Happening::Namespace { name: "team-a", opted_in, excluded };
     let variant = Happening::Variant { namespace: "team-a", model: Some("m") };
-    let counts = |happenings: &[Happening]| !audience(&Scope::default(), happenings).is_empty();
+    let counts = |happenings: &[Happening]| !config_scope(&Scope::default(), happenings).is_empty();
     assert!(!counts(&[namespace(false, false)]));
     assert!(counts(&[namespace(true, false)]), "before it holds a variant");
     assert!(!counts(&[namespace(true, true)]));
@@ -144,5 +144,5 @@ fn a_namespace_counts_that_holds_a_variant_or_opted_in_and_is_not_excluded() {
     assert!(!counts(&[variant.clone(), namespace(false, true)]));
     let named = Scope { namespaces: ["team-b".to_owned()].into(), ..Scope::default() };
     let excluded = Happening::Namespace { name: "team-b", opted_in: false, excluded: true };
-    assert_eq!(audience(&named, &[variant, excluded]), ["team-b".to_owned()].into(), "a list of names beats both");
+    assert_eq!(config_scope(&named, &[variant, excluded]), ["team-b".to_owned()].into(), "a list of names beats both");
 }

@@ -1,4 +1,4 @@
-//! `doctor --fix`: the first command that mends each thing found is carried out, in the order of the causes, by a shell
+//! `doctor --fix`: the first command that fixes each thing found is carried out, in the order of the causes, by a shell
 //! and kubectl's own connection flags.
 
 use std::io::BufRead as _;
@@ -22,7 +22,7 @@ pub(super) fn carry_out(
     let problems: Vec<_> = view.findings.iter().filter(|finding| finding.cause.is_problem()).collect();
     let mut left = 0;
     for finding in problems {
-        let Some(command) = finding.mend.first() else {
+        let Some(command) = finding.fix.first() else {
             console.note(&format!("left to you: {}", finding.finding))?;
             left += 1;
             continue;
@@ -61,14 +61,14 @@ fn shell(command: &str, flags: &Connection) -> Result<bool, Error> {
         ("--context", flags.context.clone()),
     ] {
         if let Some(value) = value {
-            given = format!("{given} {flag} {}", super::mend::quoted(&value));
+            given = format!("{given} {flag} {}", super::fixes::quoted(&value));
         }
     }
     let alias = format!("kubectl() {{ command \"${{KUBECTL:-kubectl}}\"{given} \"$@\"; }}\n");
     // kubectl takes these flags before the name of a plugin only from some versions on.
     let own = std::env::current_exe().map_or_else(|_| "kubectl-wva".to_owned(), |path| path.display().to_string());
     let script =
-        format!("{alias}{}", command.replace("kubectl wva ", &format!("{}{given} ", super::mend::quoted(&own))));
+        format!("{alias}{}", command.replace("kubectl wva ", &format!("{}{given} ", super::fixes::quoted(&own))));
     let failed = |source| Error::File { path: "sh".into(), source };
     Ok(Command::new("sh").arg("-c").arg(script).status().map_err(failed)?.success())
 }

@@ -1,4 +1,4 @@
-//! Commands that mend things, ready to be copied into a shell.
+//! Commands that fix things, ready to be copied into a shell.
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
