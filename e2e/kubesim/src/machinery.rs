@@ -5,5 +5,6 @@ pub(crate) mod cache;
 pub(crate) mod events;
 pub(crate) mod key;
 pub(crate) mod owner;
-pub(crate) mod quantity;
 pub(crate) mod work_queue;
+
+pub(crate) use hpa::quantity;

@@ -22,16 +22,15 @@ pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod duration;
-pub mod engine;
 pub mod epp;
-pub mod gpu;
 pub mod load;
 pub mod metrics;
 pub mod openai;
-mod rng;
 pub mod server;
 pub mod stats;
 pub mod tokens;
+
+pub use vllm_engine::{self as engine, gpu, rng};
 
 pub use self::config::Config;
 pub use self::server::{Server, ServerError};

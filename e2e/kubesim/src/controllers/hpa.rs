@@ -4,11 +4,9 @@
 //! report. Metrics of types other than External need a metrics server, which this cluster does not have; they are
 //! reported as such in the conditions. What is said when something is missing is what a Kubernetes 1.36 says.
 
-mod behavior;
 mod conditions;
 mod metrics;
 mod target;
-mod tolerance;
 
 use std::{
     collections::HashMap,
@@ -26,8 +24,9 @@ use k8s_openapi::{
 };
 use kube::{Api, ResourceExt, api::PostParams};
 
+use ::hpa::{Behavior, Bounds, Memory};
+
 use self::{
-    behavior::{Behavior, Bounds, Memory},
     conditions::{Conditions, Kind},
     metrics::{Population, Proposal},
     target::{Target, Targets},

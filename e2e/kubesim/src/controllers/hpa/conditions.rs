@@ -1,12 +1,11 @@
 //! The conditions of an autoscaler, with the reasons and messages `kubectl describe hpa` is known for.
 
+use hpa::{Limit, Stability};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::autoscaling::v2::HorizontalPodAutoscalerCondition,
     apimachinery::pkg::apis::meta::v1::{LabelSelector, Time},
 };
-
-use super::behavior::{Limit, Stability};
 
 /// The three condition types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

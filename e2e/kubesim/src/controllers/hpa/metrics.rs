@@ -10,11 +10,9 @@ use k8s_openapi::{
 use kube::{Client, core::Selector};
 use serde::Deserialize;
 
-use super::{
-    conditions::selector_text,
-    tolerance::{self, Tolerance},
-};
-use crate::machinery::quantity;
+use hpa::{Tolerance, metric, quantity};
+
+use super::conditions::selector_text;
 
 /// Why a metric gives no answer. The reason names the condition and the event.
 #[derive(Debug, thiserror::Error)]
@@ -187,11 +185,11 @@ fn decide(
 ) -> Proposal {
     let (replicas, current) = match target {
         Target::Value(target) => {
-            let replicas = tolerance::by_value(population.spec, population.ready, value, target, tolerance);
+            let replicas = metric::by_value(population.spec, population.ready, value, target, tolerance);
             (replicas, MetricValueStatus { value: Some(quantity::from_milli(value)), ..MetricValueStatus::default() })
         }
         Target::AverageValue(target) => {
-            let replicas = tolerance::by_average(population.status, value, target, tolerance);
+            let replicas = metric::by_average(population.status, value, target, tolerance);
             let pods = i64::from(population.status.max(1));
             let share = value / pods + i64::from(value % pods != 0);
             (

@@ -6,6 +6,18 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) u64);
 
+impl RequestId {
+    /// The request before which the engine had accepted so many.
+    pub fn of(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// How many requests the engine had accepted before this one.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Why an answer ended; the words are those of vLLM's `finished_reason` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FinishReason {

@@ -7,7 +7,7 @@ use k8s_openapi::api::autoscaling::v2::{HPAScalingPolicy, HPAScalingRules, Horiz
 
 /// Rules of both directions with all defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Behavior {
+pub struct Behavior {
     up: Rules,
     down: Rules,
     /// Whether nothing was said. The step up is then limited by what there is now, whenever the last one was.
@@ -44,7 +44,7 @@ enum Amount {
 
 /// What an autoscaler remembers from one evaluation to the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Memory {
+pub struct Memory {
     /// `None` before the first evaluation.
     recommendations: Option<Vec<(Timestamp, i32)>>,
     /// Replicas added and removed, by time.
@@ -54,7 +54,8 @@ pub(super) struct Memory {
 
 /// The result of stabilisation, for the condition `AbleToScale`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stability {
+pub enum Stability {
+    /// The recommendation is followed.
     Ready,
     /// A lower recommendation of the scale-up window was applied.
     ScaleUpStabilized,
@@ -64,33 +65,43 @@ pub(super) enum Stability {
 
 /// What kept the desired count from being the recommended one, for the condition `ScalingLimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
+pub enum Limit {
+    /// Nothing did.
     WithinRange,
+    /// The lower bound.
     TooFewReplicas,
+    /// The upper bound.
     TooManyReplicas,
+    /// The policies of scaling up.
     UpTooFast,
+    /// The policies of scaling down.
     DownTooFast,
 }
 
 /// The count to set and what led to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Decision {
-    pub(super) replicas: i32,
-    pub(super) stability: Stability,
-    pub(super) limit: Limit,
+pub struct Decision {
+    /// The count to set.
+    pub replicas: i32,
+    /// Whether a window held it back.
+    pub stability: Stability,
+    /// What else did.
+    pub limit: Limit,
 }
 
 /// Lowest and highest number of replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
-    pub(super) min: i32,
-    pub(super) max: i32,
+pub struct Bounds {
+    /// `minReplicas`.
+    pub min: i32,
+    /// `maxReplicas`.
+    pub max: i32,
 }
 
 impl Behavior {
     /// Up: at once, 4 pods or 100 % per 15 s, whichever is more; without any `behavior` to twice as many, or to 4, at each
     /// evaluation. Down: after 5 min, everything at once.
-    pub(super) fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Self {
+    pub fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Self {
         const PERIOD: Duration = Duration::from_secs(15);
         let everything = Policy { amount: Amount::Percent(100), period: PERIOD };
         let four = Policy { amount: Amount::Pods(4), period: PERIOD };
@@ -104,7 +115,7 @@ impl Behavior {
     }
 
     /// Follows `recommendation` as far as the rules allow, and remembers it.
-    pub(super) fn apply(
+    pub fn apply(
         &self,
         memory: &mut Memory,
         current: i32,
@@ -243,7 +254,7 @@ impl Policy {
 
 impl Memory {
     /// Remembers a change that was carried out.
-    pub(super) fn scaled(&mut self, from: i32, to: i32, now: Timestamp) {
+    pub fn scaled(&mut self, from: i32, to: i32, now: Timestamp) {
         /// No policy looks back further: `periodSeconds` is at most half an hour.
         const LONGEST_PERIOD: Duration = Duration::from_mins(30);
         for changes in [&mut self.ups, &mut self.downs] {

@@ -6,13 +6,17 @@
 //! finds no free block, the youngest running one is preempted and computed again later. An iteration takes as long
 //! as [`IterationTime`] says for the tokens it computes and the tokens it reads.
 //!
-//! The caller submits, and calls [`Engine::advance`] whenever [`Engine::next_event`] has come.
+//! The caller submits, and calls [`Engine::advance`] whenever [`Engine::next_event`] has come. Whoever does not care for
+//! single tokens asks for [`Engine::without_tokens`], which gives the same answers many times faster.
 
 mod blocks;
 mod event;
+pub mod gpu;
 mod prefix;
+pub mod rng;
 mod schedule;
 mod sequence;
+mod stretch;
 mod timing;
 
 #[cfg(test)]
@@ -27,6 +31,7 @@ pub use self::blocks::BlockPool;
 pub use self::event::{Event, FinishReason, Finished, RequestId};
 use self::prefix::PrefixCache;
 use self::sequence::Sequence;
+use self::stretch::Stretch;
 pub use self::timing::{IterationTime, LoadFactor};
 
 /// What the emulated GPU and its scheduler can do.
@@ -104,6 +109,15 @@ pub struct Load {
     pub kv_usage: f64,
 }
 
+/// What all sequences together have waited between two tokens, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Tokens after the first of their answers.
+    pub count: u64,
+    /// Time from the token before to each of them, added up.
+    pub time: Duration,
+}
+
 /// The engine. See the module documentation.
 #[derive(Debug)]
 pub struct Engine {
@@ -115,6 +129,11 @@ pub struct Engine {
     /// In order of arrival, preempted sequences in front.
     waiting: VecDeque<Sequence>,
     step: Option<Step>,
+    /// Iterations that need not be looked at one by one.
+    stretch: Option<Stretch>,
+    /// Whether each token is an event of its own.
+    tells_tokens: bool,
+    gaps: Gaps,
     next_id: u64,
     events: Vec<Event>,
 }
@@ -138,10 +157,20 @@ impl Engine {
             running: Vec::new(),
             waiting: VecDeque::new(),
             step: None,
+            stretch: None,
+            tells_tokens: true,
+            gaps: Gaps::default(),
             next_id: 0,
             events: Vec::new(),
             settings,
         }
+    }
+
+    /// An idle engine that tells of each answer its first token and its end, and of iterations nothing. It does all that
+    /// one of [`Engine::new`] does at the same moments, and needs no time for iterations in which every sequence only gets
+    /// its next token.
+    pub fn without_tokens(settings: Settings) -> Self {
+        Self { tells_tokens: false, ..Self::new(settings) }
     }
 
     /// The settings the engine was made with.
@@ -160,6 +189,7 @@ impl Engine {
                 limit,
             });
         }
+        self.leave_stretch();
         if self.queue_is_full() {
             return Err(Refused::QueueFull {
                 waiting: count(self.waiting.len()),
@@ -178,6 +208,7 @@ impl Engine {
     /// Drops a request whose client went away; its slot and blocks are free at once. Unknown ids are ignored: the
     /// request may just have finished.
     pub fn cancel(&mut self, id: RequestId, now: Duration) {
+        self.leave_stretch();
         let sequence = if let Some(index) = self.running.iter().position(|s| s.id == id) {
             self.running.remove(index)
         } else if let Some(index) = self.waiting.iter().position(|s| s.id == id) {
@@ -193,6 +224,9 @@ impl Engine {
     /// Completes every iteration that has ended by `now` and returns what happened since the last call, in order.
     pub fn advance(&mut self, now: Duration) -> Vec<Event> {
         while let Some(step) = self.step.filter(|step| step.ends <= now) {
+            if self.pass_step(step) {
+                continue;
+            }
             self.finish_step(step);
             self.schedule(step.ends);
         }
@@ -210,12 +244,23 @@ impl Engine {
             Some(step) => self.waiting.iter().rev().take_while(|s| s.arrived > step.started).count(),
             None => 0,
         };
+        let used_blocks = self.blocks.used() + self.unbooked_blocks();
         Load {
             running: count(self.running.len()),
             waiting: count(self.waiting.len() - unseen),
-            used_blocks: self.blocks.used(),
-            kv_usage: self.blocks.usage(),
+            used_blocks,
+            kv_usage: self.blocks.share(used_blocks),
         }
+    }
+
+    /// Requests in it, those that just arrived as well.
+    pub fn in_flight(&self) -> u32 {
+        count(self.running.len() + self.waiting.len())
+    }
+
+    /// What sequences have waited between two tokens.
+    pub fn gaps(&self) -> Gaps {
+        self.gaps
     }
 
     /// Requests that the next iteration will admit anyway do not count: with five free slots and a limit of two,

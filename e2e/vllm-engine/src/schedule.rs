@@ -15,6 +15,7 @@ impl Engine {
             self.admit_waiting(&mut budget, now);
         }
         self.step = self.step_from(now);
+        self.stretch = if preempted || self.tells_tokens { None } else { self.stretch_from(now) };
     }
 
     /// Gives every running sequence its next tokens, oldest first; preempts from the youngest end while blocks are
@@ -91,18 +92,26 @@ impl Engine {
             return None;
         }
         let resident_tokens = taking_part().map(|s| s.computed + s.in_step).sum();
+        Some(self.step_of(computed_tokens, resident_tokens, now))
+    }
+
+    /// The iteration that starts at `now` and takes what its tokens cost.
+    pub(super) fn step_of(&self, computed_tokens: u32, resident_tokens: u32, now: Duration) -> Step {
         let factor = self.settings.load_factor.at(count(self.running.len()), self.settings.max_num_seqs);
         let duration = self.settings.iteration_time.of(computed_tokens, resident_tokens).mul_f64(factor);
         // Even a free iteration moves time, so that `advance` ends.
         let ends = now + duration.max(Duration::from_micros(1));
-        Some(Step { started: now, ends, computed_tokens })
+        Step { started: now, ends, computed_tokens }
     }
 
     /// Applies the iteration that has ended: computed tokens are in the cache, and each sequence without anything
     /// left to compute has one more token.
     pub(super) fn finish_step(&mut self, step: Step) {
-        self.events.push(Event::Step { computed_tokens: step.computed_tokens });
-        let (events, blocks) = (&mut self.events, &mut self.blocks);
+        let tells_tokens = self.tells_tokens;
+        if tells_tokens {
+            self.events.push(Event::Step { computed_tokens: step.computed_tokens });
+        }
+        let (events, blocks, gaps) = (&mut self.events, &mut self.blocks, &mut self.gaps);
         self.running.retain_mut(|sequence| {
             if sequence.in_step == 0 {
                 return true;
@@ -117,7 +126,13 @@ impl Engine {
             sequence.first_token.get_or_insert(step.ends);
             let last = sequence.generated >= sequence.request.output_tokens;
             let since_previous = step.ends.saturating_sub(previous);
-            events.push(Event::Token { id: sequence.id, completes_prompt, last, since_previous });
+            if completes_prompt.is_none() {
+                gaps.count += 1;
+                gaps.time += since_previous;
+            }
+            if tells_tokens || completes_prompt.is_some() {
+                events.push(Event::Token { id: sequence.id, completes_prompt, last, since_previous });
+            }
             if !last {
                 return true;
             }

@@ -5,19 +5,20 @@
 //! of the size measured for such a model; those of the other GPUs follow from it by the ratios that bind each term,
 //! memory bandwidth for reading weights and cache, dense bfloat16 throughput for the arithmetic.
 
-use crate::engine::IterationTime;
+use crate::IterationTime;
 
 /// An emulated GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Gpu {
     /// NVIDIA H100 SXM, 80 GB.
-    #[value(name = "H100", alias = "h100")]
+    #[cfg_attr(feature = "clap", value(name = "H100", alias = "h100"))]
     H100,
     /// NVIDIA A100 SXM, 80 GB.
-    #[value(name = "A100", alias = "a100")]
+    #[cfg_attr(feature = "clap", value(name = "A100", alias = "a100"))]
     A100,
     /// NVIDIA L40S, 48 GB.
-    #[value(name = "L40S", alias = "l40s")]
+    #[cfg_attr(feature = "clap", value(name = "L40S", alias = "l40s"))]
     L40s,
 }
 

@@ -5,10 +5,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 /// A text that is not a quantity.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a quantity; examples: 250m, 4, 16Gi, 1e3")]
-pub(crate) struct InvalidQuantity(String);
+pub struct InvalidQuantity(String);
 
 /// The quantity in thousandths, rounded up as Kubernetes does: `250m` is 250, `1.0005` is 1001, `1Ki` is 1 024 000.
-pub(crate) fn milli(quantity: &Quantity) -> Result<i64, InvalidQuantity> {
+pub fn milli(quantity: &Quantity) -> Result<i64, InvalidQuantity> {
     let text = quantity.0.trim();
     let invalid = || InvalidQuantity(quantity.0.clone());
     let number_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
@@ -22,7 +22,7 @@ pub(crate) fn milli(quantity: &Quantity) -> Result<i64, InvalidQuantity> {
 }
 
 /// The canonical text of thousandths: 2000 is `2`, 1500 is `1500m`.
-pub(crate) fn from_milli(milli: i64) -> Quantity {
+pub fn from_milli(milli: i64) -> Quantity {
     Quantity(if milli % 1000 == 0 { (milli / 1000).to_string() } else { format!("{milli}m") })
 }
 

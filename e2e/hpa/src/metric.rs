@@ -3,11 +3,11 @@
 
 use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscalerBehavior};
 
-use crate::machinery::quantity;
+use crate::quantity;
 
 /// How far the ratio of a metric to its target may be from 1 before anything happens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Tolerance {
+pub struct Tolerance {
     down: f64,
     up: f64,
 }
@@ -16,7 +16,8 @@ pub(super) struct Tolerance {
 const DEFAULT: f64 = 0.1;
 
 impl Tolerance {
-    pub(super) fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Self {
+    /// That of each direction, as far as it is said.
+    pub fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Self {
         let rule = |rules: Option<&HPAScalingRules>| {
             let milli = rules?.tolerance.as_ref().and_then(|tolerance| quantity::milli(tolerance).ok())?;
             #[expect(clippy::cast_precision_loss, reason = "tolerances are small numbers")]
@@ -35,7 +36,7 @@ impl Tolerance {
 
 /// A metric of type Value. The ratio applies to the ready pods: a metric of 6 for a target of 2 with 2 ready pods asks
 /// for 6. From zero the ratio itself is the answer.
-pub(super) fn by_value(current: i32, ready: i32, value_milli: i64, target_milli: i64, tolerance: Tolerance) -> i32 {
+pub fn by_value(current: i32, ready: i32, value_milli: i64, target_milli: i64, tolerance: Tolerance) -> i32 {
     let ratio = ratio(value_milli, target_milli);
     if current == 0 {
         return ceil(ratio);
@@ -45,9 +46,50 @@ pub(super) fn by_value(current: i32, ready: i32, value_milli: i64, target_milli:
 
 /// A metric of type `AverageValue`: as many replicas as bring the share of each to the target. 10 for a target of 3 asks
 /// for 4.
-pub(super) fn by_average(current: i32, value_milli: i64, target_milli: i64, tolerance: Tolerance) -> i32 {
+pub fn by_average(current: i32, value_milli: i64, target_milli: i64, tolerance: Tolerance) -> i32 {
     let per_replica = ratio(value_milli, target_milli.saturating_mul(i64::from(current)));
     if tolerance.covers(per_replica) { current } else { ceil(ratio(value_milli, target_milli)) }
+}
+
+/// A metric of type `Pods`: the mean over the pods that are ready and report, `values` in thousandths, against the target. A
+/// ready pod that reports nothing counts as if it were on target on the way down and as idle on the way up, and so does one
+/// that is not ready on the way up; whatever then is within the tolerance, or would go the other way, changes nothing.
+pub fn by_pods(
+    current: i32,
+    values: &[i64],
+    silent: i32,
+    unready: i32,
+    target_milli: i64,
+    tolerance: Tolerance,
+) -> i32 {
+    if values.is_empty() {
+        return current;
+    }
+    let counted = |pods: i32| i64::from(pods).saturating_add(i64::try_from(values.len()).unwrap_or(i64::MAX));
+    let sum: i64 = values.iter().fold(0, |sum, value| sum.saturating_add(*value));
+    let share = |sum: i64, pods: i64| ratio(sum, target_milli.saturating_mul(pods));
+    let seen = share(sum, counted(0));
+    if silent == 0 && (unready == 0 || seen <= 1.0) {
+        return if tolerance.covers(seen) { current } else { ceil(seen * as_float(counted(0))) };
+    }
+    let (sum, pods) = if seen < 1.0 {
+        (sum.saturating_add(target_milli.saturating_mul(i64::from(silent))), counted(silent))
+    } else {
+        (sum, counted(silent.saturating_add(unready)))
+    };
+    let careful = share(sum, pods);
+    let turned = (seen < 1.0 && careful > 1.0) || (seen > 1.0 && careful < 1.0);
+    if tolerance.covers(careful) || turned {
+        return current;
+    }
+    let wanted = ceil(careful * as_float(pods));
+    let backwards = (careful < 1.0 && wanted > current) || (careful > 1.0 && wanted < current);
+    if backwards { current } else { wanted }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of pods are small")]
+fn as_float(pods: i64) -> f64 {
+    pods as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "metric values stay far below 2^53 thousandths")]
@@ -105,6 +147,27 @@ mod tests {
         #[case] expected: i32,
     ) {
         assert_eq!(by_average(current, value, target, TEN_PERCENT), expected);
+    }
+
+    #[rstest]
+    #[case::all_report(2, &[900, 700], 0, 0, 500, 4)]
+    #[case::within_tolerance(2, &[540, 520], 0, 0, 500, 2)]
+    #[case::half(4, &[200, 200, 300, 300], 0, 0, 500, 2)]
+    #[case::starting_pods_count_as_idle_on_the_way_up(4, &[900, 900], 0, 2, 500, 4)]
+    #[case::so_full_that_they_do_not_suffice(3, &[1000, 1000], 0, 1, 500, 4)]
+    #[case::starting_pods_do_not_hinder_the_way_down(3, &[100, 100], 0, 1, 500, 1)]
+    #[case::a_silent_pod_counts_as_on_target_on_the_way_down(3, &[200, 200], 1, 0, 500, 2)]
+    #[case::a_silent_pod_counts_as_idle_on_the_way_up(3, &[600, 600], 1, 0, 500, 3)]
+    #[case::nobody_reports(3, &[], 3, 0, 500, 3)]
+    fn pod_metrics_scale_by_their_mean(
+        #[case] current: i32,
+        #[case] values: &[i64],
+        #[case] silent: i32,
+        #[case] unready: i32,
+        #[case] target: i64,
+        #[case] expected: i32,
+    ) {
+        assert_eq!(by_pods(current, values, silent, unready, target, TEN_PERCENT), expected);
     }
 
     /// Replicas an autoscaler asks for at each step of a rollout of 20 replicas with a surge of 25 %, while the number it follows

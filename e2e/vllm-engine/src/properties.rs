@@ -181,4 +181,51 @@ proptest! {
         }
         prop_assert_eq!(once.advance(Duration::from_millis(19_999)), in_steps);
     }
+
+    /// What one that skips iterations tells, and when, is what the other tells, without its single tokens.
+    #[test]
+    fn skipping_iterations_changes_nothing(settings in small_engines(), actions in actions()) {
+        let mut full = Engine::new(settings.clone());
+        let mut quick = Engine::without_tokens(settings);
+        let mut now = Duration::ZERO;
+        let told = |events: Vec<Event>| -> Vec<Event> {
+            let is_told = |event: &Event| match event {
+                Event::Step { .. } | Event::Token { completes_prompt: None, .. } => false,
+                Event::Admitted { .. } | Event::Preempted { .. } | Event::Token { .. } | Event::Finished(_) => true,
+            };
+            events.into_iter().filter(is_told).collect()
+        };
+        let passing = [Action::Pass(10_000), Action::Pass(600_000)];
+        for action in actions.into_iter().chain(passing) {
+            for engine in [&mut full, &mut quick] {
+                match &action {
+                    Action::Arrive { prompt, output } => {
+                        let request = NewRequest {
+                            prompt_tokens: *prompt,
+                            block_hashes: Vec::new(),
+                            // Long answers, so that there is something to skip.
+                            output_tokens: *output * 5,
+                            finish_reason: FinishReason::Length,
+                        };
+                        let _ = engine.submit(request, now);
+                    }
+                    Action::Leave(pick) => {
+                        let here: Vec<_> = engine.running.iter().chain(&engine.waiting).map(|s| s.id).collect();
+                        if let Some(id) = here.get(pick % here.len().max(1)) {
+                            engine.cancel(*id, now);
+                        }
+                    }
+                    Action::Pass(_) => {}
+                }
+            }
+            if let Action::Pass(ms) = action {
+                now += Duration::from_millis(ms);
+            }
+            prop_assert_eq!(told(full.advance(now)), quick.advance(now));
+            prop_assert_eq!(full.load(), quick.load());
+            prop_assert_eq!(full.gaps(), quick.gaps());
+            prop_assert_eq!(full.next_event(), quick.next_event());
+        }
+        prop_assert_eq!(quick.load().running, 0, "all has come to an end");
+    }
 }

@@ -53,6 +53,11 @@ impl BlockPool {
 
     /// Used blocks as a fraction of all, 0 to 1.
     pub fn usage(&self) -> f64 {
-        if self.total == 0 { 0.0 } else { f64::from(self.used) / f64::from(self.total) }
+        self.share(self.used)
+    }
+
+    /// So many blocks as a fraction of all.
+    pub fn share(&self, blocks: u32) -> f64 {
+        if self.total == 0 { 0.0 } else { f64::from(blocks) / f64::from(self.total) }
     }
 }

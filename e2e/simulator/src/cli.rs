@@ -1,0 +1,143 @@
+//! The command line that its users share.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::compare::{Compared, compare};
+use crate::outcome::Decision;
+use crate::report::table;
+use crate::scenario::{NAMES, named};
+use crate::{Policy, Scenario};
+
+/// Simulate autoscaling policies on a load.
+#[derive(Args, Clone, Debug)]
+pub struct Simulate {
+    /// Scenario to simulate, as YAML or JSON.
+    #[arg(value_name = "FILE", required_unless_present = "scenario")]
+    pub file: Option<PathBuf>,
+    /// A scenario that comes with the simulator.
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub scenario: Option<String>,
+    /// Policies to compare, by name.
+    #[arg(
+        long = "policy",
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "threshold,demand,static,clairvoyant"
+    )]
+    pub policies: Vec<String>,
+    /// Runs of each policy, with the seeds 1, 2, 3 and so on; medians are shown.
+    #[arg(long, default_value_t = 7)]
+    pub seeds: u64,
+    /// From the creation of a pod to its first answer, in seconds, instead of the scenario's.
+    #[arg(long, value_name = "SECONDS")]
+    pub start_up: Option<f64>,
+    /// Show what was decided when, and why, in the first run of each policy.
+    #[arg(long)]
+    pub decisions: bool,
+    /// Print all outcomes as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why a simulation could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The scenario could not be read.
+    #[error("reading the scenario {}: {source}", file.display())]
+    Unreadable {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The scenario is none.
+    #[error("reading the scenario {}: {message}", file.display())]
+    NoScenario {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// There is no such scenario.
+    #[error("there is no scenario named {0}; there are {names}", names = NAMES.join(", "))]
+    UnknownScenario(String),
+    /// The scenario cannot be simulated.
+    #[error(transparent)]
+    Invalid(#[from] crate::scenario::InvalidScenario),
+    /// There is no such policy.
+    #[error(transparent)]
+    Policy(#[from] crate::policy::UnknownPolicy),
+    /// The load cannot be had.
+    #[error(transparent)]
+    Load(#[from] crate::load::LoadError),
+    /// The outcomes could not be written.
+    #[error("writing the outcomes as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Simulate {
+    /// The scenario that was asked for.
+    pub fn read(&self) -> Result<Scenario, Error> {
+        let scenario = match (&self.scenario, &self.file) {
+            (Some(name), _) => named(name).ok_or_else(|| Error::UnknownScenario(name.clone()))?,
+            (None, Some(file)) => read_file(file)?,
+            (None, None) => return Err(Error::UnknownScenario(String::new())),
+        };
+        let scenario = match self.start_up {
+            Some(seconds) => scenario.starting_in(seconds),
+            None => scenario,
+        };
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// Simulates; the text to print.
+    pub fn run(&self) -> Result<String, Error> {
+        let scenario = self.read()?;
+        let policies = self.policies.iter().map(|name| Ok((name.clone(), Policy::named(name)?)));
+        let policies = policies.collect::<Result<Vec<_>, Error>>()?;
+        let seeds: Vec<u64> = (1..=self.seeds.max(1)).collect();
+        let read = |file: &str| std::fs::read_to_string(file);
+        let (compared, capacities) = compare(&scenario, &policies, &seeds, read, |_, _| {})?;
+        if self.json {
+            let outcomes: Vec<_> = compared.iter().map(|it| (&it.name, &it.outcomes)).collect();
+            return Ok(serde_json::to_string_pretty(&outcomes)?);
+        }
+        let takes = scenario.variants.iter().zip(&capacities);
+        let takes: Vec<_> = takes.map(|(variant, rate)| format!("{} {rate:.2}", variant.name)).collect();
+        let mut text = format!(
+            "{}: {}\nRequests per second that one replica takes within the promises: {}.\nMedians of {} runs.\n\n{}",
+            scenario.name,
+            scenario.description,
+            takes.join(", "),
+            seeds.len(),
+            table(&compared)
+        );
+        if self.decisions {
+            text += &decisions(&compared);
+        }
+        Ok(text)
+    }
+}
+
+/// What was decided in the first run of each policy.
+fn decisions(compared: &[Compared]) -> String {
+    let mut lines = Vec::new();
+    for compared in compared {
+        lines.push(format!("\n{}", compared.name));
+        for Decision { at, wanted, saturated, reasons } in compared.outcomes.iter().take(1).flat_map(|it| &it.decisions)
+        {
+            let mark = if *saturated { " saturated" } else { "" };
+            lines.push(format!("  {at:7.1} s{mark} {wanted:?}  {}", reasons.join(" | ")));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn read_file(file: &Path) -> Result<Scenario, Error> {
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
+    serde_saphyr::from_str(&text)
+        .map_err(|error| Error::NoScenario { file: file.to_owned(), message: error.to_string() })
+}
