@@ -55,24 +55,27 @@ pub fn throughput(server: &Server, workload: &Workload) -> f64 {
 
 /// Share of requests whose promises one replica keeps at a rate.
 pub fn attainment(server: &Server, workload: &Workload, slo: Slo, rate: f64) -> f64 {
-    let Served { kept, ends } = serve(server, workload, rate, slo);
+    let Served { kept, ends, .. } = serve(server, workload, rate, slo);
     kept / float(ends.len().max(1))
 }
 
 struct Served {
     kept: f64,
     ends: Vec<Duration>,
+    /// Requests in the replica, on average until the last one arrives.
+    in_flight: f64,
 }
 
 /// Sends requests drawn from the workload to one replica, in time or all at once.
 fn serve(server: &Server, workload: &Workload, rate: f64, slo: Slo) -> Served {
     let mut random = Random::new(0, "capacity");
     let mut engine = Engine::without_tokens(vllm_engine::Settings { max_num_waiting: u32::MAX, ..server.engine() });
-    let (mut kept, mut ends, mut at) = (0.0, Vec::new(), 0.0);
+    let (mut kept, mut ends, mut at, mut stayed) = (0.0, Vec::new(), 0.0, 0.0);
     let mut note = |events: Vec<Event>| {
         for event in events {
             let Event::Finished(finished) = event else { continue };
             ends.push(finished.ended);
+            stayed += finished.ended.saturating_sub(finished.arrived).as_secs_f64();
             let first = finished.first_token.unwrap_or(finished.ended);
             let itl = first.abs_diff(finished.ended).as_secs_f64() / f64::from(finished.generated_tokens.max(2) - 1);
             let ttft = first.saturating_sub(finished.arrived).as_secs_f64();
@@ -101,5 +104,22 @@ fn serve(server: &Server, workload: &Workload, rate: f64, slo: Slo) -> Served {
     while let Some(at) = engine.next_event() {
         note(engine.advance(at + Duration::from_mins(1)));
     }
-    Served { kept, ends }
+    Served { kept, ends, in_flight: stayed / at }
+}
+
+/// What a replica has on average at a rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AtKnee {
+    /// Requests in it.
+    pub in_flight: f64,
+    /// Used share of its KV cache.
+    pub kv_usage: f64,
+}
+
+/// What a replica has on average at a rate: requests by Little's law, each of which holds its prompt and half its answer.
+pub fn at_knee(server: &Server, workload: &Workload, rate: f64) -> AtKnee {
+    let Served { in_flight, .. } = serve(server, workload, rate, Slo::default());
+    let (prompt, output) = workload.mean_lengths();
+    let kv_usage = in_flight * (prompt + output / 2.0) / f64::from(server.kv_tokens.max(1));
+    AtKnee { in_flight, kv_usage: kv_usage.min(1.0) }
 }

@@ -4,12 +4,14 @@ mod early;
 mod fixed;
 mod follower;
 mod observe;
+mod rivals;
 mod spec;
 mod wva;
 
 use std::time::Duration;
 
 pub use self::follower::Follower;
+pub use self::rivals::{DynamoTarget, Predictor};
 pub use self::spec::{Policy, UnknownPolicy};
 use crate::fleet::Fleet;
 use crate::load::Workload;
