@@ -70,9 +70,42 @@ chart: build ## The chart: values, schema, README, names, helm lint, every objec
 parity: ## chart-render gives what helm gives, byte for byte
 	@$(TOOLS); $(CARGO) nextest run -p chart-render -E 'test(/^(parity|foreign|expressions|random|settings|numbers)::/)'
 
+# The suites on a cluster: PROVIDER=embedded|kind|existing, T=NAME (only these), JOBS=N (at once), SHARD=1/4 (a part),
+# CONTROLLER_INSTANCE=ID (what all ids begin with), SESSION=DIR (a cluster that is up already), KEEP=1 (leave it up).
+JOBS ?= 6
+SHARD ?=
+E2E = $(CARGO) nextest run -p wva-e2e --test-threads $(JOBS) $(if $(SHARD),--partition hash:$(SHARD))
+# Beside the embedded cluster, only what is true of every cluster.
+E2E_OF = $(if $(filter-out embedded,$(PROVIDER)),(binary(suites) or binary(isolation)),kind(test))
+
+.PHONY: test-e2e-smoke
+test-e2e-smoke: build ## The shortest suite, on any provider: install, one model, an autoscaler that follows
+	@$(TOOLS); $(E2E) -E 'binary(suites) and test(/^smoke::/)'
+
 .PHONY: test-e2e
-test-e2e: ## The suites that start a cluster; CONTROLLER_INSTANCE=ID gives the isolation suite its instance
-	@$(TOOLS); $(CARGO) nextest run -p wva-e2e
+test-e2e: build ## The suites on a cluster (T=NAME, JOBS=6, SHARD=1/4, PROVIDER=embedded|kind|existing)
+	@$(TOOLS); $(E2E) -E '$(E2E_OF)$(if $(T), and test($(T)))'
+
+# The isolation guide's name for it.
+.PHONY: test-e2e-full
+test-e2e-full: test-e2e
+
+.PHONY: test-e2e-storm
+test-e2e-storm: build ## Eight instances, 100 rounds, one controller killed in each: foreign writes and shared series are counted
+	@$(TOOLS); STORM_ROUNDS=$${STORM_ROUNDS:-100} $(CARGO) nextest run -p wva-e2e --profile storm --no-capture \
+	  -E 'binary(suites) and test(/^storm::/)'
+
+.PHONY: mutations
+mutations: build ## Controllers with a mistake each: the isolation suites must find every one
+	@$(TOOLS); CARGO="$(CARGO)" hack/mutations.sh
+
+.PHONY: kind-up
+kind-up: build ## A kind cluster with monitoring in it, for people and for SESSION=.wva-e2e/kind
+	@$(TOOLS); target/debug/wva-e2e up --provider kind --shared --bare --dir .wva-e2e/kind
+
+.PHONY: kind-down
+kind-down: ## Remove the cluster of kind-up
+	@$(TOOLS); target/debug/wva-e2e down --dir .wva-e2e/kind
 
 .PHONY: conformance
 conformance: ## Hold the embedded API server to the answers of a real Kubernetes control plane, every script

@@ -4,14 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kubesim::apiserver::{Authorization, Control};
 
 use crate::helm::Helm;
+use crate::instances;
 use crate::kubectl::{self, Kubectl};
 use crate::monitoring::{self, Monitoring};
 use crate::prometheus;
-use crate::providers::{self, Capability, Choice, Cluster, Facts, Monitoring as Place};
+use crate::providers::{self, Capability, Choice, Cluster, Facts, Monitoring as Place, PodAccess};
 
 /// The environment could not be started, or cannot do something.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,16 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A pod does not do what it is told.
+    #[error("telling pod {pod} {path}: {source}")]
+    Pod {
+        /// The pod.
+        pod: String,
+        /// What was posted to.
+        path: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A test asks for what this cluster cannot do.
     #[error("the cluster of provider {provider} does not have {capability}")]
@@ -78,6 +91,11 @@ impl Settings {
             crash_backoff: Duration::from_secs(10),
         }
     }
+
+    /// [`Settings::quick`] for many instances at once: roles are enforced, and there are GPUs for all of them.
+    pub fn shared(dir: &Path) -> Self {
+        Self { gpus_per_node: 128, authorization: Authorization::Rbac, ..Self::quick(dir) }
+    }
 }
 
 /// A running environment. [`Environment::stop`] stops it in order; dropping it kills what is left. One that is connected
@@ -87,6 +105,8 @@ pub struct Environment {
     client: kube::Client,
     kubectl: Kubectl,
     prometheus: prometheus::Client,
+    /// For pods, which no proxy of this machine's user reaches.
+    http: reqwest::Client,
     /// What this process has started.
     own: Option<Own>,
 }
@@ -114,7 +134,8 @@ impl Environment {
         match started.await {
             Ok((client, kubectl, monitoring)) => {
                 let (facts, prometheus) = (cluster.facts().clone(), monitoring.prometheus().client());
-                Ok(Self { facts, client, kubectl, prometheus, own: Some(Own { monitoring, cluster }) })
+                let http = direct();
+                Ok(Self { facts, client, kubectl, prometheus, http, own: Some(Own { monitoring, cluster }) })
             }
             Err(error) => {
                 cluster.stop().await;
@@ -132,7 +153,7 @@ impl Environment {
         let kubectl = Kubectl::new(&facts.kubeconfig)?;
         let Place::Beside { prometheus, .. } = facts.monitoring;
         let prometheus = prometheus::Client::new(format!("http://{prometheus}"));
-        Ok(Self { facts, client, kubectl, prometheus, own: None })
+        Ok(Self { facts, client, kubectl, prometheus, http: direct(), own: None })
     }
 
     /// What there is to know about the cluster.
@@ -168,6 +189,31 @@ impl Environment {
         self.prometheus.clone()
     }
 
+    /// Posts to a port of a pod, in the way that this cluster has for it.
+    ///
+    /// # Errors
+    /// When the pod has no address yet, does not answer, or refuses.
+    pub async fn tell(&self, pod: &Pod, port: u16, path: &str, body: &serde_json::Value) -> Result<(), Error> {
+        let name = || format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
+        let failed = |source| Error::Pod { pod: name(), path: path.to_owned(), source };
+        match self.facts.pods {
+            PodAccess::Direct => {
+                let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
+                let ip = ip.ok_or_else(|| failed("it has no address yet".into()))?;
+                let answer = self.http.post(format!("http://{ip}:{port}{path}")).json(body).send().await;
+                answer.and_then(reqwest::Response::error_for_status).map_err(|error| failed(error.into()))?;
+            }
+            PodAccess::ApiProxy => {
+                let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+                let uri = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy{path}");
+                let request = http::Request::post(uri).header("Content-Type", "application/json");
+                let request = request.body(body.to_string().into_bytes()).map_err(|error| failed(error.into()))?;
+                self.client.request_text(request).await.map_err(|error| failed(error.into()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The API server's record of requests, and faults on purpose.
     ///
     /// # Errors
@@ -198,6 +244,12 @@ impl Environment {
     /// Stops everything, pods first.
     pub async fn stop(self) {
         if let Some(Own { monitoring, cluster }) = self.own {
+            if !self.facts.temporary
+                && let Err(error) = instances::sweep(&self.client).await
+            {
+                tracing::error!("Removing what the run made from the cluster: {error}");
+            }
+            monitoring.leave().await;
             cluster.stop().await;
             monitoring.stop().await;
         }
@@ -210,6 +262,10 @@ impl Environment {
     fn lacks(&self, capability: Capability) -> Error {
         Error::Lacks { provider: self.facts.provider.clone(), capability }
     }
+}
+
+fn direct() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap_or_default()
 }
 
 async fn connect(kubeconfig: &Path) -> Result<kube::Client, Error> {

@@ -35,7 +35,7 @@ where
     let environment = Environment::start(&settings, |_| {}).await.expect("the environment starts");
     let outcome = AssertUnwindSafe(test(&environment)).catch_unwind().await;
     if outcome.is_err() {
-        explain(environment.kubectl()).await;
+        explain(environment.kubectl(), &[], CONTROLLER_NAMESPACE).await;
     }
     environment.stop().await;
     if let Err(cause) = outcome {
@@ -64,32 +64,36 @@ where
     .await;
 }
 
-/// What a person would look at first.
-async fn explain(kubectl: &Kubectl) {
-    let looks: [&[&str]; 4] = [
-        &["get", "va,deployments,pods,hpa", "--all-namespaces", "-o", "wide"],
-        &["get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"],
-        &["get", "va", "--all-namespaces", "-o", "yaml"],
-        &[
-            "logs",
-            "--all-pods",
-            "--prefix",
-            "--tail=60",
-            "-n",
-            CONTROLLER_NAMESPACE,
-            "deployment/workload-variant-autoscaler-controller-manager",
-        ],
+/// What a person would look at first: in these namespaces, or in all if none is given, and the log of the controller in
+/// the one where it is.
+pub(crate) async fn explain(kubectl: &Kubectl, namespaces: &[&str], controller: &str) {
+    let looks: [&[&str]; 3] = [
+        &["get", "va,deployments,pods,hpa", "-o", "wide"],
+        &["get", "events", "--sort-by=.metadata.creationTimestamp"],
+        &["get", "va", "-o", "yaml"],
     ];
-    for args in looks {
-        let text = match kubectl.run(args).await {
-            Ok(text) => text,
-            Err(error) => error.to_string(),
-        };
-        note(&format!("--- kubectl {}\n{text}", args.join(" ")));
+    let places: Vec<[&str; 2]> = match namespaces {
+        [] => vec![["--all-namespaces", "--ignore-not-found"]],
+        some => some.iter().map(|namespace| ["--namespace", *namespace]).collect(),
+    };
+    for place in places {
+        for look in looks {
+            tell(kubectl, &[look, &place].concat()).await;
+        }
     }
+    let selector = "--selector=app.kubernetes.io/name=workload-variant-autoscaler";
+    tell(kubectl, &["logs", "--prefix", "--tail=60", "-n", controller, selector]).await;
+}
+
+async fn tell(kubectl: &Kubectl, args: &[&str]) {
+    let text = match kubectl.run(args).await {
+        Ok(text) => text,
+        Err(error) => error.to_string(),
+    };
+    note(&format!("--- kubectl {}\n{text}", args.join(" ")));
 }
 
 /// To standard error: the test runner shows it when the test fails.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     anstream::eprintln!("{text}");
 }

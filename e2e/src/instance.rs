@@ -3,6 +3,7 @@
 use chart_render::check::{Installed, Report, check};
 use chart_render::{Chart, Options, Release, Rendered, Values};
 
+use crate::helm::Helm;
 use crate::kubectl::{self, Kubectl};
 use crate::workload::Vllm;
 
@@ -73,10 +74,29 @@ impl Controller {
         Ok(documents.collect::<Vec<_>>().join("\n---\n"))
     }
 
-    fn rendered(&self) -> Result<Rendered, Error> {
-        let failed =
-            |source: chart_render::Error| Error::Render { release: self.release.clone(), source: Box::new(source) };
-        let mut values = Values::new();
+    /// Installs it with helm, which keeps the release, and does not wait for the controller. The definitions, which all
+    /// releases of a cluster share, are applied by kubectl, as the chart's README has it.
+    ///
+    /// # Errors
+    /// When helm or the cluster refuses it.
+    pub async fn install_with(&self, helm: &Helm, kubectl: &Kubectl) -> Result<(), Error> {
+        kubectl.run(&["apply", "--server-side", "-f", &format!("{}/crds/", Helm::chart())]).await?;
+        self.helm(helm, &["install"]).await.map(drop)
+    }
+
+    /// Runs `helm VERB RELEASE CHART` with the settings of this install, e.g. to upgrade it.
+    ///
+    /// # Errors
+    /// When helm fails.
+    pub async fn helm(&self, helm: &Helm, verb: &[&str]) -> Result<String, Error> {
+        let settings = self.settings();
+        let mut line = verb.to_vec();
+        line.extend([self.release.as_str(), Helm::chart(), "--namespace", &self.namespace, "--skip-crds"]);
+        line.extend(settings.iter().flat_map(|set| ["--set", set]));
+        Ok(helm.run(&line).await?)
+    }
+
+    fn settings(&self) -> Vec<String> {
         let own = [
             "controller.enabled=true".to_owned(),
             "va.enabled=false".to_owned(),
@@ -85,7 +105,14 @@ impl Controller {
             format!("wva.controllerInstance={}", self.instance),
             format!("wva.prometheus.baseURL={}", self.prometheus_url),
         ];
-        for set in own.iter().chain(&self.set) {
+        own.into_iter().chain(self.set.iter().cloned()).collect()
+    }
+
+    fn rendered(&self) -> Result<Rendered, Error> {
+        let failed =
+            |source: chart_render::Error| Error::Render { release: self.release.clone(), source: Box::new(source) };
+        let mut values = Values::new();
+        for set in &self.settings() {
             values.set(set).map_err(|error| failed(error.into()))?;
         }
         let chart = Chart::embedded().map_err(|error| failed(error.into()))?;

@@ -13,7 +13,8 @@ use wva_e2e::bench::fleet::Fleet;
 use wva_e2e::demo::screen::Screen;
 use wva_e2e::demo::{self, Demo};
 use wva_e2e::faults;
-use wva_e2e::session::Session;
+use wva_e2e::run;
+use wva_e2e::session::{Session, Start};
 use wva_e2e::{bench, image, picker};
 
 /// End-to-end environments of the Workload Variant Autoscaler: an embedded Kubernetes cluster with emulated GPUs, a
@@ -38,9 +39,8 @@ enum Command {
         /// Folder of the environment.
         #[arg(long, default_value = ".wva-e2e/up")]
         dir: PathBuf,
-        /// Install no controller.
-        #[arg(long)]
-        bare: bool,
+        #[command(flatten)]
+        start: Start,
     },
     /// Stop the environment that `up` started.
     Down {
@@ -107,8 +107,11 @@ enum Command {
     Serve {
         #[arg(long)]
         dir: PathBuf,
+        #[command(flatten)]
+        start: Start,
+        /// End with this process, and remove the folder.
         #[arg(long)]
-        bare: bool,
+        with: Option<i32>,
     },
 }
 
@@ -146,9 +149,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Demo { dir } => run_demo(absolute(&dir)?).await,
-        Command::Up { dir, bare } => {
-            let kubeconfig = Session::new(&absolute(&dir)?).up(bare).await?;
-            anstream::println!("export KUBECONFIG={}", kubeconfig.display());
+        Command::Up { dir, start } => {
+            let facts = Session::new(&absolute(&dir)?).up(&start, None).await?;
+            anstream::println!("export KUBECONFIG={}", facts.kubeconfig.display());
             Ok(ExitCode::SUCCESS)
         }
         Command::Down { dir } => {
@@ -205,9 +208,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             image::run(&args)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Serve { dir, bare } => {
+        Command::Serve { dir, start, with } => {
             log_to_stderr("info");
-            Session::new(&dir).serve(bare, interrupted()).await?;
+            let session = Session::new(&dir);
+            match with {
+                Some(pid) => run::serve(&session, &start, pid, interrupted()).await?,
+                None => session.serve(&start, interrupted()).await?,
+            }
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -17,17 +17,14 @@ use crate::prometheus::{self, Prometheus};
 use crate::providers::{Facts, Monitoring as Place};
 use crate::{manifest, programs, scrape};
 
+mod made;
+
+use made::Made;
+
 /// Namespace of the monitoring stack.
 pub const NAMESPACE: &str = "monitoring";
 /// Service account Prometheus scrapes with.
 pub const PROMETHEUS_ACCOUNT: &str = "kube-prometheus-stack-prometheus";
-
-/// Kinds of others that a cluster with monitoring and KEDA has: the Prometheus operator's and KEDA's.
-const DEFINITIONS: [&str; 3] = [
-    include_str!("../manifests/definitions/servicemonitors.yaml"),
-    include_str!("../manifests/definitions/prometheusrules.yaml"),
-    include_str!("../manifests/definitions/scaledobjects.yaml"),
-];
 
 /// Monitoring could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +41,15 @@ pub enum Error {
     /// A program is missing.
     #[error(transparent)]
     Program(#[from] programs::Error),
+    /// The chart's own definitions.
+    #[error("reading the definitions of the chart: {0}")]
+    Chart(#[from] Box<chart_render::Error>),
+    /// Somebody else's adapter would answer our HPAs.
+    #[error(
+        "the cluster already has an API for external metrics, APIService v1beta1.external.metrics.k8s.io; the suites bring \
+         their own and touch nobody else's: use a cluster without one"
+    )]
+    ForeignAdapter,
     /// A template.
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
@@ -57,6 +63,7 @@ pub struct Monitoring {
     prometheus: Arc<Prometheus>,
     _adapter: Adapter,
     follower: JoinHandle<()>,
+    made: Made,
 }
 
 impl Monitoring {
@@ -78,18 +85,23 @@ impl Monitoring {
         progress(&format!("Prometheus at {}", prometheus.client().url()));
 
         let adapter = Adapter::start(adapter, prometheus.client()).await?;
-        kubectl.apply(&DEFINITIONS.join("\n---\n")).await?;
-        kubectl.apply(&platform(listen, adapter.address())?).await?;
+        let made = Made::create(facts, kubectl, &platform(listen, adapter.address())?).await?;
         progress("Monitoring: ServiceMonitors, external metrics");
 
-        let token = prometheus_token(client).await?;
+        let token = match prometheus_token(client).await {
+            Ok(token) => token,
+            Err(error) => {
+                made.remove().await;
+                return Err(error);
+            }
+        };
         let follow = scrape::follow(client.clone(), Arc::clone(&prometheus), token);
         let follower = tokio::spawn(async move {
             if let Err(error) = follow.await {
                 tracing::error!(%error, "Scrape targets no longer follow the cluster");
             }
         });
-        Ok(Self { prometheus, _adapter: adapter, follower })
+        Ok(Self { prometheus, _adapter: adapter, follower, made })
     }
 
     /// The Prometheus.
@@ -97,9 +109,15 @@ impl Monitoring {
         &self.prometheus
     }
 
+    /// Removes from the cluster what it made there, if the cluster stays. While there is still a node for pods that have
+    /// to end, and before [`Monitoring::stop`].
+    pub async fn leave(&self) {
+        self.made.remove().await;
+    }
+
     /// Stops it.
     pub async fn stop(self) {
-        let Self { prometheus, _adapter, follower } = self;
+        let Self { prometheus, _adapter, follower, made: _ } = self;
         follower.abort();
         // The follower held the other reference; once it has ended the process can be stopped for good.
         let _ = follower.await;

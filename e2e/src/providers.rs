@@ -22,6 +22,7 @@
 //! machine's loopback adds a variant to [`Monitoring`] and serves it in [`crate::monitoring`].
 
 pub mod embedded;
+pub mod existing;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -51,6 +52,9 @@ pub enum Error {
     /// A provider that is not known.
     #[error(transparent)]
     Choice(#[from] UnknownProvider),
+    /// The cluster that was there before.
+    #[error(transparent)]
+    Existing(#[from] existing::Misconfigured),
     /// The kubeconfig leads nowhere.
     #[error("connecting to the cluster of {}: {source}", kubeconfig.display())]
     Connect {
@@ -72,11 +76,13 @@ pub enum Choice {
     /// An embedded cluster of this machine's processes.
     #[default]
     Embedded,
+    /// The cluster of `KUBECONFIG`.
+    Existing,
 }
 
 impl Choice {
     /// All there are.
-    pub const ALL: [Self; 1] = [Self::Embedded];
+    pub const ALL: [Self; 2] = [Self::Embedded, Self::Existing];
 
     /// What `PROVIDER` is set to, or the embedded one.
     ///
@@ -93,6 +99,15 @@ impl Choice {
     pub fn name(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
+            Self::Existing => "existing",
+        }
+    }
+
+    /// How long the start of an environment may take.
+    pub fn start_limit(self) -> Duration {
+        match self {
+            Self::Embedded => Duration::from_secs(90),
+            Self::Existing => Duration::from_mins(3),
         }
     }
 
@@ -100,6 +115,7 @@ impl Choice {
     pub fn provider(self) -> Box<dyn Provider> {
         match self {
             Self::Embedded => Box::new(embedded::Embedded),
+            Self::Existing => Box::new(existing::Existing),
         }
     }
 }
@@ -164,6 +180,9 @@ pub struct Facts {
     pub pods: PodAccess,
     /// What can be done with it beyond the Kubernetes API.
     pub capabilities: BTreeSet<Capability>,
+    /// Whether the cluster ends with its [`Cluster::stop`]. If not, what the run makes in it is removed one by one, and
+    /// what was there before stays as it was.
+    pub temporary: bool,
     /// How much longer than on the embedded cluster everything takes: 1 there. Patience is multiplied by it, see
     /// [`Facts::patience`].
     pub pace: u32,

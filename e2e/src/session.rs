@@ -13,18 +13,19 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use clap::Args;
+
 use crate::environment::{self, Environment, Settings};
 use crate::instance::{self, Controller};
-use crate::kubectl;
+use crate::providers::{Choice, Facts};
 use crate::wait::{self, Look};
+use crate::{kubectl, programs};
 
 /// Namespace and release of the controller in a session, as the users' guides have it.
 pub const CONTROLLER_NAMESPACE: &str = "workload-variant-autoscaler-system";
 /// See [`CONTROLLER_NAMESPACE`].
 pub const CONTROLLER_RELEASE: &str = "workload-variant-autoscaler";
 
-/// How long a start may take.
-const START: Duration = Duration::from_secs(90);
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -74,6 +75,17 @@ pub enum Error {
         /// Why.
         source: nix::Error,
     },
+    /// Our own program is missing.
+    #[error(transparent)]
+    Program(#[from] programs::Error),
+    /// The facts of the environment.
+    #[error("reading what is known of the environment from {}: {source}", path.display())]
+    Facts {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
     /// The environment.
     #[error(transparent)]
     Environment(#[from] environment::Error),
@@ -83,6 +95,39 @@ pub enum Error {
     /// kubectl.
     #[error(transparent)]
     Kubectl(#[from] kubectl::Error),
+}
+
+/// What is started.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// Where the cluster comes from.
+    #[arg(long, value_name = "NAME", env = "PROVIDER", default_value_t)]
+    pub provider: Choice,
+    /// Install no controller.
+    #[arg(long)]
+    pub bare: bool,
+    /// For many instances at once: roles are enforced, and there are GPUs for all of them. Suites are run in it by
+    /// SESSION=FOLDER.
+    #[arg(long)]
+    pub shared: bool,
+    /// Controller to run instead of our own.
+    #[arg(long, value_name = "FILE", env = "E2E_CONTROLLER")]
+    pub controller: Option<PathBuf>,
+}
+
+impl Start {
+    fn arguments(&self) -> Vec<String> {
+        let Self { provider, bare, shared, controller } = self;
+        let controller = controller.iter().flat_map(|file| ["--controller".to_owned(), file.display().to_string()]);
+        let flag = |set: bool, name: &str| set.then(|| name.to_owned());
+        let provider = ["--provider".to_owned(), provider.to_string()];
+        provider.into_iter().chain(flag(*bare, "--bare")).chain(flag(*shared, "--shared")).chain(controller).collect()
+    }
+
+    fn settings(&self, dir: &Path) -> Settings {
+        let settings = if self.shared { Settings::shared(dir) } else { Settings::quick(dir) };
+        Settings { provider: self.provider, controller: self.controller.clone(), ..settings }
+    }
 }
 
 /// A session's folder and what is in it.
@@ -97,15 +142,21 @@ impl Session {
         Self { dir: dir.to_owned() }
     }
 
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// Starts an environment in the background and waits until it is ready. Gives its kubeconfig.
+    /// Starts an environment in the background and waits until it is ready. It ends with the process `with`, if one is
+    /// given, else by [`Session::down`].
     ///
     /// # Errors
     /// When one is up already, or the new one does not become ready; then it is stopped again.
-    pub async fn up(&self, bare: bool) -> Result<PathBuf, Error> {
+    pub async fn up(&self, start: &Start, with: Option<i32>) -> Result<Facts, Error> {
         if let Some(pid) = self.running() {
             return Err(Error::AlreadyUp { dir: self.dir.clone(), pid });
         }
@@ -114,28 +165,30 @@ impl Session {
         let log = self.file("log");
         let output = File::create(&log).map_err(failed("creating", &log))?;
         let errors = output.try_clone().map_err(failed("creating", &log))?;
-        let program = std::env::current_exe().map_err(failed("finding", Path::new("wva-e2e")))?;
-        let mut command = Command::new(program);
-        command.arg("serve").arg("--dir").arg(&self.dir).args(bare.then_some("--bare"));
+        let mut command = Command::new(programs::ours("wva-e2e")?);
+        command.arg("serve").arg("--dir").arg(&self.dir).args(start.arguments());
+        command.args(with.map(|pid| format!("--with={pid}")));
         // A process group of its own: Ctrl-C on this terminal later is not meant for it.
         command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         let mut child = command.spawn().map_err(failed("starting", Path::new("wva-e2e serve")))?;
         let pid_file = self.file("pid");
         fs::write(&pid_file, child.id().to_string()).map_err(failed("writing", &pid_file))?;
 
-        let ready = self.file("ready");
-        let outcome = wait::until("the environment to be ready", START, || {
-            let look = match (fs::read_to_string(&ready), child.try_wait()) {
-                (Ok(kubeconfig), _) => Look::Done(Some(PathBuf::from(kubeconfig.trim()))),
-                (Err(_), Ok(Some(_))) => Look::Done(None),
-                (Err(_), _) => Look::NotYet(tail(&log)),
+        let patience = start.provider.start_limit();
+        let outcome = wait::until("the environment to be ready", patience, || {
+            let look = match (self.facts(), child.try_wait()) {
+                (Ok(Some(facts)), _) => Look::Done(Ok(Some(facts))),
+                (Err(error), _) => Look::Done(Err(error)),
+                (Ok(None), Ok(Some(_))) => Look::Done(Ok(None)),
+                (Ok(None), _) => Look::NotYet(tail(&log)),
             };
             std::future::ready(look)
         })
         .await;
         match outcome {
-            Ok(Some(kubeconfig)) => Ok(kubeconfig),
-            Ok(None) => Err(Error::Ended { tail: tail(&log), log }),
+            Ok(Ok(Some(facts))) => Ok(facts),
+            Ok(Ok(None)) => Err(Error::Ended { tail: tail(&log), log }),
+            Ok(Err(error)) => Err(error),
             Err(timed_out) => {
                 let _ = self.down().await;
                 Err(timed_out.into())
@@ -158,20 +211,44 @@ impl Session {
         fs::remove_dir_all(&self.dir).map_err(failed("removing", &self.dir))
     }
 
+    /// What is known of the environment; `None` while it is not ready.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn facts(&self) -> Result<Option<Facts>, Error> {
+        let path = self.file("facts.json");
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|source| Error::Facts { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("reading", &path)(error)),
+        }
+    }
+
     /// The background half: starts everything, says so in the session's folder, and runs until `stop`.
     ///
     /// # Errors
     /// When something cannot be started; what was started is stopped.
-    pub async fn serve(&self, bare: bool, stop: impl Future<Output = ()>) -> Result<(), Error> {
-        let environment = Environment::start(&Settings::quick(&self.dir), |step| tracing::info!("{step}")).await?;
-        let installed = if bare { Ok(()) } else { install_controller(&environment).await };
-        if installed.is_ok() {
-            let ready = self.file("ready");
-            fs::write(&ready, environment.kubeconfig().display().to_string()).map_err(failed("writing", &ready))?;
+    pub async fn serve(&self, start: &Start, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let environment = Environment::start(&start.settings(&self.dir), |step| tracing::info!("{step}")).await?;
+        let prepared = async {
+            if !start.bare {
+                install_controller(&environment).await?;
+            }
+            self.announce(environment.facts())
+        };
+        let prepared = prepared.await;
+        if prepared.is_ok() {
             stop.await;
         }
         environment.stop().await;
-        installed
+        prepared
+    }
+
+    /// Tells others what there is: whole, or not yet.
+    fn announce(&self, facts: &Facts) -> Result<(), Error> {
+        let (path, fresh) = (self.file("facts.json"), self.file("facts.new"));
+        let text = serde_json::to_vec_pretty(facts).map_err(|source| Error::Facts { path: path.clone(), source })?;
+        fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(failed("writing", &path))
     }
 
     /// Process id of the session's environment, if it is alive and is ours.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{labels, metrics};
+use crate::{labels, metrics, mutation};
 
 /// Lease name of the controller without an id, and suffix of all others.
 const BASE_LEASE_NAME: &str = "72dd1cf1.llm-d.ai";
@@ -84,6 +84,9 @@ impl Instance {
 
     /// The constant label of every metric this instance publishes; `None` without an id.
     pub fn metric_label(&self) -> Option<(&'static str, &str)> {
+        if mutation::is("metric-label") {
+            return None;
+        }
         self.0.as_deref().map(|id| (metrics::LABEL_CONTROLLER_INSTANCE, id))
     }
 
@@ -96,7 +99,7 @@ impl Instance {
         if let Some(name) = explicit.filter(|name| !name.is_empty()) {
             return name.to_owned();
         }
-        let Some(id) = &self.0 else { return BASE_LEASE_NAME.to_owned() };
+        let Some(id) = self.0.as_ref().filter(|_| !mutation::is("lease")) else { return BASE_LEASE_NAME.to_owned() };
         let lowered: String = id.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect();
         // "a..b" and "a.-b" are label values, but every dot-separated part of a DNS name must begin and end
         // with a letter or digit.
@@ -112,8 +115,8 @@ impl Instance {
     /// Field manager of every write of this instance.
     pub fn field_manager(&self) -> String {
         match &self.0 {
-            Some(id) => format!("{BASE_FIELD_MANAGER}/{id}"),
-            None => BASE_FIELD_MANAGER.to_owned(),
+            Some(id) if !mutation::is("field-manager") => format!("{BASE_FIELD_MANAGER}/{id}"),
+            _ => BASE_FIELD_MANAGER.to_owned(),
         }
     }
 }

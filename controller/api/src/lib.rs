@@ -19,6 +19,7 @@ pub mod events;
 pub mod instance;
 pub mod labels;
 pub mod metrics;
+mod mutation;
 pub mod scope;
 pub mod variant_autoscaling;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Instance, labels};
+use crate::{Instance, labels, mutation};
 
 /// What one controller takes care of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Scope {
         namespace_annotations: Option<&BTreeMap<String, String>>,
     ) -> Claim {
         let owner = Instance::of_labels(labels);
-        if owner != self.instance && !self.takes_all_instances() {
+        if owner != self.instance && !self.takes_all_instances() && !mutation::is("ownership") {
             return Claim::OtherInstance(owner);
         }
         if self.watches_by_name(namespace) {
@@ -55,7 +55,8 @@ impl Scope {
 
     /// Label selector for variants; `None` when this controller takes the variants of all instances.
     pub fn selector(&self) -> Option<String> {
-        (!self.takes_all_instances()).then(|| self.instance.selector())
+        let all = self.takes_all_instances() || mutation::is("selector") || mutation::is("ownership");
+        (!all).then(|| self.instance.selector())
     }
 
     /// Whether the namespace was named explicitly.

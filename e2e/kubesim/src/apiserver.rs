@@ -82,7 +82,7 @@ use self::authentication::Door;
 pub use self::authorization::Authorization;
 pub use self::control::Control;
 pub use self::faults::{ActiveFault, Fault, Matcher};
-pub use self::network::Bind;
+pub use self::network::{Bind, Network};
 pub use self::requests::{Request, Seen, WriteRequest};
 use self::state::{Shared, State};
 use self::tokens::MASTERS;

@@ -24,6 +24,10 @@ struct Args {
     #[arg(long = "node", value_name = "NODE")]
     nodes: Vec<NodeConfig>,
 
+    /// No node at all: for node agents of another process
+    #[arg(long, conflicts_with = "nodes")]
+    no_nodes: bool,
+
     /// The local program, with leading arguments, that stands for an image repository; may be given several times
     #[arg(long = "image", value_name = "REPO=PROGRAM")]
     images: Vec<Mapping>,
@@ -89,7 +93,7 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
 
-    let nodes = if args.nodes.is_empty() { vec![NodeConfig::new("node-0")] } else { args.nodes };
+    let nodes = if args.nodes.is_empty() && !args.no_nodes { vec![NodeConfig::new("node-0")] } else { args.nodes };
     let images =
         args.images.into_iter().fold(Images::default(), |images, mapping| images.with(mapping.image, mapping.program));
     let cluster = Cluster::start(Options {

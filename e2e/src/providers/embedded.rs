@@ -56,6 +56,7 @@ fn facts(cluster: &Kubesim) -> Facts {
         kubeconfig: cluster.kubeconfig_path().to_owned(),
         monitoring: Monitoring::Beside { prometheus, adapter },
         pods: PodAccess::Direct,
+        temporary: true,
         capabilities: BTreeSet::from([
             Capability::Faults,
             Capability::RequestRecord,

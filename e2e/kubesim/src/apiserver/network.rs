@@ -41,12 +41,9 @@ pub(super) async fn bind(bind: Bind) -> Result<(TcpListener, Option<UdpSocket>),
             Ok((listener, None))
         }
         Bind::Choose => {
-            let count = usize::from(NETWORKS.end() - NETWORKS.start()) + 1;
-            let start = usize::from(uuid::Uuid::new_v4().as_bytes()[0]) % count;
-            for second in NETWORKS.cycle().skip(start).take(count) {
-                let address = SocketAddr::new(Ipv4Addr::new(127, second, 0, 1).into(), PORT);
-                if let Ok(claim) = UdpSocket::bind(address)
-                    && let Ok(listener) = TcpListener::bind(address).await
+            for second in candidates() {
+                if let Some(claim) = claim(second)
+                    && let Ok(listener) = TcpListener::bind(first(second)).await
                 {
                     return Ok((listener, Some(claim)));
                 }
@@ -54,6 +51,46 @@ pub(super) async fn bind(bind: Bind) -> Result<(TcpListener, Option<UdpSocket>),
             Err(Error::NoFreeNetwork)
         }
     }
+}
+
+/// A loopback network that no cluster of this machine chooses for as long as this is held: for nodes of a cluster whose
+/// API server has no such network.
+#[derive(Debug)]
+pub struct Network {
+    second: u8,
+    _claim: UdpSocket,
+}
+
+impl Network {
+    /// A free one, `None` when all are taken.
+    pub fn claim() -> Option<Self> {
+        candidates().find_map(|second| {
+            // An API server on an address of its user's choice claims nothing, but listens.
+            let nobody_listens = std::net::TcpListener::bind(first(second)).is_ok();
+            claim(second).filter(|_| nobody_listens).map(|claim| Self { second, _claim: claim })
+        })
+    }
+
+    /// Its first two octets, `[127, X]`.
+    pub fn octets(&self) -> [u8; 2] {
+        [127, self.second]
+    }
+}
+
+/// Second octets in the order in which they are tried.
+fn candidates() -> impl Iterator<Item = u8> {
+    let count = usize::from(NETWORKS.end() - NETWORKS.start()) + 1;
+    let start = usize::from(uuid::Uuid::new_v4().as_bytes()[0]) % count;
+    NETWORKS.cycle().skip(start).take(count)
+}
+
+/// The address by which a network is claimed.
+fn first(second: u8) -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::new(127, second, 0, 1).into(), PORT)
+}
+
+fn claim(second: u8) -> Option<UdpSocket> {
+    UdpSocket::bind(first(second)).ok()
 }
 
 /// First two octets of the network an address belongs to.
