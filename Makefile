@@ -49,6 +49,7 @@ demo: build ## Two isolated controllers scale emulated vLLM variants in an embed
 bench: ## Figures: cluster start, controller memory, time, queries and writes per cycle, reaction, with up to 10,000 pods; plugin
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) bench --locked -q -p wva-engine
+	$(CARGO) bench --locked -q -p wva-simulator
 	@$(TOOLS); target/release/wva-e2e bench --controller target/release/wva-controller
 	@$(TOOLS); target/release/wva-e2e bench-scale --controller target/release/wva-controller
 	@$(TOOLS); echo "hybrid mode:"; target/release/wva-e2e bench-scale --controller target/release/wva-controller --fleets 1000x1 --hybrid

@@ -99,6 +99,9 @@ enum Command {
         #[arg(long, value_name = "TEXT", default_value = "")]
         only: String,
     },
+    /// Simulate autoscaling policies on a load, hours in seconds, and compare what requests saw with what it cost. Needs no
+    /// cluster.
+    Simulate(wva_simulator::cli::Simulate),
     /// Write a container image of a static binary as an archive for `kind load image-archive` or `docker load`; needs no
     /// container engine.
     Image(image::Args),
@@ -203,6 +206,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let report = faults::run(&dir, &only, |step| anstream::println!("{step}")).await?;
             anstream::println!("\n{report}");
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Simulate(args) => {
+            anstream::print!("{}", args.run()?);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Image(args) => {
             image::run(&args)?;

@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::compare::{Compared, compare};
 use crate::outcome::Decision;
-use crate::report::table;
+use crate::report::{front_drawing, page, replicas_drawing, table};
 use crate::scenario::{NAMES, named};
-use crate::{Policy, Scenario};
+use crate::{Policy, Scenario, matrix};
 
 /// Simulate autoscaling policies on a load.
 #[derive(Args, Clone, Debug)]
@@ -16,9 +16,13 @@ pub struct Simulate {
     /// Scenario to simulate, as YAML or JSON.
     #[arg(value_name = "FILE", required_unless_present = "scenario")]
     pub file: Option<PathBuf>,
-    /// A scenario that comes with the simulator.
-    #[arg(long, value_name = "NAME", conflicts_with = "file")]
-    pub scenario: Option<String>,
+    /// A scenario that comes with the simulator; several, separated by commas, with `--matrix`.
+    #[arg(long, value_name = "NAME", conflicts_with = "file", value_delimiter = ',')]
+    pub scenario: Vec<String>,
+    /// Compare on every scenario with each of these start-up times, in seconds, and show who is on the front of requests
+    /// within the SLO against cost.
+    #[arg(long, value_name = "SECONDS", value_delimiter = ',', conflicts_with_all = ["start_up", "json", "html", "svg", "decisions"])]
+    pub matrix: Vec<f64>,
     /// Policies to compare, by name.
     #[arg(
         long = "policy",
@@ -39,6 +43,12 @@ pub struct Simulate {
     /// Print all outcomes as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Write one self-contained page with charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write drawings to this folder: SCENARIO-replicas.svg and SCENARIO-front.svg.
+    #[arg(long, value_name = "FOLDER")]
+    pub svg: Option<PathBuf>,
 }
 
 /// Why a simulation could not be carried out.
@@ -63,6 +73,9 @@ pub enum Error {
     /// There is no such scenario.
     #[error("there is no scenario named {0}; there are {names}", names = NAMES.join(", "))]
     UnknownScenario(String),
+    /// There are several scenarios, and no matrix.
+    #[error("several scenarios are compared with --matrix and start-up times, for example --matrix 30,110")]
+    SeveralScenarios,
     /// The scenario cannot be simulated.
     #[error(transparent)]
     Invalid(#[from] crate::scenario::InvalidScenario),
@@ -72,35 +85,56 @@ pub enum Error {
     /// The load cannot be had.
     #[error(transparent)]
     Load(#[from] crate::load::LoadError),
+    /// A report could not be written.
+    #[error("writing {}: {source}", file.display())]
+    Unwritable {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The outcomes could not be written.
     #[error("writing the outcomes as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
 impl Simulate {
-    /// The scenario that was asked for.
-    pub fn read(&self) -> Result<Scenario, Error> {
-        let scenario = match (&self.scenario, &self.file) {
-            (Some(name), _) => named(name).ok_or_else(|| Error::UnknownScenario(name.clone()))?,
-            (None, Some(file)) => read_file(file)?,
-            (None, None) => return Err(Error::UnknownScenario(String::new())),
-        };
-        let scenario = match self.start_up {
-            Some(seconds) => scenario.starting_in(seconds),
-            None => scenario,
-        };
-        scenario.check()?;
-        Ok(scenario)
+    /// The scenarios that were asked for.
+    pub fn read(&self) -> Result<Vec<Scenario>, Error> {
+        let of_names = self.scenario.iter().map(|name| named(name).ok_or_else(|| Error::UnknownScenario(name.clone())));
+        let scenarios = self.file.iter().map(|file| read_file(file)).chain(of_names).map(|scenario| {
+            let scenario = match (self.start_up, scenario?) {
+                (Some(seconds), scenario) => scenario.starting_in(seconds),
+                (None, scenario) => scenario,
+            };
+            let scenario = scenario.measure(|file| std::fs::read_to_string(file))?;
+            scenario.check()?;
+            Ok(scenario)
+        });
+        scenarios.collect()
     }
 
     /// Simulates; the text to print.
     pub fn run(&self) -> Result<String, Error> {
-        let scenario = self.read()?;
+        let scenarios = self.read()?;
         let policies = self.policies.iter().map(|name| Ok((name.clone(), Policy::named(name)?)));
         let policies = policies.collect::<Result<Vec<_>, Error>>()?;
         let seeds: Vec<u64> = (1..=self.seeds.max(1)).collect();
         let read = |file: &str| std::fs::read_to_string(file);
-        let (compared, capacities) = compare(&scenario, &policies, &seeds, read, |_, _| {})?;
+        if !self.matrix.is_empty() {
+            let cells = matrix::matrix(&scenarios, &self.matrix, &policies, &seeds, read, |_| {})?;
+            return Ok(matrix::table(&cells, &policies));
+        }
+        let [scenario] = scenarios.as_slice() else { return Err(Error::SeveralScenarios) };
+        let (compared, capacities) = compare(scenario, &policies, &seeds, read, |_, _| {})?;
+        if let Some(file) = &self.html {
+            write(file, &page(scenario, &compared, &capacities))?;
+        }
+        if let Some(folder) = &self.svg {
+            let file = |what: &str| folder.join(format!("{}-{what}.svg", scenario.name));
+            write(&file("replicas"), &replicas_drawing(scenario, &compared))?;
+            write(&file("front"), &front_drawing(&compared))?;
+        }
         if self.json {
             let outcomes: Vec<_> = compared.iter().map(|it| (&it.name, &it.outcomes)).collect();
             return Ok(serde_json::to_string_pretty(&outcomes)?);
@@ -134,6 +168,10 @@ fn decisions(compared: &[Compared]) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(file, text).map_err(|source| Error::Unwritable { file: file.to_owned(), source })
 }
 
 fn read_file(file: &Path) -> Result<Scenario, Error> {

@@ -8,7 +8,8 @@
 //!   them;
 //! - [`monitoring`]: what scrapes find, and what Prometheus makes of it;
 //! - [`policy`]: who scales: WVA's real engine with its followers, its rivals, and lines to compare with;
-//! - [`mod@run`], [`outcome`]: one run and what came of it; [`capacity`]: what one replica takes.
+//! - [`mod@run`], [`outcome`]: one run and what came of it; [`capacity`]: what one replica takes;
+//! - [`compare`], [`matrix`]: several policies on the same requests; [`report`]: tables, one page, drawings.
 
 pub mod capacity;
 #[cfg(feature = "cli")]
@@ -17,6 +18,7 @@ pub mod compare;
 pub mod fleet;
 pub mod ledger;
 pub mod load;
+pub mod matrix;
 pub mod monitoring;
 mod number;
 pub mod outcome;

@@ -43,6 +43,9 @@ pub struct Outcome {
     pub used: UsedInAll,
     /// How the numbers of replicas moved.
     pub scaling: Scaling,
+    /// Seconds to the first token, 95 % quantile of those that arrived in each half minute, by its beginning in seconds. One
+    /// that gave up counts with the time it waited.
+    pub ttft_over_time: Vec<(f64, f64)>,
     /// Each second.
     pub seconds: Vec<Second>,
     /// What was decided when.
@@ -145,6 +148,9 @@ impl<'a> Recorder<'a> {
         }
         self.used = fleet.used(now);
         self.noted = now;
+        if now >= self.scenario.duration() {
+            return;
+        }
         self.seconds.push(Second {
             rate,
             needed: self.needed(rate),
@@ -218,6 +224,7 @@ impl<'a> Recorder<'a> {
                 gpu_hours: self.used.gpu_hours,
                 mean_replicas: self.used.replica_hours / hours,
             },
+            ttft_over_time: ttft_over_time(ledger, end),
             requests,
             scaling,
             seconds: self.seconds,
@@ -267,6 +274,18 @@ impl<'a> Recorder<'a> {
         scaling.seconds_to_right_size = right.map(|(second, _)| f64::from(count(second)) - grown_at);
         scaling
     }
+}
+
+fn ttft_over_time(ledger: &[Record], end: Duration) -> Vec<(f64, f64)> {
+    const HALF_MINUTE: Duration = Duration::from_secs(30);
+    let of = |record: &Record| record.ttft().unwrap_or_else(|| record.waited(end)).as_secs_f64();
+    let (mut points, mut from, mut rest) = (Vec::new(), Duration::ZERO, ledger);
+    while !rest.is_empty() {
+        let (bin, after) = rest.split_at(rest.partition_point(|record| record.arrived < from + HALF_MINUTE));
+        points.push((from.as_secs_f64(), Quantiles::of(bin.iter().map(of)).p95));
+        (from, rest) = (from + HALF_MINUTE, after);
+    }
+    points
 }
 
 fn requests(ledger: &[Record], long_wait: f64, ready_at: Option<f64>, end: Duration) -> Requests {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use self::named::{NAMES, named};
 use crate::load::{Lengths, Load};
 use crate::number::seconds;
-use crate::server::Server;
+use crate::server::{Server, Table};
 
 /// A load, the variants that serve it, and the delays between them. Times are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +86,9 @@ pub struct Variant {
     /// How fast a replica is and how much it holds.
     #[serde(default)]
     pub server: Server,
+    /// Measurements that its service times are fitted to, instead of those of `server`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Table>,
 }
 
 /// What was promised to each request, in seconds. A request that is dropped, fails or is given up is a miss.
@@ -210,6 +213,24 @@ impl Scenario {
             return problem(why);
         }
         Ok(())
+    }
+
+    /// Fits service times to measurements, where variants name some. `read` gives the text of a table's file.
+    pub fn measure(mut self, read: impl Fn(&str) -> std::io::Result<String>) -> Result<Self, InvalidScenario> {
+        let scenario = self.name.clone();
+        for variant in &mut self.variants {
+            let Some(table) = &variant.measured else { continue };
+            let problem = |why: String| InvalidScenario {
+                scenario: scenario.clone(),
+                problem: format!("variant {}: measured: {}: {why}", variant.name, table.file),
+            };
+            let text = read(&table.file).map_err(|error| problem(error.to_string()))?;
+            let fit = table.fit(&text).ok_or_else(|| {
+                problem("fewer than three rows are of this model, hardware and tensorParallel".to_owned())
+            })?;
+            variant.server = variant.server.clone().with(fit);
+        }
+        Ok(self)
     }
 
     /// The same with another start-up time.

@@ -1,7 +1,11 @@
 //! How fast a replica is and how much it holds.
 
+mod measured;
+
 use serde::{Deserialize, Serialize};
 use vllm_engine::{IterationTime, LoadFactor, Settings};
+
+pub use self::measured::{Fit, Table, Times};
 
 /// How fast a replica is and how much it holds. An iteration that computes C tokens while R tokens are in the cache of its
 /// sequences takes α + β·C + γ·R milliseconds.

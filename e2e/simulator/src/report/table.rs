@@ -12,14 +12,14 @@ const COLUMNS: [Column; 17] = [
     ("cost", |it| format!("{:.1}", it.median(|o| o.used.cost))),
     ("GPU h", |it| format!("{:.2}", it.median(|o| o.used.gpu_hours))),
     ("TTFT p50 s", |it| format!("{:.2}", it.median(|o| o.ttft.p50))),
-    ("p99 s", |it| format!("{:.1}", it.median(|o| o.ttft.p99))),
+    ("TTFT p99 s", |it| format!("{:.1}", it.median(|o| o.ttft.p99))),
     ("ITL p99 ms", |it| format!("{:.0}", 1000.0 * it.median(|o| o.itl.p99))),
-    ("waited", |it| whole(it, |o| o.requests.waited_long)),
+    ("waited long", |it| whole(it, |o| o.requests.waited_long)),
     ("gave up", |it| whole(it, |o| o.requests.gave_up)),
     ("when ready", |it| whole(it, |o| o.requests.gave_up_when_ready)),
     ("failed", |it| whole(it, |o| o.requests.refused + o.requests.killed)),
-    ("first", |it| optional(it, |o| o.scaling.first_wanted.map(f64::from))),
-    ("right after s", |it| optional(it, |o| o.scaling.seconds_to_right_size)),
+    ("first wanted", |it| optional(it, |o| o.scaling.first_wanted.map(f64::from))),
+    ("right size s", |it| optional(it, |o| o.scaling.seconds_to_right_size)),
     ("most", |it| whole(it, |o| o.scaling.most_wanted)),
     ("changes", |it| whole(it, |o| o.scaling.events)),
     ("turns", |it| whole(it, |o| o.scaling.direction_changes)),
@@ -33,20 +33,29 @@ fn whole(it: &Compared, of: fn(&Outcome) -> u32) -> String {
 /// The median where more than half have a value.
 fn optional(it: &Compared, of: fn(&Outcome) -> Option<f64>) -> String {
     let median = it.median(|o| of(o).unwrap_or(f64::INFINITY));
-    if median.is_finite() { format!("{median:.0}") } else { "never".to_owned() }
+    if median.is_finite() { format!("{median:.0}") } else { "-".to_owned() }
+}
+
+/// Heads and cells, one row for each policy: medians over the seeds.
+pub(super) fn rows(compared: &[Compared]) -> Vec<Vec<String>> {
+    let head = COLUMNS.map(|(head, _)| head.to_owned()).to_vec();
+    let rows = compared.iter().map(|it| COLUMNS.map(|(_, cell)| cell(it)).to_vec());
+    std::iter::once(head).chain(rows).collect()
 }
 
 /// Medians over the seeds, one line for each policy.
 pub fn table(compared: &[Compared]) -> String {
-    let head = COLUMNS.map(|(head, _)| head.to_owned()).to_vec();
-    let lines = compared.iter().map(|it| COLUMNS.map(|(_, cell)| cell(it)).to_vec());
-    let lines: Vec<Vec<String>> = std::iter::once(head).chain(lines).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
+    aligned(&rows(compared))
+}
+
+/// Cells in columns: names to the left, numbers to the right.
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|it| it.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            // Names to the left, numbers to the right.
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
             if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());

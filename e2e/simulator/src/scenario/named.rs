@@ -63,6 +63,7 @@ pub fn named(name: &str) -> Option<Scenario> {
         max: 12,
         initial,
         server: Server::default(),
+        measured: None,
     };
     Some(Scenario {
         name: name.to_owned(),
