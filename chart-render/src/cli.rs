@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use profile::{Kind, ProfileFlags};
+pub use profile::{Kind, ProfileFlags, Refused};
 
 /// Render Helm charts in Rust, and plan installs of the Workload Variant Autoscaler.
 #[derive(Parser)]

@@ -50,7 +50,7 @@ pub(super) type Labels = BTreeMap<String, String>;
 pub(super) struct Object<'a> {
     /// Position of the release.
     pub(super) release: usize,
-    release_name: &'a str,
+    pub(super) release_name: &'a str,
     pub(super) json: &'a Json,
 }
 

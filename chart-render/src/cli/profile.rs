@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::Verdict;
 use crate::profile::{Error, Model, Profile};
+use crate::{Chart, Options, Release, Values, render};
 
 /// Print the values file of an install.
 #[derive(Args)]
@@ -20,7 +21,7 @@ pub(super) struct ProfileValues {
 
 impl ProfileValues {
     pub(super) fn run(self, out: &mut impl Write) -> Result<Verdict> {
-        out.write_all(self.flags.values(self.profile)?.as_bytes())?;
+        out.write_all(self.flags.checked(self.profile)?.as_bytes())?;
         Ok(Verdict::Fine)
     }
 }
@@ -78,7 +79,32 @@ pub struct ProfileFlags {
     pub max: u32,
 }
 
+/// The flags do not make values to install with.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The template of the profile is broken.
+    #[error(transparent)]
+    Profile(#[from] Error),
+    /// The chart takes no such values.
+    #[error("the chart would refuse the values that these flags make; nothing is printed")]
+    Chart(#[source] Box<crate::Error>),
+}
+
 impl ProfileFlags {
+    /// The values file of such an install, when the chart renders with it.
+    ///
+    /// # Errors
+    /// When the chart refuses the values, e.g. a cost that is no number, with what it says.
+    pub fn checked(&self, kind: Kind) -> Result<String, Refused> {
+        let text = self.values(kind)?;
+        let refused = |error: crate::Error| Refused::Chart(Box::new(error));
+        let mut values = Values::new();
+        values.merge_yaml("the profile", &text).map_err(|error| refused(error.into()))?;
+        let chart = Chart::embedded().map_err(|error| refused(error.into()))?;
+        render(&chart, values, &Release::new("release", "default"), &Options::default()).map_err(refused)?;
+        Ok(text)
+    }
+
     /// The values file of such an install.
     ///
     /// # Errors

@@ -152,6 +152,14 @@ fn selectors_that_reach_into_another_release_are_found() {
 }
 
 #[test]
+fn two_releases_that_share_all_their_objects_are_told_once() {
+    let report = report(&["wva@a", "wva@a"]);
+    assert_eq!(rules(&report), [Rule::Identity], "{report}");
+    assert_eq!(report.findings[0].objects.len(), report.objects, "{report}");
+    assert_eq!(report.to_string().matches("so the second install fails").count(), 1, "{report}");
+}
+
+#[test]
 fn one_definition_may_come_with_every_release_unless_it_differs() {
     let definition = |version: &str| {
         format!("kind: CustomResourceDefinition\nmetadata: {{name: x}}\nspec: {{versions: [{{name: {version}}}]}}\n")

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rstest::rstest;
 use tempfile::TempDir;
 
 use crate::helm::{chart, chart_render, helm};
@@ -45,6 +46,16 @@ fn a_broken_rule_of_the_schema_names_the_value() {
     assert!(!success);
     assert!(stderr.contains("at '/wva/reconcileInterval'"), "{stderr}");
     assert!(stderr.contains("colour"), "{stderr}");
+}
+
+#[rstest]
+#[case::a_cost_that_is_no_number(&["--cost", "abc"], "variantCost")]
+#[case::more_than_the_most(&["--min", "5", "--max", "2"], "minReplicas")]
+#[case::an_id_that_is_no_label(&["--instance", "Ünï \"x\""], "controllerInstance")]
+fn values_that_the_chart_refuses_are_not_printed(#[case] flags: &[&str], #[case] named: &str) {
+    let (success, stdout, stderr) = run(&[&["values", "--profile", "all"], flags].concat());
+    assert!(!success && stdout.is_empty(), "{stdout}");
+    assert!(stderr.contains(named), "{stderr}");
 }
 
 #[test]
