@@ -7,6 +7,7 @@ use std::rc::Rc;
 use gotmpl::TemplateError;
 use gotmpl::parse::{CommandNode, DefineNode, Expr, ListNode, Node, Parser, PipeNode, Pos};
 
+use crate::cluster::Cluster;
 use crate::eval::Frame;
 use crate::fault::{Fault, Site};
 use crate::funcs;
@@ -49,9 +50,20 @@ pub(crate) struct Tree {
 pub(crate) struct Engine {
     trees: BTreeMap<String, Rc<Tree>>,
     running: RefCell<HashMap<String, usize>>,
+    cluster: Option<Cluster>,
 }
 
 impl Engine {
+    /// An empty set whose templates ask this cluster.
+    pub(crate) fn new(cluster: Option<Cluster>) -> Self {
+        Self { cluster, ..Self::default() }
+    }
+
+    /// The cluster that templates ask.
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
     /// Parses one file; its defines replace earlier ones of the same name, as in Go.
     pub(crate) fn add(&mut self, name: &str, text: &str) -> Result<(), Fault> {
         let source = Rc::new(Source { name: name.to_owned(), text: text.to_owned() });
@@ -106,7 +118,11 @@ impl Engine {
 
     /// `tpl`: the text is a template that sees all others; what it defines ends with it.
     pub(crate) fn expand(&self, text: &str, dot: &Value) -> Result<String, Fault> {
-        let mut nested = Self { trees: self.trees.clone(), running: RefCell::new(self.running.borrow().clone()) };
+        let mut nested = Self {
+            trees: self.trees.clone(),
+            running: RefCell::new(self.running.borrow().clone()),
+            cluster: self.cluster.clone(),
+        };
         nested.add("tpl", text)?;
         Ok(quirks::drop_no_value(&nested.include("tpl", dot)?))
     }

@@ -29,6 +29,7 @@
 //! | [`schema`] | `values.schema.json` |
 //! | [`manifest`] | documents, hooks, order of installation |
 //! | [`output`] | the text of `helm template` |
+//! | [`Cluster`] | what `lookup` and `.Capabilities` say where there is a cluster |
 //! | `tree`, `scope` | dependencies that are switched on, and what their templates see |
 //! | [`check`] | whether releases get into each other's way |
 //! | [`profile`], [`fleet`] | values of the usual installs, and whole fleets of them |
@@ -38,6 +39,7 @@ mod capabilities;
 pub mod chart;
 pub mod check;
 pub mod cli;
+mod cluster;
 mod decimal;
 mod engine;
 mod eval;
@@ -64,6 +66,7 @@ mod yaml;
 
 pub use capabilities::{InvalidKubeVersion, KubeVersion};
 pub use chart::{Chart, ChartFile};
+pub use cluster::{Cluster, Lookup, Wanted};
 pub use manifest::Manifest;
 pub use output::Selection;
 pub use render::{Error, Options, Release, Rendered, release_name, render};

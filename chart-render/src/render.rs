@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::capabilities::KubeVersion;
 use crate::chart::{self, Chart, ChartFile};
+use crate::cluster::Cluster;
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::manifest::{self, Manifest};
@@ -31,12 +32,14 @@ pub struct Release {
     pub namespace: String,
     /// Whether templates see an upgrade rather than an installation.
     pub is_upgrade: bool,
+    /// Number of the revision that is made.
+    pub revision: u32,
 }
 
 impl Release {
     /// An installation.
     pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
-        Self { name: name.into(), namespace: namespace.into(), is_upgrade: false }
+        Self { name: name.into(), namespace: namespace.into(), is_upgrade: false, revision: 1 }
     }
 }
 
@@ -49,6 +52,8 @@ pub struct Options {
     pub api_versions: Vec<String>,
     /// Whether values are taken that `values.schema.json` forbids.
     pub skip_schema_validation: bool,
+    /// The cluster that templates may ask, as with `helm install`; with none they find nothing, as with `helm template`.
+    pub cluster: Option<Cluster>,
 }
 
 /// What a chart rendered to.
@@ -120,7 +125,7 @@ pub fn render(chart: &Chart, values: Values, release: &Release, options: &Option
             scope.spawn(|| if options.skip_schema_validation { Ok(()) } else { schema::check(&tree, &values) });
         on_a_large_stack(|| {
             let templates = scope::templates(&tree, Value::from_json(&values), release, options);
-            let engine = parse(&templates);
+            let engine = parse(&templates, options);
             checking.join().map_err(|_| Error::Thread("the check of the values panicked".to_owned()))??;
             check_kube_version(chart, options)?;
             engine.and_then(|engine| execute(&engine, &templates)).map_err(Error::Template)
@@ -170,8 +175,8 @@ fn on_a_large_stack<T: Send>(run: impl FnOnce() -> Result<T, Error> + Send) -> R
 }
 
 /// All templates, in the order in which definitions replace one another.
-fn parse(templates: &Templates<'_>) -> Result<Engine, Fault> {
-    let mut engine = Engine::default();
+fn parse(templates: &Templates<'_>, options: &Options) -> Result<Engine, Fault> {
+    let mut engine = Engine::new(options.cluster.clone());
     for name in sorted(templates) {
         engine.add(name, templates[name].text)?;
     }

@@ -90,18 +90,21 @@ fn dot_chart(node: &Node<'_>, is_root: bool) -> Value {
 }
 
 fn dot_release(release: &Release) -> Value {
-    let Release { name, namespace, is_upgrade } = release;
+    let Release { name, namespace, is_upgrade, revision } = release;
     let dot = Value::from_json(&json!({
         "Name": name, "Namespace": namespace, "IsUpgrade": is_upgrade, "IsInstall": !is_upgrade, "Service": "Helm",
     }));
     if let Value::Map(dot) = &dot {
-        dot.borrow_mut().insert("Revision".to_owned(), Value::Int(1));
+        dot.borrow_mut().insert("Revision".to_owned(), Value::Int(i64::from(*revision)));
     }
     dot
 }
 
 fn dot_capabilities(options: &Options) -> Value {
-    let versions = API_VERSIONS.iter().map(ToString::to_string).chain(options.api_versions.iter().cloned()).collect();
+    let versions = match &options.cluster {
+        Some(cluster) => cluster.api_versions().to_vec(),
+        None => API_VERSIONS.iter().map(ToString::to_string).chain(options.api_versions.iter().cloned()).collect(),
+    };
     let helm = HELM_VERSION.iter().map(|(name, key, value)| (*name, *key, Value::str(value))).collect();
     let object = |go_type, fields| Value::Object(Object::Struct(Rc::new(Struct { go_type, fields })));
     let fields = vec![

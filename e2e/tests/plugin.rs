@@ -12,6 +12,8 @@ mod fixture;
 mod fleet;
 #[path = "plugin/models.rs"]
 mod models;
+#[path = "plugin/release.rs"]
+mod release;
 #[path = "plugin/report.rs"]
 mod report;
 #[path = "plugin/rights.rs"]

@@ -44,7 +44,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoSuchKind { kind, .. } if kind == "VariantAutoscaling" => {
-                Some("install the controller's chart, which brings it, or apply its crds/ directory".to_owned())
+                Some("`kubectl wva install -n wva-system --create-namespace` brings it with a controller".to_owned())
             }
             Self::Session(session::Error::Forbidden { message, .. }) if message.contains("clusterroles") => Some(
                 "the chart's roles for users are cluster-wide; leave them out with --set \
@@ -83,6 +83,8 @@ pub enum Outcome {
     Configured,
     /// It was like this already.
     Unchanged,
+    /// It is no more.
+    Deleted,
     /// Nothing was asked of the cluster.
     Rendered,
 }
@@ -94,6 +96,7 @@ impl Outcome {
             Self::Created => "created",
             Self::Configured => "configured",
             Self::Unchanged => "unchanged",
+            Self::Deleted => "deleted",
             Self::Rendered => "rendered",
         }
     }
@@ -116,6 +119,16 @@ pub struct Run<'a> {
     session: &'a Session,
     steps: Vec<Step>,
     force: bool,
+    manager: &'static str,
+}
+
+/// Who writes, and how.
+#[derive(Clone, Copy)]
+struct Writer<'a> {
+    session: &'a Session,
+    manager: &'static str,
+    force: bool,
+    dry_run: bool,
 }
 
 struct Step {
@@ -134,7 +147,21 @@ impl<'a> Run<'a> {
         let objects = objects.iter().map(|object| parse(object)).collect::<Result<Vec<_>, _>>()?;
         let discovery = discover(session, &objects).await?;
         let steps = objects.into_iter().map(|object| Step::prepare(session, &discovery, object));
-        Ok(Self { session, steps: try_join_all(steps).await?, force })
+        Ok(Self { session, steps: try_join_all(steps).await?, force, manager: FIELD_MANAGER })
+    }
+
+    /// Writes under the name of another field manager than [`FIELD_MANAGER`].
+    #[must_use]
+    pub fn by(self, manager: &'static str) -> Self {
+        Self { manager, ..self }
+    }
+
+    /// The objects that exist already, with `kind/name`.
+    pub fn standing(&self) -> impl Iterator<Item = (String, &DynamicObject)> {
+        self.steps.iter().filter_map(|step| {
+            let before = step.before.as_ref()?;
+            Some((format!("{}/{}", step.kind, step.object.name_any()), before))
+        })
     }
 
     /// Has the API server admit and validate every object without storing it.
@@ -142,7 +169,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When it refuses one.
     pub async fn rehearse(&self) -> Result<Vec<Applied>, Error> {
-        try_join_all(self.steps.iter().map(|step| step.apply(self.session, self.force, true))).await
+        try_join_all(self.steps.iter().map(|step| step.apply(self.writer(true)))).await
     }
 
     /// How the objects in the cluster would change, in the form of `diff -u`; empty when not at all.
@@ -150,7 +177,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When the API server refuses one.
     pub async fn diff(&self) -> Result<String, Error> {
-        let changes = self.steps.iter().map(|step| step.diff(self.session, self.force));
+        let changes = self.steps.iter().map(|step| step.diff(self.writer(true)));
         Ok(try_join_all(changes).await?.concat())
     }
 
@@ -161,9 +188,16 @@ impl<'a> Run<'a> {
     pub async fn perform(&self) -> Result<Vec<Applied>, Error> {
         let mut applied = Vec::new();
         for step in &self.steps {
-            applied.push(step.apply(self.session, self.force, false).await?);
+            applied.push(step.apply(self.writer(false)).await?);
         }
         Ok(applied)
+    }
+}
+
+impl Run<'_> {
+    fn writer(&self, dry_run: bool) -> Writer<'_> {
+        let Self { session, manager, force, .. } = self;
+        Writer { session, manager, force: *force, dry_run }
     }
 }
 
@@ -184,8 +218,8 @@ impl Step {
         Ok(Self { object, api, kind, before })
     }
 
-    async fn diff(&self, session: &Session, force: bool) -> Result<String, Error> {
-        let after = self.send(session, force, true).await?;
+    async fn diff(&self, writer: Writer<'_>) -> Result<String, Error> {
+        let after = self.send(writer).await?;
         let name = format!("{}/{}", self.kind, self.object.name_any());
         let text = |object: &DynamicObject| {
             let mut object = content(object);
@@ -203,12 +237,13 @@ impl Step {
         Ok(diff.unified_diff().header(&format!("live/{name}"), &format!("added/{name}")).to_string())
     }
 
-    async fn send(&self, session: &Session, force: bool, dry_run: bool) -> Result<DynamicObject, Error> {
+    async fn send(&self, writer: Writer<'_>) -> Result<DynamicObject, Error> {
+        let Writer { session, manager, force, dry_run } = writer;
         let name = self.object.name_any();
         let params = PatchParams {
             dry_run,
             force,
-            field_manager: Some(FIELD_MANAGER.to_owned()),
+            field_manager: Some(manager.to_owned()),
             field_validation: Some(ValidationDirective::Strict),
         };
         let patch = Patch::Apply(&self.object);
@@ -216,9 +251,9 @@ impl Step {
         Ok(session.ask(doing, self.api.patch(&name, &params, &patch)).await?)
     }
 
-    async fn apply(&self, session: &Session, force: bool, dry_run: bool) -> Result<Applied, Error> {
+    async fn apply(&self, writer: Writer<'_>) -> Result<Applied, Error> {
         let name = self.object.name_any();
-        let after = self.send(session, force, dry_run).await?;
+        let after = self.send(writer).await?;
         let outcome = match &self.before {
             None => Outcome::Created,
             Some(before) if content(before) == content(&after) => Outcome::Unchanged,

@@ -12,6 +12,8 @@ use crate::explain::ExplainArgs;
 use crate::instances::InstancesArgs;
 use crate::list_models::ListModelsArgs;
 use crate::migrate::MigrateArgs;
+use crate::preflight::CheckArgs;
+use crate::release::{InstallArgs, UninstallArgs, UpgradeArgs};
 use crate::remove_model::RemoveModelArgs;
 use crate::render::{RenderArgs, ValuesArgs};
 use crate::replay::ReplayArgs;
@@ -43,6 +45,14 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look for what a cluster lacks before an install: versions, rights, kinds, metrics, GPUs.
+    Check(CheckArgs),
+    /// Install a controller from the chart in this program, as helm install does.
+    Install(InstallArgs),
+    /// Bring an installed controller to the chart in this program, as helm upgrade does.
+    Upgrade(UpgradeArgs),
+    /// Take a controller away, as helm uninstall does; variants stay.
+    Uninstall(UninstallArgs),
     /// Have a controller scale one more Deployment that serves a model.
     AddModel(AddModelArgs),
     /// Take away what add-model made.

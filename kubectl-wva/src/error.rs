@@ -61,6 +61,9 @@ pub enum Error {
     /// The decision state of a controller.
     #[error(transparent)]
     DebugState(#[from] debug_state::Error),
+    /// A release is left as it is.
+    #[error(transparent)]
+    Release(#[from] crate::release::Refusal),
     /// A migration stopped.
     #[error(transparent)]
     Migrate(#[from] crate::migrate::Failure),
@@ -105,6 +108,7 @@ impl Error {
             Self::NoSuchModel { namespace, .. } => Some(format!("`kubectl wva list-models -n {namespace}` shows them")),
             Self::OfHelm { release, namespace } => Some(format!("helm uninstall {release} -n {namespace}")),
             Self::DebugState(error) => error.hint(),
+            Self::Release(refusal) => Some(refusal.hint()),
             Self::Migrate(failure) => failure.hint(),
             Self::File { .. } | Self::Instance(_) | Self::Encode(_) | Self::Output(_) | Self::Runtime(_) => None,
         }

@@ -1,11 +1,15 @@
 //! The external metrics API, which HPAs read.
 
+mod remedies;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use wva_api::metrics;
 
 use crate::session::{self, Session};
+
+pub(crate) use remedies::remedies;
 
 /// Its group and version.
 pub const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";

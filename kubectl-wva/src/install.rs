@@ -24,6 +24,12 @@ pub enum Error {
     /// The values of a usual install could not be written.
     #[error("could not write the values of the profile: {0}")]
     Profile(#[from] chart_render::profile::Error),
+    /// The flags of a profile do not make values that the chart takes.
+    #[error("{refused}: {}", source_of(refused))]
+    Refused {
+        /// What was refused; the chart's own words are its source.
+        refused: chart_render::cli::Refused,
+    },
     /// There is no such template.
     #[error("could not find what to show: {0}")]
     NoTemplate(#[from] chart_render::output::NotFound),
@@ -36,7 +42,7 @@ impl Error {
     /// What to do next, if we know.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::ValuesFile { .. } | Self::Profile(_) => None,
+            Self::ValuesFile { .. } | Self::Profile(_) | Self::Refused { .. } => None,
             Self::NoTemplate(_) => {
                 Some("templates are named as helm names them, e.g. templates/model/hpa.yaml".to_owned())
             }
@@ -44,6 +50,10 @@ impl Error {
             Self::Render(_) => Some("the chart's README.md lists its values".to_owned()),
         }
     }
+}
+
+fn source_of(error: &dyn std::error::Error) -> String {
+    error.source().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The values of a profile, of `--values` files and of `--set` strings, merged as helm does: each over the one before.

@@ -15,6 +15,8 @@
 //! - [`report`]: a zip for whoever helps; [`render`]: the chart as text; [`complete`]: shell completion;
 //! - [`doctor`]: every known cause of trouble, with what fixes it;
 //! - [`version`]: of this program, of its chart, of the controllers;
+//! - [`preflight`]: what a cluster lacks before an install;
+//! - [`release`]: the controller installed, upgraded and uninstalled as helm does it, helm's record included;
 //! - [`migrate`]: from the releases 0.4.1 to 0.5.1 to this one, and back;
 //! - [`watch`]: answers printed again and again;
 //! - [`forward`]: the way to a pod's own port;
@@ -45,6 +47,9 @@ pub mod list_models;
 pub mod lists;
 pub mod migrate;
 pub mod pods;
+pub mod preflight;
+mod prometheus;
+pub mod release;
 pub mod remove_model;
 pub mod render;
 pub mod replay;
@@ -100,6 +105,10 @@ pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error>
         Command::Report(args) => report::run(&cli.connection, args, console).await,
         Command::Replay(args) => replay::run(args, console),
         Command::Migrate(args) => migrate::run(&cli.connection, args, console).await,
+        Command::Install(args) => Box::pin(release::install(&cli.connection, args, console)).await,
+        Command::Check(args) => preflight::run(&cli.connection, args, console).await,
+        Command::Upgrade(args) => Box::pin(release::upgrade(&cli.connection, args, console)).await,
+        Command::Uninstall(args) => release::uninstall(&cli.connection, args, console).await,
         Command::Render(args) => render::run(&cli.connection, args, console),
         Command::Values(args) => render::values(args, console),
         Command::Status(args) => status::run(&cli.connection, args, console).await,

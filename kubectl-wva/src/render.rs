@@ -2,6 +2,8 @@
 
 mod commented;
 
+pub(crate) use commented::whole;
+
 use std::path::PathBuf;
 
 use chart_render::cli::{Kind, ProfileFlags};
@@ -103,12 +105,13 @@ pub fn run(flags: &Connection, args: &RenderArgs, console: &mut Console<'_>) -> 
 /// with. Needs no cluster.
 ///
 /// # Errors
-/// When a file or setting cannot be read.
+/// When a file or setting cannot be read, or the chart would refuse the values of the profile.
 pub fn values(args: &ValuesArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
     let alone = args.given.values.is_empty() && args.given.set.is_empty();
-    if let (Some(text), Format::Yaml | Format::Table | Format::Wide) = (args.given.of_profile()?, console.format)
+    if let (Some(kind), Format::Yaml | Format::Table | Format::Wide) = (args.given.profile, console.format)
         && alone
     {
+        let text = args.given.flags.checked(kind).map_err(|refused| install::Error::Refused { refused })?;
         console.data(&text)?;
         return Ok(Verdict::Fine);
     }

@@ -92,6 +92,7 @@ impl Template {
             kube_version,
             api_versions: self.api_versions,
             skip_schema_validation: self.skip_schema_validation,
+            cluster: None,
         };
         let rendered = render(&chart, values, &release, &options)?;
         let selection = Selection {

@@ -104,9 +104,7 @@ impl Refusal {
                 "wva.controllerInstance" => "choose the controller with --instance".to_owned(),
                 _ => "for an install with other parts use helm".to_owned(),
             },
-            Self::NoController => "install one first: kubectl create namespace wva-system && kubectl wva render wva -n \
-                                   wva-system --profile controller --include-crds | kubectl apply --server-side -n \
-                                   wva-system -f -"
+            Self::NoController => "install one first: kubectl wva install -n wva-system --create-namespace"
                 .to_owned(),
             Self::SeveralControllers(_) => "choose one with --instance ID (\"\" is the one without an id)".to_owned(),
             Self::NotManaged { .. } => {

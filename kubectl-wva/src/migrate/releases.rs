@@ -1,16 +1,13 @@
 //! What helm knows of its releases: it keeps each revision in a Secret, as JSON packed with gzip and base64.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use flate2::read::GzDecoder;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use serde::Deserialize;
 
 use super::Failure;
+use crate::release;
 
 /// A revision of a release, as far as it matters here.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -79,8 +76,5 @@ pub(super) fn newest(secrets: &[Secret]) -> Result<Vec<Release>, Failure> {
 }
 
 fn unpack(data: &[u8]) -> Result<Release, String> {
-    let packed = BASE64_STANDARD.decode(data).map_err(|error| error.to_string())?;
-    let mut json = Vec::new();
-    GzDecoder::new(packed.as_slice()).read_to_end(&mut json).map_err(|error| error.to_string())?;
-    serde_json::from_slice(&json).map_err(|error| error.to_string())
+    serde_json::from_slice(&release::unpack(data)?).map_err(|error| error.to_string())
 }

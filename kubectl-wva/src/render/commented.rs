@@ -56,7 +56,7 @@ fn find(lines: &[String], path: &[String]) -> Option<usize> {
 }
 
 /// Numbers without a fraction are whole: `8200`, not `8200.0`.
-pub(super) fn whole(value: Value) -> Value {
+pub(crate) fn whole(value: Value) -> Value {
     match value {
         Value::Number(number) => match number.as_f64() {
             #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]

@@ -189,10 +189,7 @@ impl Error {
                 format!("{meant}Name another one with -n, or create it: kubectl create namespace {name}")
             }
             Self::NoCrd { .. } => {
-                "install the controller, which brings it: kubectl create namespace wva-system && kubectl \
-                                   wva render wva -n wva-system --profile controller --include-crds | kubectl apply \
-                                   --server-side -n wva-system -f -"
-                    .to_owned()
+                "install a controller, which brings it: kubectl wva install -n wva-system --create-namespace".to_owned()
             }
             Self::OldCrd { .. } => "helm leaves definitions as they are; upgrade it with: kubectl apply --server-side \
                                     --force-conflicts -f charts/workload-variant-autoscaler/crds"

@@ -14,7 +14,7 @@ use super::{keda, monitors, reading};
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{External, Facts, Installed, Labels, fixes};
-use crate::{duration, hpas, variants};
+use crate::{duration, external, hpas, variants};
 
 /// How long an HPA may take to look again.
 const SETTLING: SignedDuration = SignedDuration::from_secs(20);
@@ -32,7 +32,7 @@ pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Man
     }
     match &facts.external {
         External::Absent(why) => {
-            let mut finding = absent(why);
+            let mut finding = absent(facts, why);
             finding.affects = managed.iter().map(Managed::key).collect();
             examination.found(finding);
         }
@@ -59,17 +59,21 @@ pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Man
     }
 }
 
-fn absent(why: &str) -> Finding {
+fn absent(facts: &Facts, why: &str) -> Finding {
     let service = "v1beta1.external.metrics.k8s.io";
-    Finding::new(
+    let prometheus = super::metrics::addresses(facts);
+    let finding = Finding::new(
         Cause::ExternalMetricsAbsent,
         Subject::cluster("apiservice", service),
         "the external metrics API is not there: HPAs cannot read what the controller publishes",
     )
     .shown_by(why)
-    .fixed_by("helm upgrade -i prometheus-adapter prometheus-community/prometheus-adapter -n monitoring --set-json 'rules.external=[{\"seriesQuery\":\"wva_desired_replicas\",\"resources\":{\"overrides\":{\"exported_namespace\":{\"resource\":\"namespace\"}}},\"metricsQuery\":\"<<.Series>>{<<.LabelMatchers>>}\"}]'")
     .looked_at(format!("kubectl describe apiservice {service}"))
-    .advised("KEDA's metrics server provides it too")
+    .advised(
+        "with KEDA each model has a ScaledObject instead of an HPA: kubectl wva add-model … --set \
+         keda.enabled=true,hpa.enabled=false",
+    );
+    external::remedies(prometheus.first().map(String::as_str)).into_iter().fold(finding, Finding::fixed_by)
 }
 
 fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Finding> {

@@ -16,7 +16,7 @@ use crate::controllers::{Controller, Stated};
 use crate::doctor::examine::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, fixes};
-use crate::{duration, variants, workload};
+use crate::{duration, prometheus, variants, workload};
 
 /// What comes after the scrape: a decision, and the writing of it.
 const FIRST: SignedDuration = SignedDuration::from_secs(15);
@@ -104,29 +104,9 @@ pub(super) fn unreachable(facts: &Facts, controller: &Controller, evidence: &str
         ))
 }
 
-/// Where Prometheus answers, by the Services of the cluster; at most two, the likeliest first.
+/// Where Prometheus answers, by the Services of the cluster.
 pub(super) fn addresses(facts: &Facts) -> Vec<String> {
-    let mut found: Vec<(bool, String)> = facts
-        .services
-        .iter()
-        .flatten()
-        .filter_map(|service| {
-            let (namespace, name) = (service.namespace()?, service.name_any());
-            let spec = service.spec.as_ref()?;
-            let labelled = service.labels().get("app.kubernetes.io/name").is_some_and(|value| value == "prometheus");
-            let port = spec.ports.iter().flatten().find(|port| {
-                // Prometheus itself, and OpenShift's querier.
-                port.port == 9090 || (name == "thanos-querier" && port.port == 9091)
-            })?;
-            let named = ["prometheus", "thanos"].iter().any(|word| name.contains(word));
-            // A headless Service of the operator stands beside the one that people use.
-            let headless = spec.cluster_ip.as_deref() == Some("None");
-            let scheme = if port.port == 9091 { "https" } else { "http" };
-            (labelled || named).then(|| (headless, format!("{scheme}://{name}.{namespace}.svc:{}", port.port)))
-        })
-        .collect();
-    found.sort();
-    found.into_iter().map(|(_, url)| url).take(2).collect()
+    prometheus::addresses(facts.services.iter().flatten())
 }
 
 /// An address without the user and password it may hold.
