@@ -4,6 +4,12 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
+# rust-toolchain.toml names a Rust; where rustup has not got it and cannot fetch it, its default one has to do.
+ifneq ($(shell command -v rustup),)
+ifneq ($(shell $(CARGO) --version >/dev/null 2>&1 && echo there),there)
+export RUSTUP_TOOLCHAIN := $(firstword $(shell rustup default 2>/dev/null))
+endif
+endif
 VERSION := $(shell awk -F '"' '/^version = / { print $$2; exit }' Cargo.toml)
 # The image that the chart runs by default.
 IMAGE ?= localhost/wva-controller:$(VERSION)
@@ -118,7 +124,7 @@ conformance: ## Hold the embedded API server to the answers of a real Kubernetes
 test-e2e-full: test-e2e
 
 .PHONY: lint
-lint: fmt-check clippy check-engine check-generated check-docs ## Formatting, clippy, dependency and generated-file checks
+lint: fmt-check clippy check-engine check-generated check-docs check-pages ## Formatting, clippy, dependency and generated-file checks
 
 .PHONY: fmt
 fmt: ## Format all sources
@@ -139,6 +145,10 @@ check-engine: ## The decision core depends only on what hack/engine-dependencies
 .PHONY: check-docs
 check-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+.PHONY: check-pages
+check-pages: ## README, CONTRIBUTING, CHANGELOG, SECURITY and the first lines of docs/
+	@hack/check-pages.sh
 
 # The programs that write generated files, built once and with the features of the whole workspace: built one by one,
 # each has the dependencies compiled again for its own set of features.
