@@ -2,8 +2,8 @@
 //! record of the release is written as helm writes it, so that `helm list` shows it and either program takes over what
 //! the other one made.
 //!
-//! The chart is rendered for the cluster it goes to ([`cluster`] answers `lookup` and `.Capabilities`); its objects are
-//! marked and applied ([`objects`]) server-side with helm's field manager; [`store`] keeps the [`record`]s.
+//! The chart is rendered for the cluster it goes to (`cluster` answers `lookup` and `.Capabilities`); its objects are
+//! marked and applied (`objects`) server-side with helm's field manager; `store` keeps the `record`s.
 
 mod args;
 mod cluster;
