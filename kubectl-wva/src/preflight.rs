@@ -133,7 +133,7 @@ fn print(view: &PreflightView, args: &CheckArgs, console: &mut Console<'_>) -> R
             State::Unknown => (AnsiColor::Yellow, "unknown"),
         };
         let style = colour.on_default();
-        console.prose([format!("{style}{word:<8}{style:#} {:<17} {}", check.name, check.finding)])?;
+        console.prose([format!("{style}{word:<8}{style:#} {:<18} {}", check.name, check.finding)])?;
         // Commands stay whole, to be copied.
         let fixes = check.fix.iter().enumerate();
         console.lines(fixes.map(|(at, command)| format!("    {}: {command}", if at == 0 { "fix" } else { "or" })))?;

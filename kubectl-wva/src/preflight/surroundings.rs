@@ -19,6 +19,11 @@ use crate::{controllers, definition, install, prometheus};
 /// The first Kubernetes whose HPAs can follow exactly.
 const TOLERANCE: u32 = 35;
 
+/// The install that is looked for, as far as it is the same whatever is missing.
+fn installing(session: &Session) -> String {
+    format!("kubectl wva install -n {} --create-namespace", session.namespace)
+}
+
 /// The version of Kubernetes. Whether the chart takes it, the chart says.
 pub(super) fn version(served: &Served) -> Check {
     let version = &served.version;
@@ -70,8 +75,7 @@ pub(super) async fn kinds(session: &Session, served: &Served) -> Vec<Check> {
             "helm repo add prometheus-community https://prometheus-community.github.io/helm-charts && helm upgrade -i \
              kube-prometheus-stack prometheus-community/kube-prometheus-stack -n monitoring --create-namespace"
                 .to_owned(),
-            "kubectl wva install --set wva.metrics.serviceMonitor.enabled=false, and have the pods scraped some other way"
-                .to_owned(),
+            format!("{} --set wva.metrics.serviceMonitor.enabled=false", installing(session)),
         ])
     };
     vec![own, operator]
@@ -98,9 +102,11 @@ pub(super) async fn instance(session: &Session, values: &Map<String, Value>) -> 
             return Check::new(name, State::Ok, "no other controller takes the variants of this one");
         };
         let says = format!("controller {} takes the same variants: HPAs would add the numbers of both up", other.key());
-        let place = &session.namespace;
-        Check::new(name, State::Missing, says)
-            .fixed_by([format!("kubectl wva install -n {place} --instance {place} --create-namespace")])
+        Check::new(name, State::Missing, says).fixed_by([format!(
+            "{} --instance {}",
+            installing(session),
+            session.namespace
+        )])
     })
 }
 
@@ -121,7 +127,7 @@ pub(super) async fn prometheus(session: &Session, values: &Map<String, Value>) -
         Some((namespace, service, port)) => Check::of(name, services, |list| {
             let is_it = |one: &&Service| one.namespace().as_deref() == Some(&namespace) && one.name_any() == service;
             let Some(found) = list.items.iter().find(is_it) else {
-                let fixes = known.iter().map(|url| format!("kubectl wva install --prometheus {url}"));
+                let fixes = known.iter().map(|url| format!("{} --prometheus {url}", installing(session)));
                 let says =
                     format!("there is no Service {namespace}/{service}, where the controller would ask ({shown})");
                 return Check::new(name, State::Missing, says).fixed_by(fixes);
