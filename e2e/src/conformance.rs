@@ -7,6 +7,7 @@
 //! error as well, so that the list only shrinks.
 
 mod compare;
+mod metrics;
 mod normalise;
 mod path;
 mod run;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use self::compare::Difference;
+pub use self::metrics::Metrics;
 pub use self::run::Server;
 pub use self::script::Script;
 

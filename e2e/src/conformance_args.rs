@@ -1,12 +1,13 @@
 //! `wva-e2e conformance`.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kubesim::apiserver::Authorization;
 use kubesim::cluster::{Cluster, Options};
 use kubesim::node::NodeConfig;
-use wva_e2e::conformance::{self, Script, Server};
+use wva_e2e::conformance::{self, Metrics, Script, Server};
 
 /// Which server, and which scripts.
 #[derive(clap::Args)]
@@ -26,16 +27,17 @@ pub(crate) struct Args {
     /// How many scripts are sent at the same time.
     #[arg(long, default_value_t = 8)]
     jobs: usize,
-    /// Also send the scripts that need an external metrics API.
-    #[arg(long)]
-    metrics: bool,
+    /// Also send the scripts that need an external metrics API, which is served at this address of this machine without
+    /// TLS; the embedded cluster always gets one
+    #[arg(long, value_name = "IP")]
+    metrics: Option<IpAddr>,
 }
 
 impl Args {
     fn scripts(&self) -> anyhow::Result<Vec<Script>> {
         let mut scripts = conformance::scripts(&self.scripts)?;
         scripts.retain(|script| {
-            (self.metrics || !script.needs.iter().any(|need| need == "metrics"))
+            (self.metrics.is_some() || self.kubeconfig.is_none() || !script.needs.iter().any(|need| need == "metrics"))
                 && self.only.as_ref().is_none_or(|only| script.name.contains(only.as_str()))
         });
         Ok(scripts)
@@ -44,11 +46,18 @@ impl Args {
     /// The server, and the cluster behind it if it is ours.
     async fn server(&self) -> anyhow::Result<(Server, Option<Cluster>)> {
         if let Some(kubeconfig) = &self.kubeconfig {
-            return Ok((Server::of_kubeconfig(kubeconfig, self.server.as_deref())?, None));
+            let mut server = Server::of_kubeconfig(kubeconfig, self.server.as_deref())?;
+            if let Some(ip) = self.metrics {
+                let metrics = Metrics::start(&server, ip).await?;
+                server = server.with_metrics(metrics);
+            }
+            return Ok((server, None));
         }
         let cluster = embedded().await?;
-        let url = cluster.url();
-        Ok((Server::of_kubeconfig(cluster.kubeconfig_path(), Some(&url))?, Some(cluster)))
+        let server = Server::of_kubeconfig(cluster.kubeconfig_path(), None)?;
+        let [a, b] = cluster.network();
+        let metrics = Metrics::start(&server, Ipv4Addr::new(a, b, 0, 3).into()).await?;
+        Ok((server.with_metrics(metrics), Some(cluster)))
     }
 }
 

@@ -8,8 +8,9 @@
 //! Before that, `authentication` and `authorization` say who asks and whether they may, `requests` records it, and
 //! `faults` strikes when a test wants it to; `control` is the handle for both, `debug` the same over HTTP.
 //!
-//! Objects live in memory and end with the process. The server speaks plain HTTP, and unless told otherwise it allows
-//! everything to everyone who reaches it, which is why it only binds loopback addresses.
+//! Objects live in memory and end with the process. The server speaks HTTPS with a certificate authority of its own;
+//! its clients bring certificates or tokens (`tls`, `tokens`). Unless told otherwise it allows everything to everyone
+//! who reaches it, which is why it only binds loopback addresses.
 
 mod action;
 mod addresses;
@@ -19,6 +20,7 @@ mod apply;
 mod authentication;
 mod authorization;
 mod body;
+mod budgets;
 mod builtin;
 mod catalog;
 mod clock;
@@ -38,6 +40,7 @@ mod fields;
 mod go_types;
 mod http;
 mod jsonpath;
+mod limits;
 mod listener;
 mod negotiation;
 mod network;
@@ -46,9 +49,11 @@ mod options;
 mod page;
 mod patch;
 mod pods;
+mod policies;
 mod port_forward;
 mod protobuf;
 mod proxy;
+mod quota;
 mod read;
 mod request;
 mod requests;
@@ -57,9 +62,11 @@ mod reviews;
 mod scale;
 mod schema;
 mod selector;
+mod service_account;
 mod state;
 mod store;
 mod table;
+mod tls;
 mod tokens;
 mod update;
 mod validation;
@@ -72,24 +79,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use self::action::Action;
 use self::addresses::ServiceAddresses;
-use self::authentication::Door;
 pub use self::authorization::Authorization;
 pub use self::control::Control;
 pub use self::faults::{ActiveFault, Fault, Matcher};
 pub use self::network::{Bind, Network};
 pub use self::requests::{Request, Seen, WriteRequest};
 use self::state::{Shared, State};
+pub use self::tls::TlsError;
+use self::tls::{Authority, Pair};
 use self::tokens::MASTERS;
 pub use self::validation::Gates;
-
-/// Port of the address at which whoever brings no token is the administrator.
-const ADMIN_PORT: u16 = 8080;
 
 /// How long a stopping server waits for requests in flight before it drops them.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -113,6 +117,9 @@ pub enum Error {
     /// Every loopback network that was tried is in use.
     #[error("no free loopback network 127.X.0.0/16 with X in 16..=250: stop other clusters on this machine")]
     NoFreeNetwork,
+    /// There are no certificates.
+    #[error("starting the API server: {0}")]
+    Tls(#[from] TlsError),
     /// The HTTP client for nodes and aggregated APIs cannot be built.
     #[error("building the HTTP client of the API server: {0}")]
     Client(#[source] reqwest::Error),
@@ -135,9 +142,8 @@ pub struct Server {
     address: SocketAddr,
     network: [u8; 2],
     control: Control,
-    admin_token: String,
-    /// Where whoever brings no token is the administrator; without roles that is so everywhere.
-    admin_address: SocketAddr,
+    /// The administrator's certificate.
+    admin: Pair,
     tasks: JoinSet<()>,
     /// Keeps the network claimed while the server does not listen for a while.
     _claim: Option<std::net::UdpSocket>,
@@ -156,26 +162,18 @@ impl Server {
         // Pods serve with certificates of their own making, and like the real server this one does not check them.
         let trusting = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
         let trusting = trusting.map_err(Error::Client)?;
-        let mut state = State::new(ServiceAddresses::new(network), authorization);
+        let authority = Authority::new()?;
+        let acceptor = authority.acceptor(address.ip())?;
+        let admin = authority.issue("kubernetes-admin", &[MASTERS])?;
+        let mut state = State::new(ServiceAddresses::new(network), authorization, authority.pem().to_owned());
         state.gates = gates;
-        let admin_token = state.tokens.issue_to("kubernetes-admin", &[MASTERS]);
-        let shared = Arc::new(Shared::new(state, client, trusting));
-        let mut doors = vec![(Door::Main, address, listener)];
-        if authorization == Authorization::Rbac {
-            let wanted = SocketAddr::new(address.ip(), ADMIN_PORT);
-            let failed = |source| Error::Bind { address: wanted, source };
-            let listener = TcpListener::bind(wanted).await.map_err(failed)?;
-            doors.push((Door::Administrator, wanted, listener));
-        }
-        let admin_address = doors.last().map_or(address, |(_, address, _)| *address);
-        let (senders, receivers): (Vec<_>, Vec<_>) = doors.iter().map(|_| mpsc::channel(1)).unzip();
-        let control = Control::new(shared, senders);
+        let shared = Arc::new(Shared::new(state, authority, client, trusting));
+        let (commands, commanded) = mpsc::channel(1);
+        let control = Control::new(shared, commands);
         let mut tasks = JoinSet::new();
-        for ((door, address, listener), commanded) in doors.into_iter().zip(receivers) {
-            tasks.spawn(listener::run(listener, address, door, control.clone(), commanded));
-        }
+        tasks.spawn(listener::run(listener, address, acceptor, control.clone(), commanded));
         tracing::info!(%address, "API server listens");
-        Ok(Self { address, network, control, admin_token, admin_address, tasks, _claim: claim })
+        Ok(Self { address, network, control, admin, tasks, _claim: claim })
     }
 
     /// Address the server listens on.
@@ -183,9 +181,19 @@ impl Server {
         self.address
     }
 
-    /// Base URL for clients, such as `http://127.20.0.1:6443`.
+    /// Base URL for clients, such as `https://127.20.0.1:6443`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("https://{}", self.address)
+    }
+
+    /// The certificate of the server's authority, in PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.control.shared.authority.pem()
+    }
+
+    /// The certificate of the server's authority, in DER.
+    pub fn ca_der(&self) -> Vec<u8> {
+        self.control.shared.authority.der().to_vec()
     }
 
     /// First two octets of the loopback network that belongs to this cluster: `[127, X]` of `127.X.0.0/16`.
@@ -210,16 +218,22 @@ impl Server {
 
     /// A kubeconfig in YAML with one context named `kubesim`: for the holder of `token`, or the administrator.
     pub fn kubeconfig(&self, token: Option<&str>) -> String {
-        let (address, token) = match token {
-            Some(token) => (self.address, token),
-            None => (self.admin_address, self.admin_token.as_str()),
+        let encoded = |pem: &str| body::base64(pem.as_bytes());
+        let user = match token {
+            Some(token) => format!("token: {token}"),
+            None => format!(
+                "client-certificate-data: {}\n    client-key-data: {}",
+                encoded(&self.admin.certificate),
+                encoded(&self.admin.key)
+            ),
         };
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: kubesim\n\
-             clusters:\n- name: kubesim\n  cluster:\n    server: {url}\n\
+             clusters:\n- name: kubesim\n  cluster:\n    server: {url}\n    certificate-authority-data: {ca}\n\
              contexts:\n- name: kubesim\n  context:\n    cluster: kubesim\n    user: kubesim\n\
-             users:\n- name: kubesim\n  user:\n    token: {token}\n",
-            url = format_args!("http://{address}")
+             users:\n- name: kubesim\n  user:\n    {user}\n",
+            url = self.url(),
+            ca = encoded(self.ca_pem()),
         )
     }
 

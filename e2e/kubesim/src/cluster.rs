@@ -132,7 +132,7 @@ impl Cluster {
             let token = server.system_token(&format!("system:node:{}", config.name));
             let options = node::Options {
                 client: connect(&server.kubeconfig(Some(&token)), "kubelet").await?,
-                api: ApiAddress { url: server.url(), ca: None },
+                api: ApiAddress { url: server.url(), ca: Some(server.ca_pem().as_bytes().to_vec()) },
                 config,
                 images: images.clone(),
                 ips: ips.clone(),

@@ -7,9 +7,11 @@
 mod catalog;
 mod claim;
 pub(crate) mod deployment;
+mod disruption;
 mod endpoints;
 mod garbage;
 mod hpa;
+mod job;
 mod namespace;
 pub(crate) mod pods;
 mod replica_set;
@@ -22,8 +24,10 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
+    batch::v1::Job,
     core::v1::{Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{Api, Client, runtime::watcher};
 use tokio::task::JoinSet;
@@ -59,6 +63,8 @@ pub(crate) struct Context {
     hpas: Cache<HorizontalPodAutoscaler>,
     namespaces: Cache<Namespace>,
     accounts: Cache<ServiceAccount>,
+    budgets: Cache<PodDisruptionBudget>,
+    jobs: Cache<Job>,
 }
 
 /// The running controllers; they stop when this is dropped.
@@ -86,6 +92,8 @@ impl Controllers {
             hpas: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             namespaces: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             accounts: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            budgets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            jobs: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             client,
         });
         ctx.spawn(&mut tasks, "deployment", deployment::run);
@@ -96,6 +104,8 @@ impl Controllers {
         ctx.spawn(&mut tasks, "hpa", move |ctx| hpa::run(ctx, hpa_sync_period));
         ctx.spawn(&mut tasks, "namespace", namespace::run);
         ctx.spawn(&mut tasks, "serviceaccount", service_account::run);
+        ctx.spawn(&mut tasks, "disruption", disruption::run);
+        ctx.spawn(&mut tasks, "job", job::run);
         ctx.spawn(&mut tasks, "garbage", garbage::run);
         Self { _tasks: tasks }
     }
@@ -134,6 +144,8 @@ impl Context {
             hpas,
             namespaces,
             accounts,
+            budgets,
+            jobs,
         } = self;
         tokio::join!(
             deployments.synced(),
@@ -147,6 +159,8 @@ impl Context {
             hpas.synced(),
             namespaces.synced(),
             accounts.synced(),
+            budgets.synced(),
+            jobs.synced(),
         );
     }
 }

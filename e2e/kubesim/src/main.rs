@@ -40,8 +40,8 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
 
-    /// Who may do what: everybody everything, or what the roles of the cluster say. With RBAC a request without a token
-    /// is refused
+    /// Who may do what: everybody everything, or what the roles of the cluster say. With RBAC a request without a
+    /// certificate or a token is refused
     #[arg(long, value_name = "MODE", default_value = "AlwaysAllow")]
     authorization_mode: Mode,
 

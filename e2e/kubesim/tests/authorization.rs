@@ -105,7 +105,7 @@ async fn nothing_is_allowed_that_no_role_grants() {
         format!("forbidden: {account} get path \"/metrics\"")
     );
     // Discovery is everybody's who is known.
-    assert_eq!(world.worker.apiserver_version().await.expect("the version").minor, "35");
+    assert_eq!(world.worker.apiserver_version().await.expect("the version").minor, "36");
     world.server.shutdown().await;
 }
 
@@ -189,7 +189,9 @@ async fn reviews_answer_as_requests_would() {
 #[tokio::test]
 async fn a_request_without_a_token_is_anonymous() {
     let world = World::start().await;
-    let anonymous = Client::try_from(Config::new(world.server.url().parse().expect("url"))).expect("a client");
+    let mut config = Config::new(world.server.url().parse().expect("url"));
+    config.root_cert = Some(vec![world.server.ca_der()]);
+    let anonymous = Client::try_from(config).expect("a client");
     let message = refusal(Api::<Namespace>::all(anonymous.clone()).list(&ListParams::default()).await);
     assert!(message.contains("User \"system:anonymous\" cannot list resource \"namespaces\""), "{message}");
     let health = axum::http::Request::get("/readyz").body(Vec::new()).expect("a request");

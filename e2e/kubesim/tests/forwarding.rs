@@ -21,7 +21,8 @@ struct World {
 impl World {
     async fn start() -> Self {
         let server = Server::start(Options::default()).await.expect("a free loopback network");
-        let config = kube::Config::new(server.url().parse().expect("url"));
+        let mut config = kube::Config::new(server.url().parse().expect("url"));
+        config.root_cert = Some(vec![server.ca_der()]);
         let client = Client::try_from(config).expect("client");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("address").port();

@@ -15,7 +15,9 @@ impl Wire {
     async fn open() -> Self {
         // The server's start installs the TLS provider that the client asks for.
         let server = Server::start(Options::default()).await.expect("a free loopback network");
-        Self { server, client: Client::builder().no_proxy().build().expect("client") }
+        let authority = reqwest::Certificate::from_der(&server.ca_der()).expect("a certificate");
+        let client = Client::builder().no_proxy().tls_certs_only([authority]).build().expect("client");
+        Self { server, client }
     }
 
     async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> (StatusCode, String) {
@@ -206,4 +208,57 @@ async fn every_writer_owns_what_it_wrote() {
     let (_, reset) = write("two", "application/merge-patch+json", json!({"metadata": {"managedFields": [{}]}})).await;
     assert_eq!(reset["metadata"].get("managedFields"), None);
     wire.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_policy_denies_what_it_is_bound_to() {
+    let wire = Wire::open().await;
+    let group = "/apis/admissionregistration.k8s.io/v1";
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]});
+    let policy = json!({"metadata": {"name": "small"}, "spec": {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "!has(object.data) || size(object.data) < 2", "message": "one key is enough"}],
+    }});
+    let (code, answer) = wire.json(Method::POST, &format!("{group}/validatingadmissionpolicies"), &policy).await;
+    assert_eq!(code, 201, "{answer}");
+    let large = json!({"metadata": {"name": "large"}, "data": {"a": "1", "b": "2"}});
+    assert_eq!(wire.json(Method::POST, MAPS, &large).await.0, 201, "bound to nothing");
+    let binding = json!({"metadata": {"name": "here"}, "spec": {"policyName": "small", "validationActions": ["Deny"]}});
+    let path = format!("{group}/validatingadmissionpolicybindings");
+    assert_eq!(wire.json(Method::POST, &path, &binding).await.0, 201);
+    let other = json!({"metadata": {"name": "other"}, "data": {"a": "1", "b": "2"}});
+    let (code, answer) = wire.json(Method::POST, MAPS, &other).await;
+    assert_eq!((code, &answer["reason"]), (422, &json!("Invalid")));
+    let message = "configmaps \"other\" is forbidden: ValidatingAdmissionPolicy 'small' with binding 'here' denied \
+                   request: one key is enough";
+    assert_eq!(answer["message"], message);
+    let sound = json!({"metadata": {"name": "sound"}, "data": {"a": "1"}});
+    assert_eq!(wire.json(Method::POST, MAPS, &sound).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_page_shows_the_list_as_it_was_at_the_first() {
+    let wire = Wire::open().await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(wire.json(Method::POST, MAPS, &json!({"metadata": {"name": name}})).await.0, 201);
+    }
+    let selected = format!("{MAPS}?limit=1&fieldSelector=metadata.name!%3Dkube-root-ca.crt");
+    let (_, first) = wire.get(&selected).await;
+    let token = first["metadata"]["continue"].as_str().expect("there is more").to_owned();
+    assert_eq!(wire.json(Method::DELETE, &format!("{MAPS}/b"), &json!({})).await.0, 200);
+    let (_, second) = wire.get(&format!("{selected}&continue={token}")).await;
+    assert_eq!(second["items"][0]["metadata"]["name"], "b");
+    assert_eq!(second["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+}
+
+#[tokio::test]
+async fn a_client_that_likes_protobuf_best_gets_it() {
+    let wire = Wire::open().await;
+    let accept = [("accept", "application/vnd.kubernetes.protobuf,application/json")];
+    let (code, text) = wire.send(Method::GET, MAPS, &accept, "").await;
+    assert_eq!(code, StatusCode::OK);
+    assert!(text.starts_with("k8s\0"), "{text:?}");
+    let (code, text) = wire.send(Method::GET, MAPS, &[("accept", "application/yaml")], "").await;
+    assert_eq!(code, StatusCode::OK);
+    assert!(text.contains("kind: ConfigMapList"), "{text}");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -9,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::metrics::Metrics;
 use super::normalise::{self, Normaliser};
 use super::script::{Poll, Script, Step, written_out};
 use super::{Error, path};
@@ -27,6 +29,9 @@ pub struct Server {
     url: String,
     token: Option<String>,
     client: reqwest::Client,
+    /// Without the administrator's certificate, for everybody else.
+    bare: reqwest::Client,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Server {
@@ -39,12 +44,38 @@ impl Server {
     }
 
     fn with(url: &str, token: Option<&str>, identity: Option<reqwest::Identity>) -> Result<Self, Error> {
-        let mut client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).timeout(LONGEST);
-        if let Some(identity) = identity {
-            client = client.identity(identity);
+        let builder = || reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).timeout(LONGEST);
+        let bare = builder().build().map_err(Error::Client)?;
+        let client = match identity {
+            Some(identity) => builder().identity(identity).build().map_err(Error::Client)?,
+            None => bare.clone(),
+        };
+        let (url, token) = (url.trim_end_matches('/').to_owned(), token.map(ToOwned::to_owned));
+        Ok(Self { url, token, client, bare, metrics: None })
+    }
+
+    /// With an external metrics API, which scripts of autoscalers set.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
+    /// A request of the administrator; what is there already is no error.
+    pub(super) async fn administer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<StatusCode, Error> {
+        let failed = |source| Error::Request { method: method.to_string(), path: path.to_owned(), source };
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
         }
-        let client = client.build().map_err(Error::Client)?;
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token: token.map(ToOwned::to_owned), client })
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        Ok(request.send().await.map_err(failed)?.status())
     }
 
     /// The server of a kubeconfig's current context; `url` replaces its address.
@@ -138,17 +169,11 @@ impl<'a> Run<'a> {
             }
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
             self.administer(Method::POST, "/api/v1/namespaces", Some(namespace)).await;
-            let root = json!({
-                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": "x"},
-            });
-            let path = format!("/api/v1/namespaces/{name}/configmaps");
             let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
             let end = Instant::now() + Duration::from_secs(20);
             while self.administer(Method::GET, &account, None).await != Some(StatusCode::OK) && Instant::now() < end {
                 sleep(Duration::from_millis(100)).await;
             }
-            // A server without TLS has no certificate to publish.
-            self.administer(Method::POST, &path, Some(root)).await;
         }
     }
 
@@ -164,14 +189,7 @@ impl<'a> Run<'a> {
 
     /// A request of the set-up, whose failure shows in the steps.
     async fn administer(&self, method: Method, path: &str, body: Option<Value>) -> Option<StatusCode> {
-        let mut request = self.server.client.request(method, format!("{}{path}", self.server.url));
-        if let Some(token) = &self.server.token {
-            request = request.bearer_auth(token);
-        }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
-        Some(request.send().await.ok()?.status())
+        self.server.administer(method, path, body).await.ok()
     }
 
     async fn steps(&mut self) -> Result<Vec<Value>, Error> {
@@ -254,8 +272,13 @@ impl<'a> Run<'a> {
                 None => drop(headers.remove(&name.to_lowercase())),
             }
         }
+        if let (Some(namespace), Some(metrics)) = (place.strip_prefix("@metrics/"), &self.server.metrics) {
+            metrics.set(namespace, &step.body.as_ref().map(|body| self.fill_value(body)).unwrap_or_default());
+            return Ok(Raw { code: StatusCode::OK, headers: HeaderMap::new(), body: Value::Null });
+        }
         let method = Method::from_bytes(step.method.as_bytes()).unwrap_or(Method::GET);
-        let mut request = self.server.client.request(method, format!("{}{place}", self.server.url));
+        let client = if step.token.is_some() || step.anonymous { &self.server.bare } else { &self.server.client };
+        let mut request = client.request(method, format!("{}{place}", self.server.url));
         for (name, value) in headers {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 request = request.header(name, value);

@@ -68,6 +68,6 @@ async fn a_context_that_is_not_there_and_a_cluster_that_has_gone_are_refused() {
     for command in COMMANDS {
         let answer = kubectl.answer(command).await.unwrap();
         assert_eq!((answer.code, answer.out.as_str()), (Some(2), ""), "{command:?}");
-        assert!(answer.err.contains("no answer from http://") && answer.err.contains("hint: is the cluster running"));
+        assert!(answer.err.contains("no answer from https://") && answer.err.contains("hint: is the cluster running"));
     }
 }

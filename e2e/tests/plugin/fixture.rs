@@ -84,7 +84,7 @@ pub(crate) fn steady(text: &str) -> String {
         (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[time]"),
         (r"-[a-z0-9]{6,10}-[a-z0-9]{5}\b", "-[pod]"),
         (r"\b\d+(?:ms|s|m|h|d)\b", "[age]"),
-        (r"http://[0-9.:]+", "[server]"),
+        (r"https?://[0-9.:]+", "[server]"),
         (r"(\S)  +", "$1  "),
     ];
     patterns

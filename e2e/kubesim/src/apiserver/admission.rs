@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::apply::typed;
+use super::body::{self, Places};
 use super::definitions::schema_of;
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
 use super::fields::{self, FieldValidation};
 use super::resource::Resource;
 use super::state::{Call, State};
 use super::store::{GroupResource, Key};
-use super::{body, builtin, defaults, go_types, validation};
+use super::{builtin, defaults, go_types, validation};
 
 /// Where an object that is to be stored comes from, which decides how its faults are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,7 @@ pub(super) fn accept(call: &Call, mut body: Value, origin: Origin<'_>) -> Result
         body::drop_nulls(&mut body);
     }
     if let Some(node) = schema_of(resource) {
-        let mode = FieldValidation::parse(call.query.get("fieldValidation"));
-        report_unknown(call, mode, &fields::prune(node, &mut body), origin)?;
+        let unknown = fields::prune(node, &mut body);
         if resource.custom().is_none() {
             if let Some(error) = fields::type_error(resource, node, &body) {
                 return Err(undecodable(resource, &error, origin));
@@ -53,6 +53,7 @@ pub(super) fn accept(call: &Call, mut body: Value, origin: Origin<'_>) -> Result
             fields::normalise(node, &mut body);
             go_types::encode(node, &mut body);
         }
+        report_fields(call, unknown, origin)?;
     }
     if resource.custom().is_some() {
         if let Some(error) = fields::metadata_error(&body["metadata"]) {
@@ -220,18 +221,34 @@ fn check_place(call: &Call, metadata: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report_unknown(call: &Call, mode: FieldValidation, unknown: &[String], origin: Origin<'_>) -> Result<(), Failure> {
-    let texts = || unknown.iter().map(|path| format!("unknown field \"{path}\""));
-    match mode {
-        FieldValidation::Ignore => {}
-        FieldValidation::Warn => texts().for_each(|text| call.warn(text)),
-        FieldValidation::Strict if unknown.is_empty() => {}
-        FieldValidation::Strict => {
-            let error = format!("strict decoding error: {}", texts().collect::<Vec<_>>().join(", "));
-            return Err(undecodable(&call.resource, &error, origin));
-        }
+/// Tells of fields that are given twice or unknown, as the request wants it.
+pub(super) fn report_fields(call: &Call, unknown: Vec<String>, origin: Origin<'_>) -> Result<(), Failure> {
+    let mode = FieldValidation::parse(call.query.get("fieldValidation"));
+    if mode == FieldValidation::Ignore || unknown.is_empty() && call.body.twice.is_empty() {
+        return Ok(());
+    }
+    let unknown = in_order(call, unknown, origin).into_iter().map(|path| format!("unknown field \"{path}\""));
+    let texts: Vec<String> = call.body.twice.iter().cloned().chain(unknown).collect();
+    if mode == FieldValidation::Strict {
+        let error = format!("strict decoding error: {}", texts.join(", "));
+        return Err(undecodable(&call.resource, &error, origin));
+    }
+    for text in texts {
+        call.warn(text);
     }
     Ok(())
+}
+
+/// Unknown fields in the order in which they are met: that of the body, or of their names where a body was taken apart
+/// before.
+fn in_order(call: &Call, mut unknown: Vec<String>, origin: Origin<'_>) -> Vec<String> {
+    unknown.sort();
+    let body = call.body.json.as_ref().filter(|_| origin == Origin::Body && call.resource.custom().is_none());
+    if let Some(body) = body.filter(|_| unknown.len() > 1) {
+        let Places { fields, .. } = body::places(body);
+        unknown.sort_by_key(|path| fields.iter().position(|field| field == path));
+    }
+    unknown
 }
 
 impl State {
@@ -239,24 +256,35 @@ impl State {
     pub(super) fn admit(&mut self, call: &Call, old: Option<&Value>, object: &mut Value) -> Result<(), Failure> {
         let resource = &call.resource;
         if let Some(version) = resource.custom() {
-            return version.admit(resource, old, object);
+            version.admit(resource, old, object)?;
+            return self.consult_policies(call, old, object);
         }
         if call.target.subresource == "status" {
-            return Ok(());
+            return admit_status(call, object);
+        }
+        if call.target.subresource == "resize"
+            && let Some(old) = old
+            && qos_class(&old["spec"]) != qos_class(&object["spec"])
+        {
+            let detail = "Pod QOS Class may not change as a result of resizing";
+            let cause = Cause::invalid("spec", &old["status"]["qosClass"], detail);
+            return Err(Failure::invalid("", "Pod", &call.target.name, &[cause]));
         }
         prepare(call, old, object);
         keep_service_address(resource.kind.as_str(), old, object);
         self.admit_pod(call, old, object)?;
         defaults::admit(resource, object);
-        if let Some(node) = schema_of(resource) {
+        let definition = resource.kind == "CustomResourceDefinition";
+        if let Some(node) = schema_of(resource).filter(|_| !definition) {
             go_types::store(node, object);
         }
-        let mut causes = schema_of(resource).map(|node| fields::missing(node, object)).unwrap_or_default();
+        let required = schema_of(resource).filter(|_| !definition);
+        let mut causes = required.map(|node| fields::missing(node, object)).unwrap_or_default();
         if causes.is_empty() {
             causes = validation::validate(resource, self.gates, old, object);
         }
-        if resource.kind == "CustomResourceDefinition" {
-            causes.extend(super::crd::problems(object));
+        if definition {
+            causes.extend(super::crd::problems(old, object));
         }
         if !causes.is_empty() {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
@@ -265,6 +293,10 @@ impl State {
             return Err(Failure::invalid(group, &resource.kind, name, &causes));
         }
         self.refuse_escalation(call, old, object)?;
+        self.consult_policies(call, old, object)?;
+        if old.is_none() && self.has_quota(&call.target.namespace) {
+            self.check_quota(call, object)?;
+        }
         match (resource.group.as_str(), resource.kind.as_str()) {
             ("", "Service") => self.reserve_service_address(old, object)?,
             ("", "Secret") => self.fill_token_secret(object),
@@ -287,6 +319,8 @@ impl State {
                 "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
             )));
         }
+        self.mount_account(namespace, &account, object);
+        self.apply_limits(namespace, object)?;
         let class = object["spec"]["priorityClassName"].as_str().unwrap_or_default().to_owned();
         let value = match class.as_str() {
             "" => return Ok(()),
@@ -308,9 +342,26 @@ impl State {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         match call.resource.kind.as_str() {
             "Namespace" => self.furnish_namespace(&name, &call.now),
+            "APIService" => self.judge_api_service(&name),
             "CustomResourceDefinition" => self.serve_definition(&name, &call.now),
             "ClusterRole" => self.aggregate_roles(),
             _ => {}
+        }
+        self.judge_backends(call, &name);
+        self.recount(&call.target.namespace);
+    }
+
+    /// A group is available with the service and the addresses of whoever serves it.
+    fn judge_backends(&mut self, call: &Call, name: &str) {
+        if matches!(call.resource.kind.as_str(), "Service" | "Endpoints") {
+            self.judge_api_services_of(&call.target.namespace, name);
+        }
+    }
+
+    /// Brings the quotas of a namespace up to date.
+    pub(super) fn recount(&mut self, namespace: &str) {
+        if self.has_quota(namespace) {
+            self.count_quotas(namespace);
         }
     }
 
@@ -323,6 +374,11 @@ impl State {
             }
             "ClusterRole" => self.aggregate_roles(),
             _ => {}
+        }
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        self.judge_backends(call, &name);
+        if call.resource.kind == "ResourceQuota" || call.resource.kind == "Pod" {
+            self.recount(&call.target.namespace);
         }
     }
 
@@ -361,6 +417,18 @@ impl State {
             self.addresses.release(address);
         }
     }
+}
+
+/// A status is hardly judged: whoever may write it is a part of the cluster.
+fn admit_status(call: &Call, object: &Value) -> Result<(), Failure> {
+    let causes = match call.resource.kind.as_str() {
+        "Pod" => validation::addresses(object),
+        _ => Vec::new(),
+    };
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(&call.resource.group, &call.resource.kind, &call.target.name, &causes))
 }
 
 /// What the server itself decides about an object before defaults apply.

@@ -11,6 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::clock;
 use super::failure::Failure;
 use super::state::{Shared, State};
 use super::store::{GroupResource, Key};
@@ -33,6 +34,59 @@ impl State {
         let api_services = GroupResource::new("apiregistration.k8s.io", "apiservices");
         let services = self.store.list(&api_services, None);
         services.filter_map(|(_, service)| self.read_api_service(service)).collect()
+    }
+
+    /// Says in the status of an `APIService` whether there is anybody to ask.
+    pub(super) fn judge_api_service(&mut self, name: &str) {
+        let resource = GroupResource::new("apiregistration.k8s.io", "apiservices");
+        let key = Key::new("", name);
+        let Some(found) = self.store.get(&resource, &key).cloned() else { return };
+        let condition = self.availability(&found);
+        let known = &found["status"]["conditions"][0];
+        if ["status", "reason", "message"].iter().all(|field| known[*field] == condition[*field]) {
+            return;
+        }
+        let mut judged = (*found).clone();
+        judged["status"]["conditions"] = json!([condition]);
+        self.store.put(&resource, key, judged);
+    }
+
+    fn availability(&self, api_service: &Value) -> Value {
+        let service = &api_service["spec"]["service"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text(&service["namespace"]), text(&service["name"]));
+        let (status, reason, message) = if !service.is_object() {
+            ("True", "Local", "Local APIServices are always available".to_owned())
+        } else if self.store.get(&GroupResource::new("", "services"), &Key::new(&namespace, &name)).is_none() {
+            ("False", "ServiceNotFound", format!("service/{name} in {namespace:?} is not present"))
+        } else if self.read_api_service(api_service).is_none_or(|found| found.backend.is_err()) {
+            let message =
+                format!("endpoints for service/{name} in {namespace:?} have no addresses with port name \"\"");
+            ("False", "MissingEndpoints", message)
+        } else {
+            ("True", "Passed", "all checks passed".to_owned())
+        };
+        json!({
+            "type": "Available", "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": clock::now(),
+        })
+    }
+
+    /// Judges every `APIService` whose Service this is.
+    pub(super) fn judge_api_services_of(&mut self, namespace: &str, service: &str) {
+        let all = GroupResource::new("apiregistration.k8s.io", "apiservices");
+        let names: Vec<String> = self
+            .store
+            .list(&all, None)
+            .filter(|(_, found)| {
+                let of = &found["spec"]["service"];
+                of["namespace"] == namespace && of["name"] == service
+            })
+            .map(|(key, _)| key.name.clone())
+            .collect();
+        for name in names {
+            self.judge_api_service(&name);
+        }
     }
 
     /// The aggregated group version a path belongs to.
@@ -96,7 +150,7 @@ impl Aggregated {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response, Failure> {
-        let backend = self.backend.as_ref().map_err(|why| Failure::unavailable(why.clone()))?;
+        let backend = self.backend.as_ref().map_err(|_| Failure::unreachable_group())?;
         let mut request = http.request(method, format!("{backend}{path_and_query}")).body(body);
         for name in FORWARDED {
             if let Some(value) = headers.get(&name) {

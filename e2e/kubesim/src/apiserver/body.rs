@@ -1,12 +1,32 @@
 //! Request bodies: JSON, YAML and the Kubernetes protobuf envelope, all to the same JSON value.
 
+mod places;
+
+use bytes::Bytes;
 use serde_json::Value;
 
+pub(super) use self::places::{Places, places};
 use super::failure::Failure;
 use super::protobuf;
 
+/// A body, and what a map of its fields does not show.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Decoded {
+    pub(super) value: Value,
+    /// Fields that are given twice, in the words of whoever reads such bodies.
+    pub(super) twice: Vec<String>,
+    /// The text, where fields have an order.
+    pub(super) json: Option<Bytes>,
+}
+
+impl Decoded {
+    fn plain(value: Value) -> Self {
+        Self { value, ..Self::default() }
+    }
+}
+
 /// Decodes the object in the body of a request that is about one of `kind`.
-pub(super) fn decode(content_type: &str, body: &[u8], kind: &str) -> Result<Value, Failure> {
+pub(super) fn decode(content_type: &str, body: &Bytes, kind: &str) -> Result<Decoded, Failure> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let known = ["", "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
     if !body.is_empty()
@@ -52,7 +72,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Decodes the body of a patch.
-pub(super) fn decode_patch(content_type: &str, body: &[u8]) -> Result<Value, Failure> {
+pub(super) fn decode_patch(content_type: &str, body: &Bytes) -> Result<Decoded, Failure> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     parse(media_type, body).map_err(|fault| match fault {
         Fault::Refused(failure) => failure,
@@ -62,12 +82,12 @@ pub(super) fn decode_patch(content_type: &str, body: &[u8]) -> Result<Value, Fai
 }
 
 /// Decodes the options of a deletion; an empty body is `Null`.
-pub(super) fn decode_options(content_type: &str, body: &[u8]) -> Result<Value, Failure> {
+pub(super) fn decode_options(content_type: &str, body: &Bytes) -> Result<Value, Failure> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    parse(media_type, body).map_err(|fault| match fault {
+    parse(media_type, body).map(|decoded| decoded.value).map_err(|fault| match fault {
         Fault::Refused(failure) => failure,
         Fault::Json(text) => Failure::bad_request(format!("couldn't get version/kind; json parse error: {text}")),
         Fault::Yaml(text) => Failure::bad_request(format!("couldn't get version/kind; yaml: {text}")),
@@ -81,21 +101,44 @@ enum Fault {
     Yaml(String),
 }
 
-fn parse(media_type: &str, body: &[u8]) -> Result<Value, Fault> {
+fn parse(media_type: &str, body: &Bytes) -> Result<Decoded, Fault> {
     if media_type == "application/vnd.kubernetes.protobuf" {
-        return protobuf::decode(body).map_err(|why| Fault::Refused(Failure::bad_request(why)));
+        let decoded = protobuf::decode(body).map(Decoded::plain);
+        return decoded.map_err(|why| Fault::Refused(Failure::bad_request(why)));
     }
     if media_type.ends_with("cbor") {
         return Err(Fault::Refused(unsupported_media_type()));
     }
     // Apply patches and unlabelled bodies may be YAML; JSON is tried first because it is what clients send.
     if media_type.contains("yaml") || media_type.is_empty() {
-        if let Ok(value) = serde_json::from_slice(body) {
-            return Ok(value);
-        }
-        return serde_saphyr::from_slice(body).map_err(|error| Fault::Yaml(first_words(&error.to_string())));
+        return json(body).or_else(|_| yaml(body)).map_err(|error| Fault::Yaml(first_words(&error)));
     }
-    serde_json::from_slice(body).map_err(|error| Fault::Json(go_json_error(body, &error)))
+    json(body).map_err(|error| Fault::Json(go_json_error(body, &error)))
+}
+
+fn json(body: &Bytes) -> Result<Decoded, serde_json::Error> {
+    let (value, doubled) = places::parse(body)?;
+    let twice = if doubled { places(body).twice } else { Vec::new() };
+    let twice = twice.iter().map(|field| format!("duplicate field {field:?}")).collect();
+    Ok(Decoded { value, twice, json: Some(body.clone()) })
+}
+
+/// YAML, of whose doubled keys the first is told.
+fn yaml(body: &[u8]) -> Result<Decoded, String> {
+    let first = serde_saphyr::from_slice(body);
+    let error = match first {
+        Ok(value) => return Ok(Decoded::plain(value)),
+        Err(error) => error.to_string(),
+    };
+    let Some((_, key)) = error.lines().next().unwrap_or_default().split_once("duplicate mapping key: ") else {
+        return Err(error);
+    };
+    let key = key.split(", set ").next().unwrap_or(key);
+    let line = error.split_once("line ").and_then(|(_, rest)| rest.split([' ', ',', ':']).next()).unwrap_or_default();
+    let twice = vec![format!("line {line}: key {:?} already set in map", key.trim())];
+    let options = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
+    let value = serde_saphyr::from_slice_with_options(body, options).map_err(|error| error.to_string())?;
+    Ok(Decoded { value, twice, json: None })
 }
 
 /// The sentence of a YAML error, without the place and the picture of it.

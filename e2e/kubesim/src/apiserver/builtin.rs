@@ -3,11 +3,11 @@
 //! Group, version, kind, plural and scope come from the types themselves; a row adds what they do not know.
 
 use k8s_openapi::api::{
-    apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
-    autoscaling::v1 as autoscaling_v1, autoscaling::v2 as autoscaling, batch::v1 as batch,
-    certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery,
-    events::v1 as events, networking::v1 as networking, node::v1 as node, policy::v1 as policy, rbac::v1 as rbac,
-    scheduling::v1 as scheduling, storage::v1 as storage,
+    admissionregistration::v1 as admissionregistration, apps::v1 as apps, authentication::v1 as authentication,
+    authorization::v1 as authorization, autoscaling::v1 as autoscaling_v1, autoscaling::v2 as autoscaling,
+    batch::v1 as batch, certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core,
+    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, node::v1 as node,
+    policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
@@ -155,6 +155,8 @@ const SERVICE_PROXY: Subresource = Subresource {
 };
 
 const TABLE: &[Row] = &[
+    namespaced::<core::Binding>().review(),
+    cluster::<core::ComponentStatus>().short(&["cs"]),
     namespaced::<core::ConfigMap>().short(&["cm"]),
     namespaced::<core::Endpoints>().short(&["ep"]),
     namespaced::<core::Event>().short(&["ev"]),
@@ -182,6 +184,8 @@ const TABLE: &[Row] = &[
     namespaced::<core::ServiceAccount>().short(&["sa"]).with(&[TOKEN]),
     namespaced::<core::Service>().short(&["svc"]).in_all().with(&[STATUS, SERVICE_PROXY]),
     cluster::<apiregistration::APIService>().category(&["api-extensions"]).with(&[STATUS]),
+    cluster::<admissionregistration::ValidatingAdmissionPolicy>().category(&["api-extensions"]).with(&[STATUS]),
+    cluster::<admissionregistration::ValidatingAdmissionPolicyBinding>().category(&["api-extensions"]),
     namespaced::<apps::ControllerRevision>(),
     namespaced::<apps::DaemonSet>().short(&["ds"]).in_all().with(&[STATUS]),
     namespaced::<apps::Deployment>().short(&["deploy"]).in_all().with(&[STATUS, SCALE]),

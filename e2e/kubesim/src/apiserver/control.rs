@@ -16,12 +16,11 @@ use super::watchers::End;
 #[derive(Debug, Clone)]
 pub struct Control {
     pub(super) shared: Arc<Shared>,
-    /// One for each address.
-    commands: Vec<mpsc::Sender<Command>>,
+    commands: mpsc::Sender<Command>,
 }
 
 impl Control {
-    pub(super) fn new(shared: Arc<Shared>, commands: Vec<mpsc::Sender<Command>>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Sender<Command>) -> Self {
         Self { shared, commands }
     }
 
@@ -78,11 +77,9 @@ impl Control {
 
     /// Closes the socket and all connections. Clients are refused until [`Control::listen_again`].
     pub async fn stop_listening(&self) {
-        for commands in &self.commands {
-            let (done, closed) = oneshot::channel();
-            if commands.send(Command::Close(done)).await.is_ok() {
-                let _ = closed.await;
-            }
+        let (done, closed) = oneshot::channel();
+        if self.commands.send(Command::Close(done)).await.is_ok() {
+            let _ = closed.await;
         }
     }
 
@@ -92,12 +89,9 @@ impl Control {
     /// When the address cannot be bound any more.
     pub async fn listen_again(&self) -> io::Result<()> {
         let stopped = || io::Error::new(io::ErrorKind::NotConnected, "the API server has been stopped");
-        for commands in &self.commands {
-            let (done, opened) = oneshot::channel();
-            commands.send(Command::Open(done)).await.map_err(|_| stopped())?;
-            opened.await.map_err(|_| stopped())??;
-        }
-        Ok(())
+        let (done, opened) = oneshot::channel();
+        self.commands.send(Command::Open(done)).await.map_err(|_| stopped())?;
+        opened.await.map_err(|_| stopped())?
     }
 
     /// Stops listening, and listens again after `down`.

@@ -3,6 +3,7 @@
 mod instance;
 mod lists;
 mod messages;
+mod naming;
 mod problems;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 pub(super) use self::instance::CustomVersion;
+use self::naming::{Naming, is_established};
 pub(super) use self::problems::problems;
 use super::builtin::{SCALE, STATUS};
 use super::resource::{Definition, Resource, ScalePaths};
@@ -62,28 +64,25 @@ fn resources(definition: &Value) -> Vec<Resource> {
 }
 
 impl State {
-    /// Serves a definition that is new or changed, and says so in its status.
+    /// Serves a definition that is new or changed, and says so in its status; one whose names are taken is not served.
     pub(super) fn serve_definition(&mut self, name: &str, now: &str) {
         let key = Key::new("", name);
         let Some(stored) = self.store.get(&definitions(), &key).cloned() else { return };
         let text = |pointer: &str| stored.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        self.catalog.serve_custom(&text("/spec/group"), &text("/spec/names/plural"), resources(&stored));
+        let all = definitions();
+        let others = self.store.list(&all, None).filter(|(other, _)| other.name != name);
+        let naming = Naming::of(&stored, others.map(|(_, other)| other.as_ref()));
+        if naming.conflict.is_none() {
+            self.catalog.serve_custom(&text("/spec/group"), &text("/spec/names/plural"), resources(&stored));
+        }
 
         let mut definition = (*stored).clone();
-        let storage = definition["spec"]["versions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|version| version["storage"] == true)
-            .map(|version| version["name"].clone());
-        let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now});
-        let names = definition["spec"]["names"].clone();
+        let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+        let storage = versions.into_iter().find(|version| version["storage"] == true);
+        let storage = storage.map(|version| version["name"].clone());
         let conditions = match stored.pointer("/status/conditions") {
-            Some(present) if present.as_array().is_some_and(|present| !present.is_empty()) => present.clone(),
-            _ => json!([
-                condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-                condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-            ]),
+            Some(present) if naming.conflict.is_none() && is_established(present) => present.clone(),
+            _ => naming.conditions(now),
         };
         let mut versions =
             stored.pointer("/status/storedVersions").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -92,7 +91,7 @@ impl State {
         {
             versions.push(storage);
         }
-        let status = json!({"acceptedNames": names, "conditions": conditions, "storedVersions": versions});
+        let status = json!({"acceptedNames": naming.accepted, "conditions": conditions, "storedVersions": versions});
         if definition.get("status") != Some(&status) {
             definition["status"] = status;
             self.store.put(&definitions(), key, definition);
@@ -109,5 +108,20 @@ impl State {
             self.store.remove(&resource, &key);
         }
         self.catalog.serve_custom(group, plural, Vec::new());
+        self.settle_names(group);
+    }
+
+    /// Looks again at the definitions of a group whose names were taken, now that some are free.
+    fn settle_names(&mut self, group: &str) {
+        let waiting: Vec<String> = self
+            .store
+            .list(&definitions(), None)
+            .filter(|(_, definition)| definition["spec"]["group"] == group)
+            .filter(|(_, definition)| !is_established(&definition["status"]["conditions"]))
+            .map(|(key, _)| key.name.clone())
+            .collect();
+        for name in waiting {
+            self.serve_definition(&name, &super::clock::now());
+        }
     }
 }

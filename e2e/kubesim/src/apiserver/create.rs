@@ -60,6 +60,10 @@ impl State {
         }
         let object = self.store.put(call.stored_as(), key.clone(), convert::to_stored(&call.resource, object));
         self.created(call, &object);
+        if call.resource.kind == "APIService" {
+            // Whether it is available is found out later.
+            return object;
+        }
         // Following up may have written a status, which the caller then sees at once.
         self.store.get(call.stored_as(), key).cloned().unwrap_or(object)
     }
@@ -122,6 +126,8 @@ pub(super) fn has_generation(call: &Call) -> bool {
         "ReplicaSet",
         "ReplicationController",
         "StatefulSet",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     ];
     call.resource.custom().is_some() || KINDS.contains(&call.resource.kind.as_str())
 }
@@ -165,7 +171,7 @@ fn truncated(text: &str, length: usize) -> &str {
 }
 
 /// Five characters without vowels, so that no words appear.
-fn random_suffix() -> String {
+pub(super) fn random_suffix() -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     uuid::Uuid::new_v4()
         .as_bytes()

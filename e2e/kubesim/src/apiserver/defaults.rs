@@ -40,6 +40,13 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
             default(object, "volumeBindingMode", json!("Immediate"));
         }
         ("scheduling.k8s.io", "PriorityClass") => default(object, "preemptionPolicy", json!("PreemptLowerPriority")),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            default(&mut object["spec"], "failurePolicy", json!("Fail"));
+            match_resources(&mut object["spec"]["matchConstraints"]);
+        }
+        ("admissionregistration.k8s.io", _) if object["spec"]["matchResources"].is_object() => {
+            match_resources(&mut object["spec"]["matchResources"]);
+        }
         ("apiregistration.k8s.io", "APIService") if object["spec"]["service"].is_object() => {
             default(&mut object["spec"]["service"], "port", json!(443));
         }
@@ -118,6 +125,15 @@ fn limit_range(object: &mut Value) {
         copy(item, "max", "default");
         copy(item, "default", "defaultRequest");
         copy(item, "min", "defaultRequest");
+    }
+}
+
+fn match_resources(constraints: &mut Value) {
+    default(constraints, "matchPolicy", json!("Equivalent"));
+    default(constraints, "namespaceSelector", json!({}));
+    default(constraints, "objectSelector", json!({}));
+    for list in ["resourceRules", "excludeResourceRules"] {
+        items(constraints, list).for_each(|rule| default(rule, "scope", json!("*")));
     }
 }
 

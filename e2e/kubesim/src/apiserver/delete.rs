@@ -9,7 +9,7 @@ use super::authorization;
 use super::clock;
 use super::failure::Failure;
 use super::selector::Selector;
-use super::state::{Call, State};
+use super::state::{Call, ROOT_CA, State};
 use super::store::{GroupResource, Key};
 
 /// What a delete request asks for, from its body and its query.
@@ -160,11 +160,7 @@ impl State {
 
     /// Removes an object whose deletion only waited for finalizers that are gone now.
     pub(super) fn remove_if_finalized(&mut self, resource: &GroupResource, key: &Key) {
-        let Some(object) = self.store.get(resource, key) else { return };
-        let metadata = &object["metadata"];
-        let terminating = metadata.get("deletionTimestamp").is_some();
-        let graceful = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
-        if terminating && !graceful && finalizers(metadata).is_empty() && !namespace_in_use(resource, object) {
+        if self.store.get(resource, key).is_some_and(|object| is_finalized(resource, object)) {
             self.remove(resource, key);
         }
     }
@@ -175,11 +171,25 @@ impl State {
     fn removed(&mut self, resource: &GroupResource, object: &Value) {
         match (&*resource.group, &*resource.plural) {
             ("", "services") => self.forget_reservations(object),
+            ("", "configmaps") if object["metadata"]["name"] == ROOT_CA => {
+                let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+                self.publish_root_ca(&namespace, &clock::now());
+            }
             (authorization::GROUP, "clusterroles") => self.aggregate_roles(),
             ("apiextensions.k8s.io", "customresourcedefinitions") => self.withdraw_definition(object),
             _ => {}
         }
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        self.recount(&namespace);
     }
+}
+
+/// Whether nothing keeps an object any more that is being deleted.
+pub(super) fn is_finalized(resource: &GroupResource, object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    let terminating = metadata.get("deletionTimestamp").is_some();
+    let graceful = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
+    terminating && !graceful && finalizers(metadata).is_empty() && !namespace_in_use(resource, object)
 }
 
 fn namespace_in_use(resource: &GroupResource, object: &Value) -> bool {

@@ -41,20 +41,22 @@ pub(super) fn aggregated(catalog: &Catalog, core: bool) -> Value {
 }
 
 fn aggregated_resource(resource: &Resource) -> Value {
-    let subresources: Vec<Value> = resource
-        .subresources
+    let mut subresources = resource.subresources.clone();
+    subresources.sort_by_key(|sub| sub.name);
+    let subresources: Vec<Value> = subresources
         .iter()
         .map(|sub| {
             let kind = match sub.body {
+                Some(("", _, kind)) => json!({"group": "", "version": "", "kind": kind}),
                 Some((group, version, kind)) => json!({"group": group, "version": version, "kind": kind}),
-                None => resource.gvk(),
+                None => own_kind(resource),
             };
             json!({"subresource": sub.name, "responseKind": kind, "verbs": sub.verbs})
         })
         .collect();
     let mut item = json!({
         "resource": resource.plural,
-        "responseKind": resource.gvk(),
+        "responseKind": own_kind(resource),
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular,
         "verbs": resource.verbs(),
@@ -70,6 +72,22 @@ fn aggregated_resource(resource: &Resource) -> Value {
         }
     }
     item
+}
+
+/// The kind of a resource's own objects; the version of the core group is not said.
+fn own_kind(resource: &Resource) -> Value {
+    let mut kind = resource.gvk();
+    if resource.group.is_empty() {
+        kind["version"] = json!("");
+    }
+    kind
+}
+
+/// Whether a client asks for nothing but an aggregated form that is not served.
+pub(super) fn is_unacceptable(accept: &str) -> bool {
+    !accept.trim().is_empty()
+        && accept.split(',').all(|media| media.contains("as=APIGroupDiscoveryList"))
+        && !wants_aggregated(accept)
 }
 
 /// `/api` in the older form.
@@ -141,7 +159,7 @@ fn entries(resource: &Resource) -> Vec<Value> {
         "kind": resource.kind,
         "verbs": resource.verbs(),
     });
-    if !resource.create_only {
+    if !resource.create_only && !resource.is_computed() {
         main["storageVersionHash"] = json!(storage_hash(resource));
     }
     if !resource.short_names.is_empty() {

@@ -11,6 +11,8 @@ pub(super) struct Failure {
     details: Value,
     /// Answered as plain text: paths that no API serves.
     pub(super) plain: bool,
+    /// What the caller is warned of beside it.
+    pub(super) warnings: Vec<String>,
 }
 
 /// One field that makes an object invalid; its text is what `kubectl` prints after the field path.
@@ -92,6 +94,16 @@ impl Cause {
         Self::new("FieldValueInvalid", field, "Invalid value", detail)
     }
 
+    /// The same, found in a value that stands at `place`.
+    pub(super) fn below(self, place: &str) -> Self {
+        let field = match self.field.as_str() {
+            "" => place.to_owned(),
+            field if field.starts_with('[') => format!("{place}{field}"),
+            field => format!("{place}.{field}"),
+        };
+        Self { field, ..self }
+    }
+
     fn new(reason: &'static str, field: impl Into<String>, what: &str, detail: &str) -> Self {
         let message = if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") };
         Self { reason, field: field.into(), message }
@@ -107,7 +119,8 @@ impl Cause {
 
 impl Failure {
     pub(super) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Value::Null, plain: false }
+        let (details, warnings) = (Value::Null, Vec::new());
+        Self { code, reason, message: message.into(), details, plain: false, warnings }
     }
 
     /// The resource or path itself is unknown: clients tell this from a missing object by the absent name.
@@ -118,6 +131,16 @@ impl Failure {
     /// No API serves the path.
     pub(super) fn no_such_path() -> Self {
         Self { plain: true, ..Self::new(404, "NotFound", "404 page not found\n") }
+    }
+
+    /// There is nothing, and nothing is said of it.
+    pub(super) fn nothing() -> Self {
+        Self { plain: true, ..Self::new(404, "NotFound", "") }
+    }
+
+    /// Nothing serves the group the request is for.
+    pub(super) fn unreachable_group() -> Self {
+        Self { plain: true, ..Self::new(503, "ServiceUnavailable", "service unavailable\n") }
     }
 
     /// A refusal without a reason, which is how Go reports errors that nobody classified.
@@ -244,6 +267,13 @@ impl Failure {
             .about(group, plural, name)
     }
 
+    /// A policy denies the object: a refusal in the words of what is forbidden, with the code of what is invalid.
+    pub(super) fn denied(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let mut failure = Self { code: 422, reason: "Invalid", ..Self::forbidden(group, plural, name, why) };
+        failure.details["causes"] = json!([{ "message": why }]);
+        failure
+    }
+
     /// History before the asked resource version is gone: the client must list again.
     pub(super) fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
@@ -258,7 +288,6 @@ impl Failure {
         Self::new(503, "ServiceUnavailable", message)
     }
 
-    #[allow(dead_code, reason = "kept apart from unclassified errors")]
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(500, "InternalError", message)
     }

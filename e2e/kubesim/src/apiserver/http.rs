@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::action::Action;
-use super::authentication::Door;
 use super::control::Control;
 use super::failure::Failure;
+use super::negotiation::Format;
 use super::request::{Query, Target};
 use super::state::{Call, Shared};
 use super::tokens::User;
@@ -73,7 +73,13 @@ impl From<Failure> for Refused {
 }
 
 /// Answers every request; refusals become `Status` objects.
-pub(super) async fn handle(control: Control, door: Door, request: Request) -> Result<Response, Disconnect> {
+///
+/// `holder` is whose certificate the connection has.
+pub(super) async fn handle(
+    control: Control,
+    holder: Option<Arc<User>>,
+    request: Request,
+) -> Result<Response, Disconnect> {
     let (mut parts, body) = request.into_parts();
     let incoming = Incoming {
         method: parts.method,
@@ -85,7 +91,8 @@ pub(super) async fn handle(control: Control, door: Door, request: Request) -> Re
         body,
     };
     let (method, path) = (incoming.method.clone(), incoming.path.clone());
-    match route(&control, door, incoming).await {
+    let format = Format::of_refusal(incoming.accept());
+    match route(&control, holder.as_deref(), incoming).await {
         Ok(mut response) => {
             response.headers_mut().insert(header::CACHE_CONTROL, NOT_CACHED);
             tracing::debug!(%method, path, status = response.status().as_u16(), "Served");
@@ -93,7 +100,7 @@ pub(super) async fn handle(control: Control, door: Door, request: Request) -> Re
         }
         Err(Refused::With(failure)) => {
             tracing::debug!(%method, path, status = failure.code, reason = failure.reason, message = failure.message, "Refused");
-            let mut response = refusal(&failure);
+            let mut response = refusal(&failure, format);
             response.headers_mut().insert(header::CACHE_CONTROL, NOT_CACHED);
             Ok(response)
         }
@@ -101,13 +108,18 @@ pub(super) async fn handle(control: Control, door: Door, request: Request) -> Re
     }
 }
 
-fn refusal(failure: &Failure) -> Response {
+fn refusal(failure: &Failure, format: Format) -> Response {
     let code = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = if failure.plain {
+    let mut response = if failure.plain && failure.message.is_empty() {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = code;
+        response
+    } else if failure.plain {
         typed_response(code, "text/plain; charset=utf-8", failure.message.clone())
     } else {
-        json_response(code, &failure.status())
+        format.respond(code, &failure.status())
     };
+    warn(&mut response, &failure.warnings);
     if let Some(seconds) = failure.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
     }
@@ -126,11 +138,11 @@ pub(super) fn typed_response(code: StatusCode, content_type: &'static str, body:
 }
 
 /// Finds out who asks for what and whether they may, and keeps the record.
-async fn route(control: &Control, door: Door, incoming: Incoming) -> Result<Response, Refused> {
+async fn route(control: &Control, holder: Option<&User>, incoming: Incoming) -> Result<Response, Refused> {
     let shared = &control.shared;
-    let user = Arc::new(shared.lock().authenticate(&incoming.headers, door)?);
     let target = Target::parse(&incoming.path);
     let action = Action::of(&incoming.method, &incoming.path, target.as_ref(), &incoming.query);
+    let user = Arc::new(shared.lock().authenticate(&incoming.headers, holder, &action)?);
     if incoming.path.starts_with(debug::PREFIX) {
         shared.lock().require(&user, &action)?;
         return Ok(debug::serve(control.clone(), incoming).await?);
@@ -197,19 +209,33 @@ async fn answer(
         now: clock::now(),
         resource,
         target,
+        body: Arc::default(),
         warnings: Arc::clone(&warnings),
     };
     if call.resource.group.is_empty() && call.resource.kind == "Endpoints" {
         call.warn("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned());
     }
-    let mut response = verbs::serve(shared, incoming, call, user).await?;
-    for text in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        // RFC 7234: 299 is a warning of any kind, `-` an agent without a name.
+    let answer = verbs::serve(shared, incoming, call, user).await;
+    let warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
+    match answer {
+        Ok(mut response) => {
+            warn(&mut response, &warnings);
+            Ok(response)
+        }
+        Err(mut failure) => {
+            failure.warnings = warnings;
+            Err(failure)
+        }
+    }
+}
+
+/// RFC 7234: 299 is a warning of any kind, `-` an agent without a name.
+fn warn(response: &mut Response, warnings: &[String]) {
+    for text in warnings {
         if let Ok(value) = header::HeaderValue::from_str(&format!("299 - {text:?}")) {
             response.headers_mut().append(header::WARNING, value);
         }
     }
-    Ok(response)
 }
 
 pub(super) async fn read_body(body: Body) -> Result<Bytes, Failure> {

@@ -11,13 +11,16 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
-use super::authentication::Door;
 use super::control::Control;
 use super::http;
 
 /// Wait after a connection could not be accepted, most likely for lack of file descriptors.
 const RECOVERY: Duration = Duration::from_millis(50);
+
+/// How long a client may take to agree on TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What the socket is told to do.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ pub(super) enum Command {
 pub(super) async fn run(
     listener: TcpListener,
     address: SocketAddr,
-    door: Door,
+    acceptor: TlsAcceptor,
     control: Control,
     mut commands: mpsc::Receiver<Command>,
 ) {
@@ -42,7 +45,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             accepted = accept(listener.as_ref()) => match accepted {
-                Ok(stream) => drop(connections.spawn(serve(stream, door, control.clone()))),
+                Ok(stream) => drop(connections.spawn(serve(stream, acceptor.clone(), control.clone()))),
                 Err(error) => {
                     tracing::debug!(%error, "Accepting a connection failed");
                     tokio::time::sleep(RECOVERY).await;
@@ -85,12 +88,21 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
     }
 }
 
-async fn serve(stream: TcpStream, door: Door, control: Control) {
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, control: Control) {
     // Answers are written in one piece; waiting for more would only delay watch events.
     let _ = stream.set_nodelay(true);
     let mut stopping = control.shared.stopping.subscribe();
+    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let holder = control.shared.authority.holder(stream.get_ref().1.peer_certificates());
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        http::handle(control.clone(), door, request.map(Body::new))
+        http::handle(control.clone(), holder.clone(), request.map(Body::new))
     });
     let builder = Builder::new(TokioExecutor::new());
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));

@@ -46,8 +46,10 @@ pub(super) fn index(catalog: &Catalog) -> Value {
 pub(super) fn document(catalog: &Catalog, group: &str, version: &str) -> Result<Value, Failure> {
     let resources: Vec<_> = catalog.of(group, version).collect();
     if resources.is_empty() {
-        return Err(Failure::no_such_resource());
+        return Err(Failure::nothing());
     }
+    let custom = resources.iter().all(|resource| resource.custom().is_some());
+    let title = if custom { "Kubernetes CRD Swagger" } else { "Kubernetes" };
     let mut paths = Map::new();
     let mut schemas = Map::new();
     for resource in resources {
@@ -57,10 +59,56 @@ pub(super) fn document(catalog: &Catalog, group: &str, version: &str) -> Result<
     add_referenced(&mut schemas);
     Ok(json!({
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "v1.35.0"},
+        "info": {"title": title, "version": "v1.36.0"},
         "paths": paths,
         "components": {"schemas": schemas},
     }))
+}
+
+/// `/openapi/v2`: everything in one document, as older clients read it.
+pub(super) fn swagger(catalog: &Catalog) -> Value {
+    let (mut paths, mut schemas) = (Map::new(), Map::new());
+    for group in catalog.groups() {
+        for version in &group.versions {
+            for resource in catalog.of(&group.name, version) {
+                add_paths(resource, &mut paths);
+                add_schema(resource, &mut schemas);
+            }
+        }
+    }
+    add_referenced(&mut schemas);
+    let (mut paths, mut definitions) = (Value::Object(paths), Value::Object(schemas));
+    for part in [&mut paths, &mut definitions] {
+        outdate(part);
+    }
+    json!({
+        "swagger": "2.0",
+        "info": {"title": "Kubernetes", "version": "v1.36.0"},
+        "paths": paths,
+        "definitions": definitions,
+    })
+}
+
+/// Writes what version 3 says as version 2 has it.
+fn outdate(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get_mut("$ref") {
+                *reference = reference.replace(REF_PREFIX, "#/definitions/");
+            }
+            if let Some(body) = fields.remove("requestBody") {
+                let types: Vec<&String> = body["content"].as_object().into_iter().flat_map(Map::keys).collect();
+                fields.insert("consumes".to_owned(), json!(types));
+            }
+            if fields.get("in").is_some_and(|place| place == "query") {
+                fields.remove("schema");
+                fields.insert("type".to_owned(), json!("string"));
+            }
+            fields.values_mut().for_each(outdate);
+        }
+        Value::Array(items) => items.iter_mut().for_each(outdate),
+        _ => {}
+    }
 }
 
 fn add_paths(resource: &Resource, paths: &mut Map<String, Value>) {

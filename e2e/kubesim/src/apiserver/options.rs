@@ -89,6 +89,10 @@ fn list(query: &Query, watch: bool) -> Result<(), Failure> {
         if initial {
             if how != "NotOlderThan" {
                 forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+                if !how.is_empty() {
+                    causes.push(Cause::unsupported(MATCH, &json!(how), &words(&["NotOlderThan"])));
+                }
+                return refuse("ListOptions", &causes);
             }
         } else if !how.is_empty() {
             forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");

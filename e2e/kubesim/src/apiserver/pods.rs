@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::aggregation;
 use super::clock;
 use super::delete::DeleteOptions;
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
 use super::state::{Call, Shared, State};
 use super::store::{GroupResource, Key};
 
@@ -47,24 +49,32 @@ impl State {
         Ok(success())
     }
 
-    /// Deletes a pod as its eviction asks. Disruption budgets are not kept.
+    /// Assigns the pod that a binding of its own names.
+    pub(super) fn bind_named(&mut self, mut call: Call, binding: &Value) -> Result<Value, Failure> {
+        binding["metadata"]["name"].as_str().unwrap_or_default().clone_into(&mut call.target.name);
+        call.resource = self.catalog.find("", "v1", "pods").cloned().ok_or_else(Failure::no_such_resource)?;
+        self.bind(&call, binding)
+    }
+
+    /// Deletes a pod as its eviction asks, unless a budget forbids it.
     pub(super) fn evict(&mut self, call: &Call, eviction: &Value) -> Result<Value, Failure> {
         let named = eviction["metadata"]["name"].as_str().unwrap_or_default();
         if !named.is_empty() && named != call.target.name {
             return Err(Failure::bad_request("name in URL does not match name in Eviction object"));
         }
+        let pod = self.read(call)?;
+        self.spend_budget(call, &pod)?;
         let options = DeleteOptions::new(call, &eviction["deleteOptions"]);
         self.delete(call, &call.key(), &options)?;
         Ok(success())
     }
 
     /// Where the node of a pod serves the logs of one of its containers.
-    fn log_url(&self, call: &Call) -> Result<String, Failure> {
+    fn log_url(&self, call: &Call) -> Result<Option<String>, Failure> {
         let pod = self.read(call)?;
         let container = container(call, &pod)?;
         let name = &call.target.name;
-        let node = pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty());
-        let node = node.ok_or_else(|| Failure::bad_request(format!("pod {name} does not have a host assigned")))?;
+        let Some(node) = host(&pod) else { return Ok(None) };
         let object = self.store.get(&GroupResource::new("", "nodes"), &Key::new("", node));
         let status = object.map(|node| &node["status"]);
         let addresses = status.and_then(|status| status["addresses"].as_array()).into_iter().flatten();
@@ -73,13 +83,19 @@ impl State {
         let (Some(ip), Some(port)) = (internal, port) else {
             return Err(Failure::unavailable(format!("node {node} of pod {name} does not say where it serves logs")));
         };
-        Ok(format!("http://{ip}:{port}/containerLogs/{}/{name}/{container}", call.target.namespace))
+        Ok(Some(format!("http://{ip}:{port}/containerLogs/{}/{name}/{container}", call.target.namespace)))
     }
 }
 
 /// Fetches the logs of a pod from its node, as they are written when they are followed.
 pub(super) async fn logs(shared: &Arc<Shared>, call: &Call) -> Result<Response, Failure> {
-    let url = shared.lock().log_url(call)?;
+    check_log_options(call)?;
+    let Some(url) = shared.lock().log_url(call)? else {
+        // Nothing can have been said on no node.
+        let mut nothing = Response::new(Body::empty());
+        *nothing.status_mut() = StatusCode::NO_CONTENT;
+        return Ok(nothing);
+    };
     let answer = aggregation::stream(shared.http.get(url).query(&call.query.pairs())).await?;
     if answer.status().is_success() {
         return Ok(answer);
@@ -87,6 +103,36 @@ pub(super) async fn logs(shared: &Arc<Shared>, call: &Call) -> Result<Response, 
     // Nodes refuse in plain text, which clients would not read as the reason.
     let text = axum::body::to_bytes(answer.into_body(), REFUSAL_LIMIT).await.unwrap_or_default();
     Err(Failure::bad_request(String::from_utf8_lossy(&text).trim()))
+}
+
+/// The node a pod is on.
+fn host(pod: &Value) -> Option<&str> {
+    pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty())
+}
+
+/// Says why nothing can be run in a pod.
+pub(super) fn refuse_stream(shared: &Arc<Shared>, call: &Call) -> Result<Response, Failure> {
+    let pod = shared.lock().read(call)?;
+    let name = &call.target.name;
+    match host(&pod) {
+        None => Err(Failure::bad_request(format!("pod {name} does not have a host assigned"))),
+        Some(_) => Err(Failure::bad_request(format!(
+            "pods are local processes here, nothing can be run in one: use the pod's logs, or its ports (pod {name})"
+        ))),
+    }
+}
+
+fn check_log_options(call: &Call) -> Result<(), Failure> {
+    let lowest = [("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)];
+    let causes: Vec<Cause> = lowest
+        .into_iter()
+        .filter_map(|(option, lowest)| {
+            let given: i64 = call.query.get(option)?.parse().ok()?;
+            let detail = if lowest == 0 { "must be greater than or equal to 0" } else { "must be greater than 0" };
+            (given < lowest).then(|| Cause::invalid(option, &json!(given), detail))
+        })
+        .collect();
+    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid("", "PodLogOptions", &call.target.name, &causes)) }
 }
 
 fn container(call: &Call, pod: &Value) -> Result<String, Failure> {

@@ -1,13 +1,15 @@
-//! Kubernetes protobuf bodies, which typed Go clients (`kubectl create`, helm's releases) send and do not retry in JSON.
+//! Kubernetes protobuf: what typed Go clients (`kubectl create`, helm's releases, controllers) send and like best to get.
 //!
 //! The envelope is `k8s\0` and a `runtime.Unknown`; the object in it is decoded along [`tables`]. What a table does
 //! not know is refused rather than dropped: a lost field would be a silent change of the object.
 
+mod encode;
 mod tables;
 mod wire;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use self::encode::{encode, encodes, frame};
 use self::tables::{Field, Kind, message};
 use self::wire::{Payload, fields};
 use super::body::base64;

@@ -9,6 +9,7 @@ use super::aggregation;
 use super::failure::Failure;
 use super::http::{Incoming, read_body};
 use super::state::{Call, Shared, State};
+use super::store::{GroupResource, Key};
 
 /// Headers that mean something to the program behind the proxy. The caller's token is not among them.
 const FORWARDED: [header::HeaderName; 2] = [header::ACCEPT, header::CONTENT_TYPE];
@@ -38,6 +39,12 @@ impl<'a> Place<'a> {
 impl State {
     /// `ip:port` of what a proxied request is for.
     fn proxied(&self, call: &Call, place: Place<'_>) -> Result<String, Failure> {
+        if call.resource.kind == "Service" {
+            let services = GroupResource::new("", "services");
+            if self.store.get(&services, &Key::new(&call.target.namespace, place.name)).is_none() {
+                return Err(Failure::not_found("", "services", place.name));
+            }
+        }
         if call.resource.kind != "Pod" {
             let backend = self.backend(&call.target.namespace, place.name, place.port);
             return backend.map_err(Failure::unavailable);

@@ -10,6 +10,7 @@ use super::negotiation::{Form, partial};
 use super::page::Page;
 use super::selector::Selector;
 use super::state::{Call, State};
+use super::store::Key;
 use super::{options, table};
 
 impl Call {
@@ -70,11 +71,17 @@ impl State {
         let selector = call.selector()?;
         self.check_revision(call, false)?;
         let page = Page::asked(call, &self.store)?;
-        let mut found: Vec<_> = self
-            .store
-            .list(call.stored_as(), call.namespace())
-            .filter(|(key, object)| page.is_ahead(key) && call.selects(&selector, object))
-            .collect();
+        let past = page.past(call, &self.store)?;
+        let shown = |key: &Key, object: &Value| page.is_ahead(key) && call.selects(&selector, object);
+        let mut found: Vec<(&Key, &Arc<Value>)> = if let Some(past) = &past {
+            past.iter()
+                .filter(|(key, _)| call.namespace().is_none_or(|namespace| key.namespace == namespace))
+                .filter(|(key, object)| shown(key, object))
+                .collect()
+        } else {
+            let present = self.store.list(call.stored_as(), call.namespace());
+            present.filter(|(key, object)| shown(key, object)).collect()
+        };
         let metadata = page.cut(&mut found, selector.is_empty());
         let form_of = if form == Form::Full { convert::to_item } else { convert::to_served };
         let objects: Vec<Value> = found.into_iter().map(|(_, object)| form_of(&call.resource, object)).collect();

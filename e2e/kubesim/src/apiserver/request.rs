@@ -114,7 +114,7 @@ impl Target {
 }
 
 /// `plus_is_space` holds in queries only.
-fn percent_decode(text: &str, plus_is_space: bool) -> String {
+pub(super) fn percent_decode(text: &str, plus_is_space: bool) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

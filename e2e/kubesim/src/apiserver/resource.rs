@@ -75,6 +75,11 @@ impl Resource {
         }
     }
 
+    /// Nothing of it is stored: what there is to see is made up for each request.
+    pub(super) fn is_computed(&self) -> bool {
+        self.group.is_empty() && self.kind == "ComponentStatus"
+    }
+
     pub(super) fn verbs(&self) -> &'static [&'static str] {
         /// In the order in which definitions serve them.
         const CUSTOM: &[&str] = &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -82,6 +87,7 @@ impl Resource {
         const NO_COLLECTION: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
         match &self.definition {
             _ if self.create_only => &["create"],
+            _ if self.is_computed() => &["get", "list"],
             Definition::Custom(_) => CUSTOM,
             Definition::Builtin { .. } if self.group.is_empty() && self.plural == "namespaces" => NO_COLLECTION,
             Definition::Builtin { .. } => ALL_VERBS,

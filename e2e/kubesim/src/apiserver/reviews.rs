@@ -1,5 +1,7 @@
 //! Reviews and token requests: questions that are answered and not stored.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -114,8 +116,12 @@ fn user_info(user: &User) -> Value {
     if !user.uid.is_empty() {
         info["uid"] = json!(user.uid);
     }
+    let mut extra = user.extra.clone();
     if !user.pod.is_empty() {
-        info["extra"] = json!({"authentication.kubernetes.io/pod-name": [user.pod]});
+        extra.insert("authentication.kubernetes.io/pod-name".to_owned(), vec![user.pod.clone()]);
+    }
+    if !extra.is_empty() {
+        info["extra"] = json!(extra);
     }
     info
 }
@@ -125,7 +131,7 @@ fn subject(spec: &Value) -> User {
     let text = |key: &str| spec[key].as_str().unwrap_or_default().to_owned();
     let groups = spec["groups"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let groups = groups.map(ToOwned::to_owned).collect();
-    User { name: text("user"), uid: text("uid"), groups, pod: String::new() }
+    User { name: text("user"), uid: text("uid"), groups, extra: BTreeMap::new(), pod: String::new() }
 }
 
 /// What a review asks about.

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::admission::{self, Origin};
 use super::convert;
 use super::failure::Failure;
+use super::fields::joined;
 use super::patch::{json_patch, merge_patch};
 use super::resource::ScalePaths;
 use super::state::{Call, State};
@@ -27,9 +29,13 @@ pub(super) fn of(object: &Value, paths: &ScalePaths) -> Value {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": kept,
-        "spec": {"replicas": number(&paths.spec_replicas).unwrap_or(0)},
+        "spec": {},
         "status": {"replicas": number(&paths.status_replicas).unwrap_or(0)},
     });
+    // A Go type that leaves zeros out.
+    if let Some(replicas) = number(&paths.spec_replicas).filter(|replicas| *replicas != 0) {
+        scale["spec"]["replicas"] = json!(replicas);
+    }
     if let Some(selector) = selector.filter(|selector| !selector.is_empty()) {
         scale["status"]["selector"] = json!(selector);
     }
@@ -70,6 +76,13 @@ impl State {
         let paths = call.resource.scale.clone().ok_or_else(Failure::no_such_resource)?;
         let stored = self.read(call)?;
         let mut scale = of(&convert::to_served(&call.resource, &stored), &paths);
+        let shown = match &write {
+            Write::Replace(_) => None,
+            Write::JsonPatch(patch)
+            | Write::MergePatch(patch)
+            | Write::StrategicMergePatch(patch)
+            | Write::Apply { config: patch, .. } => Some(patch.to_string()),
+        };
         match write {
             Write::Replace(body) => scale = body,
             Write::JsonPatch(patch) => json_patch(&mut scale, &patch)?,
@@ -77,9 +90,13 @@ impl State {
                 merge_patch(&mut scale, &patch);
             }
         }
+        let origin = shown.as_deref().map_or(Origin::Body, Origin::Patch);
+        admission::report_fields(call, unknown(&scale), origin)?;
         // An update that leaves replicas out means none: Go decodes the absent field as zero.
         let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or(json!(0));
-        let Some(count) = replicas.as_i64().filter(|count| *count >= 0) else {
+        // Custom resources are judged by their own schema.
+        let sound = |count: &i64| *count >= 0 || call.resource.custom().is_some();
+        let Some(count) = replicas.as_i64().filter(sound) else {
             let cause =
                 super::failure::Cause::invalid("spec.replicas", &replicas, "must be greater than or equal to 0");
             return Err(Failure::invalid("autoscaling", "Scale", &call.target.name, &[cause]));
@@ -94,6 +111,22 @@ impl State {
         let Written { object, .. } = self.write(call, Write::MergePatch(change))?;
         Ok(of(&convert::to_served(&call.resource, &object), &paths))
     }
+}
+
+/// Fields that a `Scale` does not have.
+fn unknown(scale: &Value) -> Vec<String> {
+    let parts: [(&str, &'static [&'static str]); 3] = [
+        ("", &["apiVersion", "kind", "metadata", "spec", "status"]),
+        ("spec", &["replicas"]),
+        ("status", &["replicas", "selector"]),
+    ];
+    let extra = |(part, known): (&str, &'static [&'static str])| {
+        let fields = if part.is_empty() { scale } else { &scale[part] };
+        let names = fields.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let names = names.filter(|name| !known.contains(name));
+        names.map(|name| joined(part, name)).collect::<Vec<_>>()
+    };
+    parts.into_iter().flat_map(extra).collect()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Selector {
         };
         Ok(Self {
             labels: parse_labels(labels.unwrap_or_default())?,
-            fields: parse_fields(fields.unwrap_or_default(), &known)?,
+            fields: parse_fields(fields.unwrap_or_default(), &known, declared.is_some())?,
         })
     }
 
@@ -323,7 +323,7 @@ fn selectable(api_version: &str, kind: &str) -> &'static [&'static str] {
     }
 }
 
-fn parse_fields(text: &str, known: &[&str]) -> Result<Vec<FieldRequirement>, Failure> {
+fn parse_fields(text: &str, known: &[&str], custom: bool) -> Result<Vec<FieldRequirement>, Failure> {
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
@@ -336,7 +336,7 @@ fn parse_fields(text: &str, known: &[&str]) -> Result<Vec<FieldRequirement>, Fai
                 return Err(Failure::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")));
             };
             if !matches!(path, "metadata.name" | "metadata.namespace") && !known.contains(&path) {
-                return Err(Failure::bad_request(if known.is_empty() {
+                return Err(Failure::bad_request(if known.is_empty() && !custom {
                     format!("\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
                 } else {
                     format!("field label not supported: {path}")

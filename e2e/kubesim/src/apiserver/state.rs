@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::action::Action;
 use super::addresses::ServiceAddresses;
 use super::authorization::Authorization;
+use super::body::Decoded;
 use super::catalog::Catalog;
 use super::clock;
 use super::faults::Faults;
@@ -15,6 +16,7 @@ use super::request::{Query, Target};
 use super::requests::Requests;
 use super::resource::Resource;
 use super::store::{GroupResource, Key, Store};
+use super::tls::Authority;
 use super::tokens::{Tokens, User};
 use super::validation::Gates;
 use super::watchers::Watchers;
@@ -30,6 +32,7 @@ pub(super) struct Shared {
     pub(super) requests: Requests,
     pub(super) faults: Faults,
     pub(super) watchers: Watchers,
+    pub(super) authority: Authority,
     pub(super) http: reqwest::Client,
     /// Accepts any certificate, for pods and services behind the proxy subresource.
     pub(super) trusting: reqwest::Client,
@@ -44,7 +47,12 @@ pub(super) struct State {
     pub(super) addresses: ServiceAddresses,
     pub(super) authorization: Authorization,
     pub(super) gates: Gates,
+    /// The certificate of the server's own authority, in PEM.
+    pub(super) root_ca: String,
 }
+
+/// The `ConfigMap` of every namespace in which that certificate is found.
+pub(super) const ROOT_CA: &str = "kube-root-ca.crt";
 
 /// One request on one resource, with what is the same for all of its steps.
 #[derive(Debug, Clone)]
@@ -58,6 +66,8 @@ pub(super) struct Call {
     pub(super) manager: String,
     /// RFC 3339 in whole seconds.
     pub(super) now: String,
+    /// What the body shows beside its value.
+    pub(super) body: Arc<Decoded>,
     /// What the caller should know about a request that succeeds all the same.
     pub(super) warnings: Arc<Mutex<Vec<String>>>,
 }
@@ -77,7 +87,7 @@ impl Call {
 }
 
 impl Shared {
-    pub(super) fn new(state: State, http: reqwest::Client, trusting: reqwest::Client) -> Self {
+    pub(super) fn new(state: State, authority: Authority, http: reqwest::Client, trusting: reqwest::Client) -> Self {
         Self {
             state: Mutex::new(state),
             stopping: watch::Sender::new(false),
@@ -85,6 +95,7 @@ impl Shared {
             requests: Requests::default(),
             faults: Faults::default(),
             watchers: Watchers::default(),
+            authority,
             http,
             trusting,
         }
@@ -102,15 +113,18 @@ impl Shared {
 }
 
 impl State {
-    pub(super) fn new(addresses: ServiceAddresses, authorization: Authorization) -> Self {
+    pub(super) fn new(addresses: ServiceAddresses, authorization: Authorization, root_ca: String) -> Self {
         let (store, catalog, tokens) = (Store::new(), Catalog::new(), Tokens::default());
-        let mut state = Self { store, catalog, tokens, addresses, authorization, gates: Gates::default() };
+        let gates = Gates::default();
+        let mut state = Self { store, catalog, tokens, addresses, authorization, gates, root_ca };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             state.found_namespace(name);
         }
         if authorization == Authorization::Rbac {
             state.found_roles(&clock::now());
         }
+        // What was before anybody could have seen it is no place to continue from.
+        state.store.compact();
         state
     }
 
@@ -150,5 +164,30 @@ impl State {
             },
         });
         self.store.put(&GroupResource::new("", "serviceaccounts"), Key::new(name, "default"), account);
+        self.publish_root_ca(name, now);
+    }
+
+    /// Puts the certificate by which pods know the server into a namespace that is there to stay.
+    pub(super) fn publish_root_ca(&mut self, namespace: &str, now: &str) {
+        let stays = self.namespace(namespace).is_some_and(|found| found["metadata"].get("deletionTimestamp").is_none());
+        if !stays {
+            return;
+        }
+        let description = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal \
+                           endpoints such as the internal service IP or kubernetes.default.svc. No other usage is \
+                           guaranteed across distributions of Kubernetes clusters.";
+        let map = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": ROOT_CA,
+                "namespace": namespace,
+                "uid": uuid::Uuid::new_v4().to_string(),
+                "creationTimestamp": now,
+                "annotations": {"kubernetes.io/description": description},
+            },
+            "data": {"ca.crt": self.root_ca},
+        });
+        self.store.put(&GroupResource::new("", "configmaps"), Key::new(namespace, ROOT_CA), map);
     }
 }

@@ -82,6 +82,41 @@ impl Store {
         self.collections.get(resource)?.objects.get(key)
     }
 
+    /// All resources of which there is or was an object.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &GroupResource> {
+        self.collections.keys()
+    }
+
+    /// How many objects there are of each resource.
+    pub(super) fn counts(&self) -> Vec<(&GroupResource, usize)> {
+        let mut counts: Vec<_> =
+            self.collections.iter().map(|(resource, collection)| (resource, collection.objects.len())).collect();
+        counts.sort();
+        counts
+    }
+
+    /// The objects as they were at a revision, or the oldest revision that is still known.
+    pub(super) fn at(&self, resource: &GroupResource, revision: u64) -> Result<BTreeMap<Key, Arc<Value>>, u64> {
+        if revision < self.compacted {
+            return Err(self.compacted);
+        }
+        let changes = self.since(resource, revision)?;
+        let mut objects = self.collections.get(resource).map(|all| all.objects.clone()).unwrap_or_default();
+        for change in changes.iter().rev() {
+            let Some(metadata) = change.before.as_ref().or(change.after.as_ref()).map(|object| &object["metadata"])
+            else {
+                continue;
+            };
+            let text = |field: &str| metadata[field].as_str().unwrap_or_default();
+            let key = Key::new(text("namespace"), text("name"));
+            match &change.before {
+                Some(before) => drop(objects.insert(key, Arc::clone(before))),
+                None => drop(objects.remove(&key)),
+            }
+        }
+        Ok(objects)
+    }
+
     /// Objects in key order; `namespace` narrows, `None` means all.
     pub(super) fn list<'a>(
         &'a self,
@@ -111,11 +146,10 @@ impl Store {
         let collection = self.collections.get_mut(resource)?;
         let removed = collection.objects.remove(key)?;
         self.revision += 1;
-        let mut last = Arc::unwrap_or_clone(removed);
+        let mut last = (*removed).clone();
         last["metadata"]["resourceVersion"] = json!(self.revision.to_string());
-        let last = Arc::new(last);
-        collection.record(Change { revision: self.revision, before: Some(Arc::clone(&last)), after: None });
-        Some(last)
+        collection.record(Change { revision: self.revision, before: Some(removed), after: None });
+        Some(Arc::new(last))
     }
 
     /// Forgets all history, and that there was any: whoever continues from an earlier revision must list again. Returns

@@ -11,8 +11,9 @@ mod workloads;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::failure::Failure;
 use super::jsonpath::JsonPath;
-use super::negotiation::partial;
+use super::negotiation::{Form, partial};
 use super::resource::Resource;
 
 /// A column: its name, its type, and 1 when only `-o wide` shows it.
@@ -83,6 +84,19 @@ pub(super) fn of(resource: &Resource, objects: &[Value], include: Option<&str>) 
     })
 }
 
+/// Refuses to tell of objects in a way that tables do not know.
+pub(super) fn check(form: Form, include: Option<&str>) -> Result<(), Failure> {
+    match include {
+        Some(other) if form == Form::Table && !["None", "Metadata", "Object"].contains(&other) => {
+            Err(Failure::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
+                 'Object', 'None', or empty"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn column(name: &str, kind: &str, format: &str, priority: i64) -> Value {
     json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority})
 }
@@ -109,7 +123,6 @@ fn layout(group: &str, kind: &str) -> Layout {
         ("", "ConfigMap") => cluster::CONFIG_MAP,
         ("", "Secret") => cluster::SECRET,
         ("", "PersistentVolumeClaim") => cluster::PERSISTENT_VOLUME_CLAIM,
-        ("", "ServiceAccount") => cluster::SERVICE_ACCOUNT,
         ("" | "events.k8s.io", "Event") => cluster::EVENT,
         ("coordination.k8s.io", "Lease") => cluster::LEASE,
         ("policy", "PodDisruptionBudget") => cluster::POD_DISRUPTION_BUDGET,

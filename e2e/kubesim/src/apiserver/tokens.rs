@@ -1,6 +1,6 @@
 //! Bearer tokens: who a request comes from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +13,8 @@ pub(super) struct User {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) groups: Vec<String>,
+    /// What else is known of them, by key.
+    pub(super) extra: BTreeMap<String, Vec<String>>,
     /// The pod a token was issued to; empty for all others.
     pub(super) pod: String,
 }
@@ -32,7 +34,8 @@ impl User {
         if !groups.iter().any(|group| group == everybody) {
             groups.push(everybody.to_owned());
         }
-        Self { name: name.to_owned(), uid: String::new(), groups, pod: String::new() }
+        let (uid, pod) = (String::new(), String::new());
+        Self { name: name.to_owned(), uid, groups, extra: BTreeMap::new(), pod }
     }
 
     pub(super) fn admin() -> Self {

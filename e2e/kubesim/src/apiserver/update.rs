@@ -10,6 +10,7 @@ use super::apply::{self, Writer};
 use super::convert;
 use super::create::{found, has_generation};
 use super::definitions::schema_of;
+use super::delete::is_finalized;
 use super::failure::{Cause, Failure};
 use super::patch::{json_patch, merge_patch, strategic_merge_patch};
 use super::schema::Node;
@@ -43,6 +44,12 @@ impl Write {
                 }
                 Ok(Self::Apply { config: body, force: call.query.flag("force") })
             }
+            "application/strategic-merge-patch+json" => Err(Failure::new(
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include: \
+                 application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            )),
             _ => Err(Failure::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details()),
         }
     }
@@ -113,9 +120,13 @@ impl State {
         if call.query.dry_run() {
             return Ok(Written { object: Arc::new(new), created: false });
         }
+        if is_finalized(call.stored_as(), &new) {
+            // What only waited for this is removed, not written.
+            self.remove(call.stored_as(), &call.key());
+            return Ok(Written { object: Arc::new(new), created: false });
+        }
         let object = self.store.put(call.stored_as(), call.key(), convert::to_stored(resource, new));
         self.updated(call, &object);
-        self.remove_if_finalized(call.stored_as(), &call.key());
         Ok(Written { object, created: false })
     }
 
@@ -287,6 +298,9 @@ fn keep_server_fields(call: &Call, old: &Value, new: &mut Value) {
         "resourceVersion",
     ];
     let status_call = call.target.subresource == "status";
+    if call.target.subresource == "resize" {
+        resize(old, new);
+    }
     if status_call {
         let status = new.get("status").cloned();
         let managed = new["metadata"].get("managedFields").cloned();
@@ -299,6 +313,17 @@ fn keep_server_fields(call: &Call, old: &Value, new: &mut Value) {
     for key in KEPT {
         set(&mut new["metadata"], key, old["metadata"].get(key).cloned());
     }
+}
+
+/// Resources are all that changes.
+fn resize(old: &Value, new: &mut Value) {
+    let mut resized = old.clone();
+    let managed = new["metadata"].get("managedFields").cloned();
+    for (index, container) in resized["spec"]["containers"].as_array_mut().into_iter().flatten().enumerate() {
+        container["resources"] = new["spec"]["containers"][index]["resources"].clone();
+    }
+    *new = resized;
+    set(&mut new["metadata"], "managedFields", managed);
 }
 
 fn set(object: &mut Value, key: &str, value: Option<Value>) {

@@ -59,7 +59,7 @@ pub(super) fn validate(resource: &Resource, gates: Gates, old: Option<&Value>, o
 const IMMUTABLE: &str = "field is immutable";
 
 /// A field that keeps the value it was created with.
-fn immutable(old: Option<&Value>, object: &Value, pointer: &str, causes: &mut Vec<Cause>) {
+pub(super) fn immutable(old: Option<&Value>, object: &Value, pointer: &str, causes: &mut Vec<Cause>) {
     let Some(before) = old.map(|old| old.pointer(pointer)) else { return };
     let after = object.pointer(pointer);
     if before != after {
@@ -87,9 +87,20 @@ fn words(list: &[&str]) -> Vec<String> {
 }
 
 /// A quantity in thousandths.
-fn amount(value: &Value) -> Option<i64> {
+pub(super) fn amount(value: &Value) -> Option<i64> {
     let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     crate::machinery::quantity::milli(&k8s_openapi::apimachinery::pkg::api::resource::Quantity(text)).ok()
+}
+
+/// What is wrong with the addresses of a pod.
+pub(super) fn addresses(pod: &Value) -> Vec<Cause> {
+    let ips = pod["status"]["podIPs"].as_array().into_iter().flatten().enumerate();
+    ips.filter(|(_, ip)| ip["ip"].as_str().is_none_or(|text| text.parse::<std::net::IpAddr>().is_err()))
+        .map(|(index, ip)| {
+            let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+            Cause::invalid(format!("status.podIPs[{index}]"), &ip["ip"], detail)
+        })
+        .collect()
 }
 
 /// As many bytes as a ConfigMap or Secret may hold.

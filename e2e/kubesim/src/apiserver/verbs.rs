@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::delete::{DeleteOptions, Deleted};
 use super::failure::Failure;
-use super::http::{Incoming, json_response, read_body, typed_response};
-use super::negotiation::Form;
-use super::state::{Call, Shared};
+use super::http::{Incoming, read_body, typed_response};
+use super::negotiation::{Accepted, Form, Format, Subject};
+use super::state::{Call, Shared, State};
 use super::tokens::User;
 use super::update::Write;
 use super::{body, convert, options, pods, port_forward, proxy, scale, table, watch};
@@ -19,19 +19,18 @@ use super::{body, convert, options, pods, port_forward, proxy, scale, table, wat
 pub(super) async fn serve(
     shared: &Arc<Shared>,
     incoming: Incoming,
-    call: Call,
+    mut call: Call,
     user: &User,
 ) -> Result<Response, Failure> {
-    let form = Form::of(incoming.accept());
     let verb = call.target.verb(&incoming.method, &call.query);
     let content_type = incoming.header(header::CONTENT_TYPE).to_owned();
-    if verb == "watch" && call.target.subresource.is_empty() {
-        refuse_misplaced(&incoming.method, &call)?;
-        let events = watch::start(shared, call, form)?;
-        return Ok(typed_response(StatusCode::OK, "application/json", Body::from_stream(events)));
-    }
-    let subresource = call.target.subresource.as_str();
+    let accept = incoming.accept().to_owned();
     refuse_misplaced(&incoming.method, &call)?;
+    if verb == "watch" && call.target.subresource.is_empty() {
+        return start_watch(shared, call, &accept);
+    }
+    let subresource = call.target.subresource.clone();
+    let subresource = subresource.as_str();
     if !subresource.is_empty() && !call.resource.has(subresource) {
         return Err(Failure::no_such_resource());
     }
@@ -39,33 +38,37 @@ pub(super) async fn serve(
         ("get", "log") => return pods::logs(shared, &call).await,
         ("get" | "create", "portforward") => return port_forward::start(shared, incoming, &call),
         (_, "proxy") => return proxy::pass(shared, incoming, &call).await,
+        ("get" | "create", "exec" | "attach") => return pods::refuse_stream(shared, &call),
         _ => {}
     }
+    let list = verb == "list" || verb == "deletecollection";
+    let accepted = Accepted::of(&accept, &call.resource, if list { Subject::List } else { Subject::Object })?;
+    let form = accepted.form;
+    table::check(form, call.query.get("includeObject"))?;
     let bytes = read_body(incoming.body).await?;
-    let body = match verb {
-        "patch" => body::decode_patch(&content_type, &bytes)?,
-        "delete" | "deletecollection" => body::decode_options(&content_type, &bytes)?,
-        "create" | "update" => body::decode(&content_type, &bytes, &call.resource.kind)?,
-        _ => Value::Null,
-    };
+    let body = decode(&mut call, verb, &content_type, &bytes)?;
     let mut state = shared.lock();
     match (verb, subresource) {
-        ("create", "") if call.resource.create_only => {
-            Ok(json_response(StatusCode::CREATED, &state.review(&call, body, user)))
+        ("create", "") if call.resource.kind == "Binding" => {
+            Ok(accepted.respond(StatusCode::CREATED, &state.bind_named(call, &body)?))
         }
+        ("create", "") if call.resource.create_only => {
+            Ok(accepted.respond(StatusCode::CREATED, &state.review(&call, body, user)))
+        }
+        (_, _) if call.resource.is_computed() && !matches!(verb, "get" | "list") => Err(Failure::method_not_allowed()),
         (_, _) if call.resource.create_only => Err(Failure::method_not_allowed()),
         ("create", "") if call.target.name.is_empty() => {
             let object = state.create(&call, body)?;
-            Ok(json_response(StatusCode::CREATED, &call.present(&object, form)))
+            Ok(accepted.respond(StatusCode::CREATED, &call.present(&object, form)))
         }
-        ("create", "binding") => Ok(json_response(StatusCode::CREATED, &state.bind(&call, &body)?)),
-        ("create", "eviction") => Ok(json_response(StatusCode::CREATED, &state.evict(&call, &body)?)),
-        ("create", "token") => Ok(json_response(StatusCode::CREATED, &state.request_token(&call, body)?)),
-        ("list", _) => Ok(json_response(StatusCode::OK, &state.list(&call, form)?)),
-        ("get", "" | "status" | "ephemeralcontainers") => {
+        ("create", "binding") => Ok(accepted.respond(StatusCode::CREATED, &state.bind(&call, &body)?)),
+        ("create", "eviction") => Ok(accepted.respond(StatusCode::CREATED, &state.evict(&call, &body)?)),
+        ("create", "token") => Ok(accepted.respond(StatusCode::CREATED, &state.request_token(&call, body)?)),
+        ("list", _) => Ok(accepted.respond(StatusCode::OK, &state.list(&call, form)?)),
+        ("get", "" | "status" | "ephemeralcontainers" | "resize") => {
             state.check_revision_of_one(&call)?;
             let object = state.read(&call)?;
-            Ok(json_response(StatusCode::OK, &call.present(&object, form)))
+            Ok(accepted.respond(StatusCode::OK, &call.present(&object, form)))
         }
         ("get", "scale") => {
             let object = state.read(&call)?;
@@ -75,42 +78,69 @@ pub(super) async fn serve(
                 Form::Table => table::of(&call.resource, &[scale], call.query.get("includeObject")),
                 Form::Full | Form::Metadata => scale,
             };
-            Ok(json_response(StatusCode::OK, &answer))
+            Ok(accepted.respond(StatusCode::OK, &answer))
         }
         ("update" | "patch", "scale") => {
             let write = intended_write(&call, verb, &content_type, body)?;
-            Ok(json_response(StatusCode::OK, &state.write_scale(&call, write)?))
+            Ok(accepted.respond(StatusCode::OK, &state.write_scale(&call, write)?))
         }
-        ("update" | "patch", "" | "status" | "finalize" | "ephemeralcontainers") => {
+        ("update" | "patch", "" | "status" | "finalize" | "ephemeralcontainers" | "resize") => {
             let write = intended_write(&call, verb, &content_type, body)?;
             let written = state.write(&call, write)?;
             let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(json_response(code, &call.present(&written.object, form)))
+            Ok(accepted.respond(code, &call.present(&written.object, form)))
         }
         ("delete", "") => {
             options::check_deletion(&call.query, &body)?;
             let options = DeleteOptions::new(&call, &body);
             match state.delete(&call, &call.key(), &options)? {
-                Deleted::Terminating(object) => Ok(json_response(StatusCode::OK, &call.present(&object, Form::Full))),
-                Deleted::Gone(object) => Ok(json_response(StatusCode::OK, &deleted(&call, &object))),
+                Deleted::Terminating(object) => {
+                    Ok(accepted.respond(StatusCode::OK, &call.present(&object, Form::Full)))
+                }
+                Deleted::Gone(object) => Ok(accepted.respond(StatusCode::OK, &deleted(&call, &object))),
             }
         }
-        ("deletecollection", "") => {
-            options::check_deletion(&call.query, &body)?;
-            let options = DeleteOptions::new(&call, &body);
-            let selector = call.selector()?;
-            let objects = state.delete_collection(&call, &selector, &options)?;
-            let items: Vec<Value> = objects.iter().map(|object| convert::to_item(&call.resource, object)).collect();
-            let list = json!({
-                "kind": call.resource.list_kind,
-                "apiVersion": call.resource.api_version(),
-                "metadata": {"resourceVersion": state.store.revision().to_string()},
-                "items": items,
-            });
-            Ok(json_response(StatusCode::OK, &list))
-        }
+        ("deletecollection", "") => Ok(accepted.respond(StatusCode::OK, &delete_all(&mut state, &call, &body)?)),
         _ => Err(Failure::method_not_allowed()),
     }
+}
+
+fn start_watch(shared: &Arc<Shared>, call: Call, accept: &str) -> Result<Response, Failure> {
+    let accepted = Accepted::of(accept, &call.resource, Subject::Watch)?;
+    let content_type = match accepted.format {
+        Format::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        Format::Json | Format::Yaml => "application/json",
+    };
+    let events = watch::start(shared, call, accepted)?;
+    Ok(typed_response(StatusCode::OK, content_type, Body::from_stream(events)))
+}
+
+/// The body of a request; what it shows beside its value is kept with the call.
+fn decode(call: &mut Call, verb: &str, content_type: &str, bytes: &Bytes) -> Result<Value, Failure> {
+    let mut decoded = match verb {
+        "delete" | "deletecollection" => return body::decode_options(content_type, bytes),
+        "patch" => body::decode_patch(content_type, bytes)?,
+        "create" | "update" => body::decode(content_type, bytes, &call.resource.kind)?,
+        _ => return Ok(Value::Null),
+    };
+    let value = decoded.value.take();
+    call.body = Arc::new(decoded);
+    Ok(value)
+}
+
+/// Deletes a collection; the answer is the list of what was in it.
+fn delete_all(state: &mut State, call: &Call, body: &Value) -> Result<Value, Failure> {
+    options::check_deletion(&call.query, body)?;
+    let options = DeleteOptions::new(call, body);
+    let selector = call.selector()?;
+    let objects = state.delete_collection(call, &selector, &options)?;
+    let items: Vec<Value> = objects.iter().map(|object| convert::to_item(&call.resource, object)).collect();
+    Ok(json!({
+        "kind": call.resource.list_kind,
+        "apiVersion": call.resource.api_version(),
+        "metadata": {"resourceVersion": state.store.revision().to_string()},
+        "items": items,
+    }))
 }
 
 /// Refuses methods a path has no use for: whole collections are not written, and nothing is created or deleted across

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::negotiation::Form;
+use super::negotiation::{Accepted, Form, Format};
+use super::protobuf;
 use super::selector::Selector;
 use super::state::{Call, Shared, State};
 use super::store::Change;
@@ -29,8 +30,9 @@ struct Watch {
     call: Call,
     selector: Selector,
     form: Form,
+    format: Format,
     position: u64,
-    pending: VecDeque<String>,
+    pending: VecDeque<Vec<u8>>,
     wake: tokio::sync::watch::Receiver<u64>,
     stopping: tokio::sync::watch::Receiver<bool>,
     end: Instant,
@@ -57,7 +59,7 @@ pub(super) struct BrokenOff;
 pub(super) fn start(
     shared: &Arc<Shared>,
     call: Call,
-    form: Form,
+    accepted: Accepted,
 ) -> Result<impl Stream<Item = Result<Bytes, BrokenOff>> + Send + use<>, Failure> {
     let selector = call.selector()?;
     let mut state = shared.lock();
@@ -73,7 +75,8 @@ pub(super) fn start(
         wake: state.store.subscribe(call.stored_as()),
         stopping: shared.stopping.subscribe(),
         selector,
-        form,
+        form: accepted.form,
+        format: accepted.format,
         position: since,
         pending: VecDeque::new(),
         end: now + Duration::from_secs(seconds),
@@ -123,7 +126,7 @@ impl Watch {
     }
 
     fn expire(&mut self, message: &str) {
-        self.pending.push_back(line("ERROR", &Failure::expired(message).status()));
+        self.queue("ERROR", &Failure::expired(message).status());
         self.finished = true;
     }
 
@@ -145,7 +148,15 @@ impl Watch {
         }
     }
 
-    async fn next(&mut self) -> Option<Result<String, BrokenOff>> {
+    /// Queues one event in the format of the client.
+    fn queue(&mut self, kind: &str, object: &Value) {
+        self.pending.push_back(match self.format {
+            Format::Protobuf => protobuf::frame(kind, object),
+            Format::Json | Format::Yaml => line(kind, object).into_bytes(),
+        });
+    }
+
+    async fn next(&mut self) -> Option<Result<Vec<u8>, BrokenOff>> {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 return Some(Ok(event));
@@ -200,7 +211,7 @@ impl Watch {
 
     fn push(&mut self, kind: &str, stored: &Value) {
         let object = self.call.present(stored, self.form);
-        self.pending.push_back(line(kind, &object));
+        self.queue(kind, &object);
     }
 
     fn push_bookmark(&mut self, annotations: &Value) {
@@ -216,7 +227,7 @@ impl Watch {
             }
             Form::Table => self.call.present(&json!({"metadata": metadata}), Form::Table),
         };
-        self.pending.push_back(line("BOOKMARK", &object));
+        self.queue("BOOKMARK", &object);
     }
 }
 

@@ -14,9 +14,9 @@ pub(super) struct Listed {
 }
 
 /// All kinds whose objects can be listed, watched and deleted, in their preferred versions. Events are left out: they own
-/// nothing, are owned by nobody, and are many.
+/// nothing, are owned by nobody, and are many. A group whose server does not answer is listed without kinds.
 pub(super) async fn discover(client: &Client) -> Result<Vec<Listed>, kube::Error> {
-    let discovery = Discovery::new(client.clone()).run().await?;
+    let discovery = Discovery::new(client.clone()).run_aggregated().await?;
     let mut listed = Vec::new();
     for group in discovery.groups() {
         for (resource, capabilities) in group.recommended_resources() {

@@ -7,6 +7,7 @@ mod addresses;
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service},
@@ -20,7 +21,7 @@ use kube::{
 };
 
 use self::addresses::{Backend, Groups, Port};
-use super::{Context, deployment::revision::safe_hash};
+use super::Context;
 use crate::machinery::{
     key::Key,
     owner,
@@ -31,6 +32,7 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 const ENDPOINTS_MANAGED_BY: (&str, &str) = ("endpoints.kubernetes.io/managed-by", "endpoint-controller");
+const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// Why the addresses of a Service could not be written.
@@ -101,6 +103,11 @@ fn labels(service: &Service) -> BTreeMap<String, String> {
     labels
 }
 
+/// When what is written here was brought about.
+fn triggered_now() -> BTreeMap<String, String> {
+    BTreeMap::from([(LAST_CHANGE.to_owned(), Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string())])
+}
+
 fn endpoints(service: &Service, groups: &Groups) -> Endpoints {
     let subset = |(ports, backends): (&Vec<Port>, &Vec<Backend>)| {
         // Endpoints know no terminating addresses: such pods are simply left out.
@@ -124,6 +131,7 @@ fn endpoints(service: &Service, groups: &Groups) -> Endpoints {
             name: service.metadata.name.clone(),
             namespace: service.metadata.namespace.clone(),
             labels: Some(labels),
+            annotations: Some(triggered_now()),
             ..ObjectMeta::default()
         },
         subsets: (!subsets.is_empty()).then_some(subsets),
@@ -148,8 +156,18 @@ fn endpoint_port(port: &Port) -> EndpointPort {
     }
 }
 
+/// Only pods on a node are in a slice; a Service of none has one slice that says so.
 fn slices(service: &Service, groups: Groups) -> Vec<EndpointSlice> {
-    groups.into_iter().map(|(ports, backends)| slice(service, &ports, &backends)).collect()
+    let placed = groups.into_iter().filter_map(|(ports, mut backends)| {
+        backends.retain(|backend| backend.node.is_some());
+        (!backends.is_empty()).then(|| slice(service, &ports, &backends))
+    });
+    let slices: Vec<EndpointSlice> = placed.collect();
+    if slices.is_empty() {
+        let none = slice(service, &[], &[]);
+        return vec![EndpointSlice { ports: None, ..none }];
+    }
+    slices
 }
 
 fn slice(service: &Service, ports: &[Port], backends: &[Backend]) -> EndpointSlice {
@@ -166,7 +184,8 @@ fn slice(service: &Service, ports: &[Port], backends: &[Backend]) -> EndpointSli
     };
     EndpointSlice {
         metadata: ObjectMeta {
-            name: Some(format!("{name}-{}", safe_hash(&format!("{:?}{ports:?}", service.uid())))),
+            generate_name: Some(format!("{name}-")),
+            annotations: Some(triggered_now()),
             namespace: service.namespace(),
             labels: Some(labels),
             owner_references: owner::controlled_by(service).map(|reference| vec![reference]),
@@ -199,7 +218,8 @@ async fn write_endpoints(ctx: &Context, key: &Key, wanted: Endpoints) -> Result<
     let written = match &known {
         Some(known) if known.subsets == wanted.subsets && known.labels() == wanted.labels() => return Ok(()),
         Some(known) => {
-            let metadata = ObjectMeta { labels: wanted.metadata.labels, ..known.metadata.clone() };
+            let ObjectMeta { labels, annotations, .. } = wanted.metadata;
+            let metadata = ObjectMeta { labels, annotations, ..known.metadata.clone() };
             api.replace(&key.name, &PostParams::default(), &Endpoints { metadata, subsets: wanted.subsets }).await
         }
         None => api.create(&PostParams::default(), &wanted).await,
@@ -223,13 +243,13 @@ async fn write_slices(ctx: &Context, key: &Key, wanted: Vec<EndpointSlice>) -> R
     let api: Api<EndpointSlice> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let mut stale = our_slices(ctx, key);
     for slice in wanted {
-        let name = slice.name_any();
-        let known = stale.iter().position(|known| known.name_any() == name).map(|index| stale.remove(index));
+        let known = stale.iter().position(|known| known.ports == slice.ports).map(|index| stale.remove(index));
         let written = match &known {
             Some(known) if known.endpoints == slice.endpoints && known.labels() == slice.labels() => continue,
             Some(known) => {
-                let metadata = ObjectMeta { labels: slice.metadata.labels.clone(), ..known.metadata.clone() };
-                api.replace(&name, &PostParams::default(), &EndpointSlice { metadata, ..slice }).await
+                let ObjectMeta { labels, annotations, .. } = slice.metadata.clone();
+                let metadata = ObjectMeta { labels, annotations, ..known.metadata.clone() };
+                api.replace(&known.name_any(), &PostParams::default(), &EndpointSlice { metadata, ..slice }).await
             }
             None => api.create(&PostParams::default(), &slice).await,
         };

@@ -177,6 +177,7 @@ async fn report_unschedulable(ctx: &Context, pod: &Pod, explanation: String) -> 
         reason: Some("Unschedulable".to_owned()),
         message: Some(explanation.clone()),
         last_transition_time: Some(unchanged.unwrap_or_else(|| Time(Timestamp::now()))),
+        observed_generation: pod.metadata.generation,
         ..PodCondition::default()
     };
     let mut updated = pod.clone();

@@ -1,7 +1,7 @@
 //! `StatefulSets`: pods with numbers, made and removed in order, one at a time unless the set says otherwise.
 //!
-//! Volume claim templates are ignored: there is no storage to claim. There are no `ControllerRevisions`: every pod is
-//! made from the template of now.
+//! Volume claim templates are ignored: there is no storage to claim. `ControllerRevisions` are kept for whoever looks at
+//! them; every pod is made from the template of now.
 
 mod plan;
 
@@ -11,16 +11,17 @@ use futures::{StreamExt, future::join_all, stream};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        apps::v1::{StatefulSet, StatefulSetStatus},
+        apps::v1::{ControllerRevision, StatefulSet, StatefulSetStatus},
         core::v1::Pod,
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, runtime::RawExtension},
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, PostParams, Preconditions},
+    api::{DeleteParams, ListParams, PostParams, Preconditions},
     core::Selector,
 };
+use serde_json::json;
 
 use self::plan::{Plan, REVISION_LABEL, Step};
 use super::{Context, claim};
@@ -44,6 +45,8 @@ pub(crate) enum Error {
     DeletePod(Key, #[source] kube::Error),
     #[error("adopting or releasing pods of StatefulSet {0}: {1}")]
     Claim(Key, #[source] kube::Error),
+    #[error("keeping the template of StatefulSet {0}: {1}")]
+    Revision(Key, #[source] kube::Error),
     #[error("writing the status of StatefulSet {0}: {1}")]
     Status(Key, #[source] kube::Error),
 }
@@ -55,6 +58,7 @@ impl Failure for Error {
             Self::CreatePod(_, source)
             | Self::DeletePod(_, source)
             | Self::Claim(_, source)
+            | Self::Revision(_, source)
             | Self::Status(_, source) => source.is_conflict(),
         }
     }
@@ -77,11 +81,47 @@ async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
         .map_err(|error| Error::Claim(key.clone(), error))?;
     let plan = Plan::of(&set, &pods, Timestamp::now());
     if set.metadata.deletion_timestamp.is_none() {
+        record_revision(&ctx, &key, &set, &plan.revision).await?;
         let steps = plan.steps.iter().map(|step| carry_out(&ctx, &key, &set, &plan, step));
         join_all(steps).await.into_iter().collect::<Result<(), Error>>()?;
     }
     report(&ctx, &key, &set, &plan.status).await?;
     Ok(plan.again.map_or(Next::OnChange, Next::After))
+}
+
+/// Keeps the template of each revision, as an object of its own.
+async fn record_revision(ctx: &Context, key: &Key, set: &StatefulSet, name: &str) -> Result<(), Error> {
+    let status = set.status.as_ref();
+    if status.and_then(|status| status.update_revision.as_deref()) == Some(name) {
+        return Ok(());
+    }
+    let failed = |error| Error::Revision(key.clone(), error);
+    let api: Api<ControllerRevision> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let spec = set.spec.clone().unwrap_or_default();
+    let known = api.list(&ListParams::default()).await.map_err(failed)?;
+    let mine = known.items.iter().filter(|known| owner::is_controlled_by(&known.metadata, set.uid().as_deref()));
+    let newest = mine.map(|known| known.revision).max().unwrap_or_default();
+    let hash = name.strip_prefix(&format!("{}-", key.name)).unwrap_or(name);
+    let mut labels = spec.template.metadata.as_ref().and_then(|meta| meta.labels.clone()).unwrap_or_default();
+    labels.insert("controller.kubernetes.io/hash".to_owned(), hash.to_owned());
+    let mut template = json!(spec.template);
+    template["$patch"] = json!("replace");
+    let revision = ControllerRevision {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(key.namespace.clone()),
+            labels: Some(labels),
+            owner_references: owner::controlled_by(set).map(|reference| vec![reference]),
+            ..ObjectMeta::default()
+        },
+        data: Some(RawExtension(json!({"spec": {"template": template}}))),
+        revision: newest + 1,
+    };
+    match api.create(&PostParams::default(), &revision).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_already_exists() || status.is_not_found() => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 async fn carry_out(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, step: &Step) -> Result<(), Error> {
@@ -107,6 +147,7 @@ async fn create_pod(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, or
     let pod = Pod {
         metadata: ObjectMeta {
             name: Some(name.clone()),
+            generate_name: Some(format!("{}-", key.name)),
             namespace: Some(key.namespace.clone()),
             labels: Some(labels),
             annotations: meta.annotations,

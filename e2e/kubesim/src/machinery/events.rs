@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{Event, EventSource, ObjectReference},
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time},
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -124,7 +124,12 @@ async fn write_all(client: Client, mut entries: mpsc::UnboundedReceiver<Entry>) 
         };
         if let Some((name, count)) = written.get_mut(&identity) {
             *count += 1;
-            let patch = Patch::Merge(json!({"count": *count, "lastTimestamp": Time(entry.at)}));
+            let change = if entry.is_new_style() {
+                json!({"series": {"count": *count, "lastObservedTime": MicroTime(entry.at)}})
+            } else {
+                json!({"count": *count, "lastTimestamp": Time(entry.at)})
+            };
+            let patch = Patch::Merge(change);
             if api.patch(name, &PatchParams::default(), &patch).await.is_ok() {
                 continue;
             }
@@ -139,7 +144,32 @@ async fn write_all(client: Client, mut entries: mpsc::UnboundedReceiver<Entry>) 
     }
 }
 
+impl Entry {
+    /// The scheduler reports by the newer API: what it did, and when, in one field each.
+    fn is_new_style(&self) -> bool {
+        self.source.component.as_deref() == Some("default-scheduler")
+    }
+}
+
 fn event(entry: &Entry, namespace: &str) -> Event {
+    let old = old_style(entry, namespace);
+    if !entry.is_new_style() {
+        return old;
+    }
+    let action = if entry.reason == "Scheduled" { "Binding" } else { "Scheduling" };
+    Event {
+        source: None,
+        first_timestamp: None,
+        last_timestamp: None,
+        count: None,
+        event_time: Some(MicroTime(entry.at)),
+        action: Some(action.to_owned()),
+        reporting_instance: Some("default-scheduler-kubesim".to_owned()),
+        ..old
+    }
+}
+
+fn old_style(entry: &Entry, namespace: &str) -> Event {
     let name = entry.about.name.as_deref().unwrap_or("unknown");
     Event {
         metadata: ObjectMeta {

@@ -143,7 +143,7 @@ impl Supervisor<'_> {
         let sources = sources.map_err(|error| error.to_string())?;
         let account = self.pod.account_directory();
         let kubeconfig = super::account::kubeconfig_path(&account);
-        let base = process::base_env(&self.pod.name(), self.pod.ip(), &kubeconfig);
+        let base = process::base_env(&self.pod.name(), self.pod.ip(), &kubeconfig, &self.agent.api.url);
         let env = super::env::resolve(self.container, &self.pod.facts(self.agent), &sources, base);
         let mut env = env.map_err(|error| error.to_string())?;
         let lookup = env.clone();

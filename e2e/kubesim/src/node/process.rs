@@ -175,8 +175,11 @@ fn find_program(program: &Path) -> io::Result<PathBuf> {
 pub(super) const BIND_HOST: &str = "BIND_HOST";
 
 /// What every container gets beyond its manifest.
-pub(super) fn base_env(pod_name: &str, ip: Ipv4Addr, kubeconfig: &Path) -> BTreeMap<String, String> {
+pub(super) fn base_env(pod_name: &str, ip: Ipv4Addr, kubeconfig: &Path, api: &str) -> BTreeMap<String, String> {
+    let (host, port) = api.trim_start_matches("https://").split_once(':').unwrap_or((api, "443"));
     BTreeMap::from([
+        ("KUBERNETES_SERVICE_HOST".to_owned(), host.to_owned()),
+        ("KUBERNETES_SERVICE_PORT".to_owned(), port.to_owned()),
         ("HOSTNAME".to_owned(), pod_name.to_owned()),
         (BIND_HOST.to_owned(), ip.to_string()),
         ("KUBECONFIG".to_owned(), kubeconfig.to_string_lossy().into_owned()),

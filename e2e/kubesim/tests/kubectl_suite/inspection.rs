@@ -95,7 +95,7 @@ async fn the_api_describes_itself() {
     assert_eq!(line(&out, "deployments")[1..], ["deploy", "apps/v1", "true", "Deployment"]);
     assert_shows(&out, &["\nautoscaling/v2\n", "\nv1\n"]);
     let out = terminal.run("kubectl version; kubectl cluster-info; kubectl get --raw /readyz").await;
-    assert_shows(&out, &["Server Version: v1.35", "control plane", "ok"]);
+    assert_shows(&out, &["Server Version: v1.36", "control plane", "ok"]);
     let out = terminal.run("kubectl auth whoami; kubectl auth can-i create pods; kubectl auth can-i --list").await;
     assert_shows(&out, &["kubernetes-admin", "\nyes\n", "*.*"]);
     terminal.close().await;

@@ -219,7 +219,9 @@ impl Managers {
         let entry = &mut self.0[index];
         entry.fields.subtract(&difference.removed);
         entry.fields.union(&changed);
-        writer.now.clone_into(&mut entry.time);
+        // A scale says who scaled, not when.
+        let now = if writer.subresource == "scale" { "" } else { writer.now };
+        now.clone_into(&mut entry.time);
     }
 
     fn subtract_from_others(&mut self, writer: &Writer<'_>, apply: bool, changed: &FieldSet, removed: &FieldSet) {

@@ -63,11 +63,15 @@ pub(super) fn field_set(node: Option<Node<'_>>, value: &Value) -> FieldSet {
             for (name, child) in fields {
                 let mut below = field_set(field(node, name), child);
                 below.member |= child.as_object().is_some_and(Map::is_empty);
-                set.children.insert(Element::Field(name.clone()), below);
+                if !below.is_empty() {
+                    set.children.insert(Element::Field(name.clone()), below);
+                }
             }
         }
         Shape::Items(items) => {
-            set.member = items.is_empty();
+            // A list of items that are told apart is nothing without them.
+            let atomic = node.is_none_or(|node| node.list_type() == ListType::Atomic);
+            set.member = items.is_empty() && atomic;
             for (element, item) in items {
                 let mut below = field_set(node.and_then(Node::items), item);
                 below.member = true;

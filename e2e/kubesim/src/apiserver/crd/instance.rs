@@ -84,6 +84,7 @@ impl CustomVersion {
             if let Some(schema) = &self.schema {
                 lists::causes(schema, object, "", &mut causes);
             }
+            causes.extend(scale_causes(resource, object));
             // Rules are evaluated as long as the object has the shape they are written for.
             if !causes.iter().any(Cause::is_blocking) {
                 causes.extend(self.checks.rule_causes(old, object));
@@ -98,6 +99,32 @@ impl CustomVersion {
         }
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         Err(Failure::invalid(&resource.group, &resource.kind, name, &causes))
+    }
+}
+
+/// What is served as a scale has to be a count.
+fn scale_causes(resource: &Resource, object: &Value) -> Vec<Cause> {
+    let Some(scale) = &resource.scale else { return Vec::new() };
+    let judged = |path: &String| {
+        let value = object.pointer(&format!("/{}", path.replace('.', "/")))?;
+        let detail = match value.as_i64()? {
+            count if count < 0 => "should be a non-negative integer",
+            count if count > i64::from(i32::MAX) => "should be less than or equal to 2147483647",
+            _ => return None,
+        };
+        Some(Cause::invalid(format!(".{path}"), value, detail))
+    };
+    [&scale.spec_replicas, &scale.status_replicas].into_iter().filter_map(judged).collect()
+}
+
+impl CustomVersion {
+    /// What is wrong with a default at `place` in a schema of which this is the version.
+    pub(super) fn default_causes(&self, place: &str, default: &Value) -> Vec<Cause> {
+        let mut causes = self.checks.schema_causes(default);
+        if let Some(schema) = &self.schema {
+            lists::causes(schema, default, "", &mut causes);
+        }
+        causes.into_iter().map(|cause| cause.below(place)).collect()
     }
 }
 

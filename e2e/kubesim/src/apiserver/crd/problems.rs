@@ -1,144 +1,170 @@
-//! What makes a definition unusable: a schema that is not structural, names that do not fit together.
+//! What makes a definition unusable: names that do not fit together, versions nobody could store, columns and paths
+//! that lead nowhere, a schema that is not structural.
+//!
+//! Where all versions agree on a part, the real server speaks of it as if it stood at the top of `spec`, where older
+//! definitions had it; [`Shared`] says where a part is said to be.
 
-use serde_json::Value;
+mod expressions;
+mod names;
+mod schema;
+mod versions;
 
-use super::instance::plain;
+use serde_json::{Value, json};
+
 use crate::apiserver::failure::Cause;
-use crate::apiserver::fields::joined;
+use crate::apiserver::validation;
 
-/// Everything wrong with a definition that has all its required fields.
-pub(in crate::apiserver) fn problems(definition: &Value) -> Vec<Cause> {
+/// A group of these domains needs to say who approved its API.
+const PROTECTED: [&str; 2] = [".k8s.io", ".kubernetes.io"];
+const APPROVAL: &str = "api-approved.kubernetes.io";
+
+/// Everything wrong with a definition that is to replace `old`, or to be created.
+pub(in crate::apiserver) fn problems(old: Option<&Value>, definition: &Value) -> Vec<Cause> {
     let spec = &definition["spec"];
     let mut causes = Vec::new();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));
-    let expected = format!("{plural}.{group}");
-    if definition["metadata"]["name"] != expected.as_str() {
-        let name = &definition["metadata"]["name"];
-        causes.push(Cause::invalid(
-            "metadata.name",
-            name,
-            &format!("must be spec.names.plural+\".\"+spec.group, {expected:?}"),
-        ));
+    if old.is_none() {
+        let plural = spec["names"]["plural"].as_str().unwrap_or_default();
+        let expected = format!("{plural}.{}", spec["group"].as_str().unwrap_or_default());
+        if definition["metadata"]["name"] != expected.as_str() {
+            let detail = "must be spec.names.plural+\".\"+spec.group";
+            causes.push(Cause::invalid("metadata.name", &definition["metadata"]["name"], detail));
+        }
     }
-    if !group.contains('.') {
-        causes.push(Cause::invalid("spec.group", &spec["group"], "should be a domain with at least one dot"));
+    if let Some(old) = old {
+        immutable(old, definition, &mut causes);
     }
+    causes.extend(names::group(&spec["group"]));
+    causes.extend(approval(definition));
     let scopes = ["Cluster", "Namespaced"].map(ToOwned::to_owned);
-    if !scopes.iter().any(|scope| spec["scope"] == scope.as_str()) {
-        causes.push(Cause::unsupported("spec.scope", &spec["scope"], &scopes));
+    match spec["scope"].as_str().unwrap_or_default() {
+        "" => causes.push(Cause::required("spec.scope", "")),
+        scope if scopes.iter().any(|known| known == scope) => {}
+        _ => causes.push(Cause::unsupported("spec.scope", &spec["scope"], &scopes)),
     }
-    let versions = spec["versions"].as_array().cloned().unwrap_or_default();
-    let storage = versions.iter().filter(|version| version["storage"] == true).count();
-    if storage != 1 {
-        let detail = "must have exactly one version marked as storage version";
-        causes.push(Cause::invalid("spec.versions", &spec["versions"], detail));
+    causes.extend(names::names(&spec["names"]));
+    causes.extend(versions::versions(spec));
+    causes.extend(conversion(&spec["conversion"]));
+    causes.extend(stored_versions(old, spec));
+    causes
+}
+
+/// What cannot change once a definition is served.
+fn immutable(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
+    let conditions = old["status"]["conditions"].as_array().into_iter().flatten();
+    let established =
+        conditions.into_iter().any(|condition| condition["type"] == "Established" && condition["status"] == "True");
+    let fields: &[&str] = if established {
+        &["/spec/scope", "/spec/names/kind", "/spec/group", "/spec/names/plural"]
+    } else {
+        &["/spec/group", "/spec/names/plural"]
+    };
+    for pointer in fields {
+        validation::immutable(Some(old), new, pointer, causes);
     }
-    for (index, version) in versions.iter().enumerate() {
-        let at = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        let Some(schema) = version.pointer("/schema/openAPIV3Schema") else {
-            causes.push(Cause::required(at, "schemas are required"));
-            continue;
-        };
-        if schema["type"] != "object" {
-            causes.push(Cause::invalid(format!("{at}.type"), &schema["type"], "must be object at the root"));
+}
+
+fn approval(definition: &Value) -> Option<Cause> {
+    let group = definition["spec"]["group"].as_str().unwrap_or_default();
+    let protected = PROTECTED.iter().any(|domain| group.ends_with(domain) || group == &domain[1..]);
+    let approved = definition["metadata"]["annotations"][APPROVAL].as_str().unwrap_or_default();
+    let field = format!("metadata.annotations[{APPROVAL}]");
+    if !protected || approved.starts_with("unapproved") || approved.starts_with("https://") {
+        return None;
+    }
+    if approved.is_empty() {
+        let detail = format!(
+            "protected groups must have approval annotation {APPROVAL:?}, see \
+             https://github.com/kubernetes/enhancements/pull/1111"
+        );
+        return Some(Cause::required(field, &detail));
+    }
+    let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\" with either a URL or a \
+                  reason starting with \"unapproved\", see https://github.com/kubernetes/enhancements/pull/1111";
+    Some(Cause::invalid(field, &json!(approved), detail))
+}
+
+fn conversion(conversion: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    match conversion["strategy"].as_str().unwrap_or_default() {
+        "" => causes.push(Cause::required("spec.conversion.strategy", "")),
+        "None" => {
+            if conversion["webhook"].is_object() {
+                let detail = "should not be set when strategy is not set to Webhook";
+                causes.push(Cause::forbidden("spec.conversion.webhookClientConfig", detail));
+            }
         }
-        structural(schema, &at, &mut causes);
-        if let Err(error) = jsonschema::options().build(&plain(schema)) {
-            causes.push(Cause::invalid(at.clone(), &Value::from("object"), &format!("cannot be compiled: {error}")));
+        "Webhook" => {
+            let webhook = &conversion["webhook"];
+            if !webhook["clientConfig"].is_object() {
+                let detail = "required when strategy is set to Webhook";
+                causes.push(Cause::required("spec.conversion.webhookClientConfig", detail));
+            }
+            if webhook["conversionReviewVersions"].as_array().is_none_or(Vec::is_empty) {
+                causes.push(Cause::required("spec.conversion.conversionReviewVersions", ""));
+            }
         }
-        rules(schema, &at, &mut causes);
+        _ => {
+            let known = ["None", "Webhook"].map(ToOwned::to_owned);
+            causes.push(Cause::unsupported("spec.conversion.strategy", &conversion["strategy"], &known));
+        }
     }
     causes
 }
 
-/// Every field has a type, and nothing is said in a way that pruning and defaulting could not follow.
-fn structural(schema: &Value, at: &str, causes: &mut Vec<Cause>) {
-    let typed = schema["type"].is_string()
-        || schema["x-kubernetes-int-or-string"] == true
-        || schema["x-kubernetes-preserve-unknown-fields"] == true;
-    if !typed {
-        causes.push(Cause::required(format!("{at}.type"), "must not be empty for specified object fields"));
+/// The status has to know every version that objects may be stored in.
+fn stored_versions(old: Option<&Value>, spec: &Value) -> Vec<Cause> {
+    let field = "status.storedVersions";
+    let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let storage: Vec<&Value> =
+        versions.iter().filter(|version| version["storage"] == true).map(|version| &version["name"]).collect();
+    let mut stored: Vec<Value> =
+        old.and_then(|old| old["status"]["storedVersions"].as_array().cloned()).unwrap_or_default();
+    if let Some(first) = storage.first()
+        && (stored.is_empty() || old.is_some() && !stored.contains(first))
+    {
+        stored.push((*first).clone());
     }
-    if schema.get("$ref").is_some() {
-        causes.push(Cause::forbidden(format!("{at}.$ref"), "$ref is not supported"));
+    if stored.is_empty() {
+        return vec![Cause::invalid(field, &Value::Null, "must have at least one stored version")];
     }
-    if schema["type"] == "array" && !schema["items"].is_object() {
-        causes.push(Cause::required(format!("{at}.items"), "must be specified"));
+    let mut causes = Vec::new();
+    for version in storage.iter().filter(|version| !stored.contains(version)) {
+        let detail = format!("must have the storage version {}", version.as_str().unwrap_or_default());
+        causes.push(Cause::invalid(field, &json!(stored), &detail));
     }
-    let has_both = schema.get("properties").is_some() && schema.get("additionalProperties").is_some();
-    if has_both {
-        causes.push(Cause::forbidden(
-            format!("{at}.additionalProperties"),
-            "additionalProperties and properties are mutual exclusive",
-        ));
-    }
-    if schema["x-kubernetes-list-type"] == "map" {
-        let keys = schema["x-kubernetes-list-map-keys"].as_array().cloned().unwrap_or_default();
-        if keys.is_empty() {
-            let detail = "must not be empty if x-kubernetes-list-type is map";
-            causes.push(Cause::required(format!("{at}.x-kubernetes-list-map-keys"), detail));
+    for (index, version) in stored.iter().enumerate() {
+        if !versions.iter().any(|known| known["name"] == *version) {
+            let detail = "missing from spec.versions; v1 was previously a storage version, and must remain in \
+                          spec.versions until a storage migration ensures no data remains persisted in v1 and removes \
+                          v1 from status.storedVersions"
+                .replace("v1", version.as_str().unwrap_or_default());
+            causes.push(Cause::invalid(format!("{field}[{index}]"), version, &detail));
         }
     }
-    for (name, below) in schema["properties"].as_object().into_iter().flatten() {
-        structural(below, &joined(&format!("{at}.properties"), &format!("[{name}]")).replace(".[", "["), causes);
-    }
-    if schema["items"].is_object() {
-        structural(&schema["items"], &format!("{at}.items"), causes);
-    }
-    if schema["additionalProperties"].is_object() {
-        structural(&schema["additionalProperties"], &format!("{at}.additionalProperties"), causes);
-    }
+    causes
 }
 
-/// Rules that do not compile are refused with the definition, not with each instance.
-fn rules(schema: &Value, at: &str, causes: &mut Vec<Cause>) {
-    let compiled = kube_cel::compile_schema(schema);
-    for error in compiled.compilation_errors() {
-        let field = format!("{at}.x-kubernetes-validations");
-        causes.push(Cause::invalid(field, &Value::from("rule"), &format!("compilation failed: {error}")));
+/// A part of every version, and where it is said to be: at the top of `spec` if all versions have the same.
+struct Shared<'a> {
+    /// Place and value, once or once for each version.
+    parts: Vec<(String, &'a Value)>,
+}
+
+impl<'a> Shared<'a> {
+    /// `field` is the part in a version, `top` what it is called at the top.
+    fn of(versions: &'a [Value], field: &str, top: &str) -> Self {
+        let same = versions.windows(2).all(|pair| pair[0][field] == pair[1][field]);
+        let parts = match versions.first() {
+            Some(first) if same => vec![(format!("spec.{top}"), &first[field])],
+            _ => versions
+                .iter()
+                .enumerate()
+                .map(|(index, version)| (format!("spec.versions[{index}].{field}"), &version[field]))
+                .collect(),
+        };
+        Self { parts }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-    use serde_json::json;
-
-    use super::*;
-    use crate::apiserver::failure::Failure;
-
-    fn definition(schema: &Value) -> Value {
-        json!({
-            "metadata": {"name": "things.example.com"},
-            "spec": {
-                "group": "example.com",
-                "scope": "Namespaced",
-                "names": {"plural": "things", "kind": "Thing"},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
-            },
-        })
-    }
-
-    #[rstest]
-    #[case::sound(json!({"type": "object", "properties": {"spec": {"type": "object"}}}), "")]
-    #[case::untyped(json!({"type": "object", "properties": {"spec": {"properties": {}}}}),
-        "openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields")]
-    #[case::no_items(json!({"type": "object", "properties": {"l": {"type": "array"}}}),
-        "openAPIV3Schema.properties[l].items: Required value: must be specified")]
-    #[case::bad_rule(json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.("}]}), "compilation failed")]
-    fn a_schema_must_be_structural(#[case] schema: Value, #[case] expected: &str) {
-        let causes = problems(&definition(&schema));
-        let message = Failure::invalid("apiextensions.k8s.io", "CustomResourceDefinition", "x", &causes).message;
-        assert_eq!(causes.is_empty(), expected.is_empty(), "{message}");
-        assert!(message.contains(expected), "{message}");
-    }
-
-    #[test]
-    fn the_name_follows_from_plural_and_group() {
-        let mut wrong = definition(&json!({"type": "object"}));
-        wrong["metadata"]["name"] = json!("other.example.com");
-        let message = Failure::invalid("", "X", "x", &problems(&wrong)).message;
-        assert!(message.contains("must be spec.names.plural+\".\"+spec.group, \"things.example.com\""), "{message}");
-    }
-}
+mod tests;

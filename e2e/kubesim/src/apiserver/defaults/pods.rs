@@ -6,6 +6,10 @@ use super::{default, items};
 
 /// Defaults of a pod itself, beyond those of its spec.
 pub(super) fn pod(object: &mut Value) {
+    let first = object["status"]["podIP"].clone();
+    if first.as_str().is_some_and(|ip| !ip.is_empty()) && object["status"]["podIPs"][0]["ip"] != first {
+        object["status"]["podIPs"] = json!([{ "ip": first }]);
+    }
     let spec = &mut object["spec"];
     pod_spec(spec);
     default(spec, "enableServiceLinks", json!(true));

@@ -43,8 +43,20 @@ pub(super) enum Kind {
     Ignored,
 }
 
+/// Messages of answers, which no request holds.
+const ANSWERS: &str = "\
+meta/v1/ListMeta 1:selfLink:text 2:resourceVersion:text 3:continue:text 4:remainingItemCount:count
+meta/v1/PartialObjectMetadata 1:metadata:present>meta/v1/ObjectMeta
+meta/v1/Status 1:metadata:present>meta/v1/ListMeta 2:status:text 3:message:text 4:reason:text \
+5:details:present>meta/v1/StatusDetails 6:code:number
+meta/v1/StatusDetails 1:name:text 2:group:text 3:kind:text 4:causes:many>meta/v1/StatusCause \
+5:retryAfterSeconds:number 6:uid:text
+meta/v1/StatusCause 1:reason:text 2:message:text 3:field:text
+";
+
 static MESSAGES: LazyLock<HashMap<&'static str, Vec<Field>>> = LazyLock::new(|| {
     let lines = include_str!("messages.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = lines.chain(ANSWERS.lines());
     lines
         .filter_map(|line| {
             let (name, cells) = line.split_once(' ').unwrap_or((line, ""));
@@ -113,6 +125,7 @@ mod tests {
     #[test]
     fn every_line_of_the_table_is_read_and_every_message_it_names_is_there() {
         let lines = include_str!("messages.txt").lines().filter(|line| !line.starts_with('#')).count();
+        let lines = lines + ANSWERS.lines().count();
         assert_eq!(MESSAGES.len(), lines);
         for (name, fields) in MESSAGES.iter() {
             for (_, field, kind) in fields {

@@ -124,11 +124,6 @@ pub(super) const PERSISTENT_VOLUME_CLAIM: Layout = Layout {
     },
 };
 
-pub(super) const SERVICE_ACCOUNT: Layout = Layout {
-    columns: &[("Secrets", "string", 0), ("Age", "string", 0)],
-    cells: |object, now| vec![json!(list(&object["secrets"]).count()), age::of(object, now)],
-};
-
 pub(super) const EVENT: Layout = Layout {
     columns: &[
         ("Last Seen", "string", 0),

@@ -21,9 +21,12 @@ pub(super) fn horizontal_pod_autoscaler(gates: Gates, old: Option<&Value>, objec
         let detail = format!("must be greater than or equal to {lowest}");
         causes.push(Cause::invalid("spec.minReplicas", &spec["minReplicas"], &detail));
     }
-    if max < 1 {
+    if max == 0 {
+        causes.push(Cause::required("spec.maxReplicas", "must be set and greater than 0"));
+    } else if max < 0 {
         causes.push(Cause::invalid("spec.maxReplicas", &spec["maxReplicas"], "must be greater than 0"));
-    } else if max < min {
+    }
+    if max < min {
         let detail = "must be greater than or equal to `minReplicas`";
         causes.push(Cause::invalid("spec.maxReplicas", &spec["maxReplicas"], detail));
     }

@@ -43,9 +43,22 @@ pub(super) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
     {
         causes.push(Cause::invalid("metadata.name", &metadata["name"], IMMUTABLE));
     }
-    causes.extend(owners(metadata));
+    let judged = labels_and_owners(metadata);
+    // An update is judged with the metadata, with the object that is changed, and with the one that comes of it.
+    for _ in 0..match old {
+        None => 1,
+        Some(_) if resource.custom().is_some() => 2,
+        Some(_) => 3,
+    } {
+        causes.extend(judged.clone());
+    }
     causes.extend(finalizers(metadata));
     causes.extend(new_finalizers(old, metadata));
+    causes
+}
+
+fn labels_and_owners(metadata: &Value) -> Vec<Cause> {
+    let mut causes = owners(metadata);
     causes.extend(labels(&metadata["labels"], "metadata.labels"));
     for key in metadata["annotations"].as_object().into_iter().flatten().map(|(key, _)| key) {
         causes.extend(key_cause("metadata.annotations", key, &key.to_lowercase()));

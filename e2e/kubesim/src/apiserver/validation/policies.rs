@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::pods::pod_spec;
 use super::{amount, at, immutable, words};
 use crate::apiserver::failure::Cause;
 
@@ -191,6 +192,13 @@ pub(super) fn new_event(old: Option<&Value>, object: &Value) -> Vec<Cause> {
 }
 
 pub(super) fn cron_job(_: Option<&Value>, object: &Value) -> Vec<Cause> {
+    let template = "spec.jobTemplate.spec.template.spec";
+    let mut causes = pod_spec(&object["spec"]["jobTemplate"]["spec"]["template"]["spec"], template);
+    causes.extend(cron_schedule(object));
+    causes
+}
+
+fn cron_schedule(object: &Value) -> Vec<Cause> {
     let schedule = &object["spec"]["schedule"];
     let text = schedule.as_str().unwrap_or_default();
     if text.is_empty() {

@@ -68,7 +68,7 @@ fn binding(old: Option<&Value>, object: &Value, kinds: &[&str]) -> Vec<Cause> {
         causes.push(Cause::required("roleRef.name", ""));
     }
     for (index, subject) in object["subjects"].as_array().into_iter().flatten().enumerate() {
-        causes.extend(subject_causes(&format!("subjects[{index}]"), subject));
+        causes.extend(subject_causes(&format!("subjects[{index}]"), subject, kinds.len() > 1));
     }
     if let Some(before) = old
         && before["roleRef"] != *role
@@ -81,7 +81,8 @@ fn binding(old: Option<&Value>, object: &Value, kinds: &[&str]) -> Vec<Cause> {
     causes
 }
 
-fn subject_causes(place: &str, subject: &Value) -> Vec<Cause> {
+/// Where a binding lies in a namespace, its accounts may as well.
+fn subject_causes(place: &str, subject: &Value, namespaced: bool) -> Vec<Cause> {
     let mut causes = Vec::new();
     let text = |key: &str| subject[key].as_str().unwrap_or_default();
     if text("name").is_empty() {
@@ -92,7 +93,7 @@ fn subject_causes(place: &str, subject: &Value) -> Vec<Cause> {
             if !text("apiGroup").is_empty() {
                 causes.push(Cause::unsupported(at(place, "apiGroup"), &subject["apiGroup"], &words(&[""])));
             }
-            if text("namespace").is_empty() {
+            if !namespaced && text("namespace").is_empty() {
                 causes.push(Cause::required(at(place, "namespace"), ""));
             }
         }

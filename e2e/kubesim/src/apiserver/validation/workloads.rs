@@ -11,16 +11,14 @@ pub(super) fn workload(old: Option<&Value>, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     not_negative(object, "/spec/replicas", &mut causes);
     let template = &object["spec"]["template"];
-    if template.is_object() {
-        causes.extend(pod_spec(&template["spec"], "spec.template.spec"));
-        let policy = &template["spec"]["restartPolicy"];
-        if policy == "OnFailure" || policy == "Never" {
-            let supported = ["Always".to_owned()];
-            causes.push(Cause::unsupported("spec.template.spec.restartPolicy", policy, &supported));
-        }
-    }
     let selector = &object["spec"]["selector"];
-    if selector.is_object() && !selects(selector, &template["metadata"]["labels"]) {
+    if selector.is_null() {
+        causes.push(Cause::required("spec.selector", ""));
+    }
+    if selector.as_object().is_some_and(serde_json::Map::is_empty) {
+        causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment"));
+    }
+    if !selector.is_object() || !selects(selector, &template["metadata"]["labels"]) {
         let labels = template["metadata"].get("labels").unwrap_or(&Value::Null);
         causes.push(Cause::invalid(
             "spec.template.metadata.labels",
@@ -28,8 +26,13 @@ pub(super) fn workload(old: Option<&Value>, object: &Value) -> Vec<Cause> {
             "`selector` does not match template `labels`",
         ));
     }
-    if selector.as_object().is_some_and(serde_json::Map::is_empty) {
-        causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment"));
+    if template.is_object() {
+        causes.extend(pod_spec(&template["spec"], "spec.template.spec"));
+        let policy = &template["spec"]["restartPolicy"];
+        if policy == "OnFailure" || policy == "Never" {
+            let supported = ["Always".to_owned()];
+            causes.push(Cause::unsupported("spec.template.spec.restartPolicy", policy, &supported));
+        }
     }
     if object["kind"] == "Deployment" {
         causes.extend(strategy(&object["spec"]["strategy"]));

@@ -44,6 +44,11 @@ pub(super) fn compute(facts: &Facts<'_>) -> (DeploymentStatus, Option<Duration>)
         })),
     };
     let mut conditions = old_status.conditions.clone().unwrap_or_default();
+    let paused = deployment.spec.as_ref().is_some_and(|spec| spec.paused == Some(true));
+    if paused {
+        // That it rests is said before it is looked at.
+        progress(facts, &status, &old_status, &mut conditions);
+    }
     set_condition(&mut conditions, available_condition(deployment, available), *now);
     let again = progress(facts, &status, &old_status, &mut conditions);
     replica_failure(sets, &mut conditions, *now);

@@ -70,7 +70,7 @@ fn backend(pod: &Pod, ip: String, publish_all: bool) -> Backend {
         node: pods::node(pod).map(str::to_owned),
         pod: reference,
         ready: publish_all || (serving && !terminating),
-        serving: publish_all || serving,
+        serving,
         terminating,
     }
 }

@@ -141,7 +141,7 @@ impl Graph {
             return Action::Nothing;
         }
         let missing: Vec<OwnerReference> =
-            node.owners.iter().filter(|owner| !self.nodes.contains_key(&owner.uid)).cloned().collect();
+            node.owners.iter().filter(|owner| !self.is_reachable(node, owner)).cloned().collect();
         let waiting = node.owners.iter().filter(|owner| self.waits_for_dependants(&owner.uid)).count();
         if waiting > 0 && waiting + missing.len() == node.owners.len() {
             Action::Delete
@@ -150,6 +150,12 @@ impl Graph {
         } else {
             Action::Verify { missing }
         }
+    }
+
+    /// An owner is in the namespace of what it owns, or in none.
+    fn is_reachable(&self, node: &Node, owner: &OwnerReference) -> bool {
+        let found = self.nodes.get(&owner.uid);
+        found.is_some_and(|owner| owner.namespace.is_empty() || owner.namespace == node.namespace)
     }
 
     fn waits_for_dependants(&self, uid: &str) -> bool {
