@@ -119,6 +119,10 @@ conformance: ## Hold the embedded API server to the answers of a real Kubernetes
 	$(CARGO) build -p wva-e2e --bin wva-e2e
 	@target/debug/wva-e2e conformance check
 
+.PHONY: kubectl-versions
+kubectl-versions: ## The users' commands with kubectl 1.34, 1.35 and 1.36 and the helm beside each
+	@hack/kubectl-versions.sh
+
 # The isolation guide's name for it.
 .PHONY: test-e2e-full
 test-e2e-full: test-e2e
