@@ -19,6 +19,7 @@ mod model;
 mod rates;
 mod readings;
 mod sizing;
+mod stabilize;
 mod standing;
 mod tokens;
 mod view;

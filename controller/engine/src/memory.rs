@@ -1,13 +1,15 @@
 //! What one decision leaves for the next.
 
 mod flow;
+mod history;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::flow::Flow;
+pub(crate) use self::flow::{Flow, Look, Queue, Taken};
+pub(crate) use self::history::History;
 use crate::plan::Target;
 use crate::proactive::Learnt;
 use crate::saturation::Capacities;
@@ -33,6 +35,9 @@ pub struct Memory {
     /// What was seen of the load of models that are sized by it.
     #[serde(with = "serde_pairs", default, skip_serializing_if = "BTreeMap::is_empty")]
     flows: BTreeMap<ModelKey, Flow>,
+    /// What was wanted and published of variants whose numbers are stabilised here.
+    #[serde(with = "serde_pairs", default, skip_serializing_if = "BTreeMap::is_empty")]
+    histories: BTreeMap<VariantKey, History>,
 }
 
 /// What is remembered of one variant.
@@ -102,6 +107,11 @@ impl Memory {
         self.flows.entry(model.clone()).or_default()
     }
 
+    /// What was wanted and published of a variant.
+    pub(crate) fn history(&mut self, variant: &VariantKey) -> &mut History {
+        self.histories.entry(variant.clone()).or_default()
+    }
+
     /// Starts the variant's clock again.
     pub(crate) fn forget(&mut self, variant: &VariantKey) {
         self.variants.remove(variant);
@@ -131,10 +141,16 @@ impl Memory {
         let models: BTreeSet<_> = models.collect();
         self.models.retain(|model, _| models.contains(model));
         self.learnt.retain(|model, learnt| models.contains(model) && !learnt.is_empty());
-        self.flows.retain(|model, _| models.contains(model));
-        let Self { variants, capacities, .. } = self;
+        let Self { variants, capacities, flows, histories, .. } = self;
+        histories.retain(|variant, _| variants.contains_key(variant));
+        let of =
+            |model: &ModelKey, name: &str| VariantKey { namespace: model.namespace.clone(), name: name.to_owned() };
+        flows.retain(|model, flow| {
+            flow.retain(|variant| variants.contains_key(&of(model, variant)));
+            models.contains(model) && !flow.is_empty()
+        });
         capacities.retain(|model, learnt| {
-            let key = |name: &str| VariantKey { namespace: model.namespace.clone(), name: name.to_owned() };
+            let key = |name: &str| of(model, name);
             learnt.evict(|variant| variants.contains_key(&key(variant)), now);
             models.contains(model) && !learnt.is_empty()
         });

@@ -17,3 +17,9 @@ pub(crate) fn truncate(value: f64) -> i64 {
 pub(crate) fn whole(value: f64) -> u64 {
     value as u64
 }
+
+/// The sum, in order of size, so that the order of the values does not matter.
+pub(crate) fn sum(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.iter().sum()
+}

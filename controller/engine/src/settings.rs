@@ -4,6 +4,7 @@ mod analyzer;
 mod limiter;
 mod per_model;
 mod proactive;
+mod stabilization;
 mod zero;
 
 use jiff::SignedDuration;
@@ -13,6 +14,7 @@ pub use self::analyzer::{Analyzer, ScaleUpPolicy, TokenThresholds};
 pub use self::limiter::{FailMode, Limiter};
 pub use self::per_model::PerModel;
 pub use self::proactive::{Lookup, Proactive, Profile, Slo};
+pub use self::stabilization::{Direction, Policy, Stabilization};
 pub use self::zero::{ZeroPolicies, ZeroPolicy};
 use crate::snapshot::ModelKey;
 
@@ -30,6 +32,8 @@ pub struct Settings {
     pub analyzer: PerModel<Analyzer>,
     /// How many replicas a model that is short gets.
     pub scale_up: PerModel<ScaleUpPolicy>,
+    /// For how long, and how fast, published numbers may change; by default whoever follows takes care of that.
+    pub stabilization: PerModel<Stabilization>,
     /// Which idle models are put to sleep.
     pub zero: ZeroPolicies,
     /// Whether growth is limited by the GPUs there are.
@@ -84,6 +88,7 @@ impl Default for Settings {
             thresholds: PerModel::default(),
             analyzer: PerModel::default(),
             scale_up: PerModel::default(),
+            stabilization: PerModel::default(),
             zero: ZeroPolicies::default(),
             limiter: Limiter::Off,
             proactive: None,
@@ -122,7 +127,13 @@ impl Settings {
     pub fn counts_arrivals(&self) -> bool {
         let PerModel { default, namespaces, models } = &self.scale_up;
         let mut policies = std::iter::once(default).chain(namespaces.values()).chain(models.values());
-        self.proactive.is_some() || policies.any(|policy| *policy == ScaleUpPolicy::Demand)
+        self.counts_tokens() || policies.any(|policy| *policy == ScaleUpPolicy::Demand)
+    }
+
+    /// Whether a model is sized by what arrives for it: with `scaleUpPolicy: demand`; and with the `saturation` analyzer, because
+    /// tokens say little of how many requests fewer replicas would take.
+    pub fn sizes_by_load(&self, model: &ModelKey) -> bool {
+        *self.scale_up.of(model) == ScaleUpPolicy::Demand || matches!(self.analyzer.of(model), Analyzer::Saturation(_))
     }
 
     /// The thresholds that hold for a model.

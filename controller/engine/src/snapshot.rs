@@ -183,10 +183,12 @@ pub struct Sample {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Pace {
-    /// Requests it completes per second.
+    /// Requests it completes per second, without those whose clients gave up.
     pub rate: Option<Reading>,
-    /// Requests that arrive at it per second: those it completes, and those by which the requests in it become more.
+    /// Requests that arrive at it per second: those it is done with, and those by which the requests in it become more.
     pub arrivals: Option<Reading>,
+    /// Requests that wait in it now; the sample's queue is the longest of the last minute.
+    pub waiting: Option<Reading>,
     /// Milliseconds to the first token, with the time a request waits.
     pub ttft_ms: Option<Reading>,
     /// Milliseconds between two tokens.

@@ -112,9 +112,9 @@ fn server() -> ServerArguments {
 #[test]
 fn a_model_that_is_short_grows_although_an_earlier_change_is_under_way() {
     let mut script = counting();
-    script.cycle(only(loaded("a", 1, SHORT)));
+    script.cycle(only(loaded("a", 2, SHORT)));
     let since = script.now();
-    let growing = variant("a").ready(1, (0.75, 200.0)).tokens(16_000, LENGTHS).pending_since(1, since);
+    let growing = variant("a").ready(2, (0.75, 200.0)).tokens(16_000, LENGTHS).pending_since(1, since);
 
     assert_eq!(script.pass(minutes(1)).cycle(only(growing))["a"], 4);
 }

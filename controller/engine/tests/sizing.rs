@@ -1,7 +1,5 @@
 //! Sizing by demand: the thresholds say when, the load says how many.
 
-use std::collections::VecDeque;
-
 use jiff::SignedDuration;
 use rstest::rstest;
 use wva_engine::fixtures::{MODEL, ModelBuilder, Script, VariantBuilder, model, variant};
@@ -54,9 +52,9 @@ fn a_model_that_is_not_short_does_not_grow_whatever_arrives() {
 }
 
 #[rstest]
-fn sizing_asks_for_no_less_than_the_step_while_the_model_is_short(
+fn while_more_arrives_than_the_ordered_replicas_take_sizing_asks_for_no_less_than_the_step(
     #[values(Analyzer::Threshold, Analyzer::Saturation(TokenThresholds::default()))] analyzer: Analyzer,
-    #[values(0.1, 1.0, 3.0, 9.0, 40.0)] arriving: f64,
+    #[values(1.2, 2.0, 4.0)] times: f64,
     #[values(1, 2, 5)] pods: u32,
 ) {
     let cycle = |policy| {
@@ -64,11 +62,49 @@ fn sizing_asks_for_no_less_than_the_step_while_the_model_is_short(
         script.settings.scale_up = PerModel::all(policy);
         script.settings.analyzer = PerModel::all(analyzer);
         let serving = |load| serving("a", pods, load, 2.5).tokens(16_000, (100.0, 50.0));
-        known(&mut script, || only(serving((0.5, 0.0)), 5.0));
-        script.cycle(only(serving((0.95, 9.0)), arriving))["a"]
+        known(&mut script, || only(serving((0.5, 0.0)), 2.5));
+        script.cycle(only(serving((0.95, 9.0)), times * 2.7 * f64::from(pods)))["a"]
     };
 
     assert!(cycle(ScaleUpPolicy::Demand) >= cycle(ScaleUpPolicy::Step));
+}
+
+/// Four replicas that were seen to take 2.5 requests per second each, with 180 waiting at each of them.
+fn with_a_backlog(script: &mut Script) {
+    known(script, || only(serving("a", 4, (0.85, 180.0), 2.5).at_most(4), 8.0));
+}
+
+#[test]
+fn a_backlog_that_becomes_less_asks_for_no_further_replica() {
+    let mut script = by_demand();
+    with_a_backlog(&mut script);
+
+    // 10 per second are completed and 8 arrive: two fewer wait every second, 30 at each of four in a minute.
+    for queue in [150.0, 120.0, 90.0, 60.0, 30.0] {
+        let interval = script.settings.interval;
+        let plan = script.cycle(only(serving("a", 4, (0.85, queue), 2.5), 8.0));
+        script.pass(interval);
+
+        assert_eq!(plan["a"], 4, "{:?}", plan.target("a"));
+        assert!(matches!(plan.target("a").reason, Reason::LoadCovered { .. }), "{:?}", plan.target("a"));
+    }
+}
+
+#[test]
+fn a_backlog_that_does_not_become_less_although_replicas_take_more_than_arrives_gets_a_further_replica() {
+    let mut script = by_demand();
+    with_a_backlog(&mut script);
+
+    let wanted: Vec<_> = (0..8)
+        .map(|_| {
+            let interval = script.settings.interval;
+            let plan = script.cycle(only(serving("a", 4, (0.85, 180.0), 1.5), 4.0));
+            script.pass(interval);
+            plan["a"]
+        })
+        .collect();
+
+    assert!(wanted[0] == 4 && wanted[7] > 4, "{wanted:?}");
 }
 
 #[test]
@@ -80,7 +116,11 @@ fn what_is_on_its_way_counts_as_there() {
 
     let starting = || serving("a", 2, SATURATED, 2.5).pending_since(5, since);
     assert_eq!(script.pass(SignedDuration::from_mins(1)).cycle(only(starting(), 17.0))["a"], 7);
-    assert_eq!(script.pass(SignedDuration::from_mins(1)).cycle(only(starting(), 24.0))["a"], 10, "24 / 2.5 = 9.6");
+    assert_eq!(
+        script.pass(SignedDuration::from_mins(1)).cycle(only(starting(), 24.0))["a"],
+        11,
+        "24 / (0.9 * 2.5) = 10.7"
+    );
 }
 
 #[test]
@@ -105,84 +145,4 @@ fn the_cheapest_variant_takes_what_it_may_and_the_next_one_the_rest() {
     let plan = script.cycle(models(SATURATED, 17.0));
 
     assert_eq!((plan["a"], plan["b"]), (3, 2), "7.5 of the one and 10 of the other");
-}
-
-/// Servers of 2.5 requests per second with 20 at a time, simulated second by second, and scraped every 15.
-struct Servers {
-    started: Vec<i64>,
-    waiting: f64,
-    scrapes: VecDeque<(f64, f64)>,
-    served: f64,
-}
-
-const PER_REPLICA: f64 = 2.5;
-const START_UP: i64 = 110;
-
-impl Servers {
-    fn ready(&self, now: i64) -> u32 {
-        u32::try_from(self.started.iter().filter(|at| now - **at >= START_UP).count()).expect("a handful")
-    }
-
-    fn second(&mut self, now: i64, arriving: f64) {
-        let able = PER_REPLICA * f64::from(self.ready(now));
-        let served = able.min(arriving + self.waiting);
-        self.waiting += arriving - served;
-        self.served += served;
-        if now % 15 == 0 {
-            self.scrapes.push_back((self.waiting, self.served));
-            while self.scrapes.len() > 5 {
-                self.scrapes.pop_front();
-            }
-        }
-    }
-
-    /// As metrics over the last minute say it.
-    fn seen(&self, now: i64, start: jiff::Timestamp) -> VariantBuilder {
-        let ready = self.ready(now);
-        let share = |requests: f64| requests / f64::from(ready.max(1));
-        let queue = share(self.scrapes.iter().map(|it| it.0).fold(0.0, f64::max));
-        let (first, last) = (self.scrapes.front().expect("scraped"), self.scrapes.back().expect("scraped"));
-        let rate = share((last.1 - first.1) / 60.0);
-        let kv = if queue >= 1.0 { 0.9 } else { 0.8 * (rate / PER_REPLICA) };
-        let mut built = serving("a", ready, (kv, queue), rate);
-        for at in self.started.iter().filter(|at| now - **at < START_UP) {
-            built = built.pending_since(1, start + SignedDuration::from_secs(*at));
-        }
-        built
-    }
-}
-
-#[test]
-fn from_2_to_20_requests_per_second_the_first_saturated_cycle_asks_for_what_is_needed_and_no_more_follows_until_it_is_there()
- {
-    let mut script = by_demand();
-    script.settings.interval = SignedDuration::from_secs(30);
-    let start = script.now();
-    let mut servers = Servers { started: vec![-1000], waiting: 0.0, scrapes: VecDeque::new(), served: 0.0 };
-    let (mut first, mut most) = (None, 0);
-    for now in 1..=400 {
-        servers.second(now, if now <= 180 { 2.0 } else { 20.0 });
-        if now % 30 != 0 {
-            continue;
-        }
-        let ordered = u32::try_from(servers.started.len()).expect("a handful");
-        if ordered > 1 && servers.ready(now) == ordered {
-            break;
-        }
-        script.pass(SignedDuration::from_secs(30));
-        let [seen] = [model(MODEL).with(servers.seen(now, start))];
-        let wanted = script.cycle([seen])["a"];
-        if wanted > 1 {
-            first.get_or_insert(wanted);
-        }
-        if servers.started.len() < wanted as usize {
-            servers.started.resize(wanted as usize, now);
-        }
-        most = most.max(wanted);
-    }
-
-    // 20 / 2.5 = 8 are needed.
-    let first = first.expect("it grows");
-    assert!(first >= 7, "{first}");
-    assert!(most <= 9, "{most}");
 }

@@ -10,6 +10,7 @@
 //! The cycle asks [`LiveSettings`] each time, so that what holds follows from what there is, not from the order in
 //! which it came.
 
+pub mod behavior;
 pub mod changes;
 pub mod config_map_entries;
 pub mod fields;

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::limit::Pools;
 use super::rates::Allowance;
 use super::readings::Readings;
-use super::sizing::Measured;
+use super::sizing::{Extent, Measured};
+use super::stabilize::stabilize;
 use super::view::{Choices, View};
 use super::{Decided, idle, rates, sizing, tokens, wake};
 use crate::plan::{Evidence, ModelOutcome, Note, Reason, Unsettled};
@@ -68,14 +69,13 @@ pub(super) fn decide<'a>(
         _ => (None, None),
     };
 
-    let measured = match (settings.scale_up.of(key), found) {
-        (ScaleUpPolicy::Demand, Some(_)) if settings.enabled && !blind => {
-            let (thresholds, flow) = (settings.thresholds_of(key), memory.flow(key));
-            sizing::measure(&active, demand, forecast.as_ref(), thresholds, flow, settings, now)
-        }
-        _ => None,
-    };
-    let unmeasured = *settings.scale_up.of(key) == ScaleUpPolicy::Demand && found.is_some() && measured.is_none();
+    let by_demand = *settings.scale_up.of(key) == ScaleUpPolicy::Demand;
+    let measured = (found.is_some() && settings.enabled && !blind && settings.sizes_by_load(key)).then(|| {
+        let (thresholds, flow) = (settings.thresholds_of(key), memory.flow(key));
+        sizing::measure(&active, demand, forecast.as_ref(), thresholds, flow, settings, now)
+    });
+    let measured = measured.flatten();
+    let unmeasured = by_demand && found.is_some() && !measured.as_ref().is_some_and(Measured::is_telling);
     if found.and_then(Found::reason_to_grow).is_some() || forecast.as_ref().and_then(rates::reason_to_grow).is_some() {
         views.iter_mut().filter(|view| view.is_active()).for_each(View::while_short);
     }
@@ -96,13 +96,27 @@ pub(super) fn decide<'a>(
         let policy = settings.zero.of(key);
         choices.extend(match found.and_then(|_| idle::put_to_sleep(&active, quiet_for, policy, now)) {
             Some(asleep) => asleep,
-            None => serve(&views, found, (forecast.as_ref(), measured.as_ref()), policy, pools),
+            None => serve(&views, found, (forecast.as_ref(), measured.as_ref()), by_demand, policy, pools),
         });
         // Nobody serves, and nobody will: those that wait at the gateway need another variant.
         let is_hopeless = |view: &&View<'_>| view.readings.ready == 0 && view.standing.state.barred;
         if found.is_none() && active.iter().all(is_hopeless) {
             let woken = wake::waiting(demand, settings);
             choices.extend(woken.and_then(|queued| wake::reserve(&views, Reason::Woken { queued }, pools)));
+        }
+    }
+
+    let stabilization = settings.stabilization.of(key);
+    if stabilization.is_on() && settings.enabled && !blind && found.is_some() {
+        for view in &active {
+            if let Some(choice) = choices.get_mut(view.name()).filter(|choice| choice.replicas > 0) {
+                let history = memory.history(&view.key);
+                let replicas = stabilize(choice.replicas, view.standing.held, stabilization, history, now);
+                let replicas = view.standing.state.bounds.clamp(replicas).max(1);
+                if replicas != choice.replicas {
+                    *choice = Choice { replicas, reason: Reason::Stabilized { wanted: choice.replicas } };
+                }
+            }
         }
     }
 
@@ -127,6 +141,7 @@ fn serve<'a>(
     views: &[View<'a>],
     found: Option<Found<'_>>,
     (forecast, measured): (Option<&Forecast>, Option<&Measured>),
+    by_demand: bool,
     policy: &ZeroPolicy,
     pools: &Pools,
 ) -> Choices<'a> {
@@ -138,8 +153,13 @@ fn serve<'a>(
     if let (Some(found), Some(forecast)) = (found, forecast) {
         analysed = rates::choose(forecast, analysed, found.allowance(), &active);
     }
-    if let Some(measured) = measured.filter(|_| found.and_then(Found::reason_to_grow).is_some()) {
-        analysed = sizing::choose(measured, analysed, &active);
+    // A forecast without demand sizing has its say by itself.
+    if let (Some(found), Some(measured)) = (found, measured.filter(|_| by_demand || forecast.is_none())) {
+        let extent = if by_demand { Extent::Needed } else { Extent::AtMostNeeded };
+        analysed = match found.reason_to_grow() {
+            Some(_) => sizing::grow(measured, extent, analysed, &active),
+            None => sizing::shrink(measured, analysed, &active),
+        };
     }
     for view in &active {
         if let Some(choice) = analysed.get_mut(view.name()) {

@@ -5,11 +5,10 @@
 //! most what the analyzer thinks safe: one replica of the model with the thresholds, replicas that hold no more tokens than
 //! are to spare with the `saturation` analyzer.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::readings::fresh;
-use super::tokens::{cache, candidate, mean, place};
+use super::tokens::{cache, candidate, mean, name_movers, place};
 use super::view::{Choices, View};
 use crate::number::{float, whole};
 use crate::plan::Reason;
@@ -212,34 +211,4 @@ fn keep_within<'a>(allowance: Allowance<'_>, candidates: &[Candidate<'a>], targe
         };
         targets.insert(it.variant, it.current - wanted.min(allowed));
     }
-}
-
-/// Variants that do not move name one that does. The analyzer may have named another before the forecast had its say.
-fn name_movers<'a>(mut choices: Choices<'a>, candidates: &[Candidate<'_>]) -> Choices<'a> {
-    let mover = |direction: Ordering| {
-        let moves = |it: &&Candidate<'_>| {
-            choices.get(it.variant).is_some_and(|choice| choice.replicas.cmp(&it.current) == direction)
-        };
-        candidates.iter().find(moves).map(|it| it.variant.to_owned())
-    };
-    let (up, down) = (mover(Ordering::Greater), mover(Ordering::Less));
-    for it in candidates {
-        let Some(choice) = choices.get_mut(it.variant).filter(|choice| choice.replicas == it.current) else { continue };
-        choice.reason = match (&choice.reason, &up, &down) {
-            (
-                Reason::Steady
-                | Reason::NoVariantCanGrow
-                | Reason::OtherVariantScalesUp { .. }
-                | Reason::OtherVariantScalesDown { .. },
-                Some(variant),
-                _,
-            ) => Reason::OtherVariantScalesUp { variant: variant.clone() },
-            (Reason::Steady | Reason::OtherVariantScalesDown { .. }, None, Some(variant)) => {
-                Reason::OtherVariantScalesDown { variant: variant.clone() }
-            }
-            (Reason::OtherVariantScalesUp { .. } | Reason::OtherVariantScalesDown { .. }, None, _) => Reason::Steady,
-            _ => continue,
-        };
-    }
-    choices
 }

@@ -18,6 +18,8 @@ pub(super) struct Readings<'a> {
     pub(super) tokens: Vec<Tokens>,
     /// What requests of the same pods see, in the same order.
     pub(super) paces: Vec<Pace>,
+    /// Age of the queue readings of the same pods and since when these are ready, in the same order.
+    moments: Vec<(SignedDuration, Option<Timestamp>)>,
     /// Pods that are ready.
     pub(super) ready: u32,
     /// Pods that are not ready and still waited for.
@@ -36,6 +38,18 @@ pub(super) struct Readings<'a> {
     foreign: BTreeSet<&'a str>,
     /// Whether a silent pod has one of its two readings.
     partly: bool,
+}
+
+/// One pod with readings.
+pub(super) struct Each<'r, 'a> {
+    /// KV cache and queue.
+    pub(super) replica: &'r Replica<'a>,
+    /// What its requests see.
+    pub(super) pace: &'r Pace,
+    /// Age of its queue reading.
+    pub(super) age: SignedDuration,
+    /// Since when it is ready, if it is.
+    pub(super) ready_since: Option<Timestamp>,
 }
 
 impl<'a> Readings<'a> {
@@ -82,6 +96,11 @@ impl<'a> Readings<'a> {
             });
             self.tokens.push(own.map(|sample| sample.tokens).unwrap_or_default());
             self.paces.push(own.map(|sample| sample.pace).unwrap_or_default());
+            let ready_since = match *ready {
+                Readiness::Ready { since } => Some(since),
+                Readiness::NotReady { .. } => None,
+            };
+            self.moments.push((queue.age, ready_since));
             return;
         }
         match *ready {
@@ -103,11 +122,25 @@ impl<'a> Readings<'a> {
 
     /// Both together: what a model's variants say.
     pub(super) fn merge(mut self, other: &Self) -> Self {
-        let Self { replicas, tokens, paces, ready, pending, stuck, stopped, settling, silent, stale, foreign, partly } =
-            other;
+        let Self {
+            replicas,
+            tokens,
+            paces,
+            moments,
+            ready,
+            pending,
+            stuck,
+            stopped,
+            settling,
+            silent,
+            stale,
+            foreign,
+            partly,
+        } = other;
         self.replicas.extend(replicas);
         self.tokens.extend(tokens);
         self.paces.extend(paces);
+        self.moments.extend(moments);
         self.ready += ready;
         self.pending += pending;
         self.stuck += stuck;
@@ -118,6 +151,17 @@ impl<'a> Readings<'a> {
         self.foreign.extend(foreign);
         self.partly |= partly;
         self
+    }
+
+    /// The pods with readings, each with all that it says.
+    pub(super) fn each(&self) -> impl Iterator<Item = Each<'_, 'a>> {
+        let moments = self.replicas.iter().zip(&self.paces).zip(&self.moments);
+        moments.map(|((replica, pace), (age, ready_since))| Each {
+            replica,
+            pace,
+            age: *age,
+            ready_since: *ready_since,
+        })
     }
 
     /// What these readings are worth.

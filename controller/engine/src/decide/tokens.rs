@@ -3,6 +3,7 @@
 //! It counts replicas on their way as capacity, so a model that is short may grow while an earlier change is under way;
 //! it shrinks only when it is settled. In one cycle a variant at most doubles and at most halves, and keeps a replica.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -125,7 +126,14 @@ pub(super) fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'
         let of_variant = analysis.variants.iter().find(|it| it.variant == variant);
         of_variant.map_or(0, |it| it.per_replica)
     };
-    let candidates: Vec<_> = active.iter().map(|view| candidate(view, float(per_replica(view.name())))).collect();
+    // What is on its way has not been seen to be too little: only what serves is doubled.
+    let serving = |view: &View<'_>| view.standing.state.current.min(view.readings.ready);
+    let doubled = |view: &&View<'a>| {
+        let candidate = candidate(view, float(per_replica(view.name())));
+        let ceiling = serving(view).saturating_mul(2).max(candidate.current);
+        Candidate { ceiling: candidate.ceiling.min(ceiling), ..candidate }
+    };
+    let candidates: Vec<_> = active.iter().map(doubled).collect();
     let targets = place(&candidates, active, analysis.required, spare);
     let mover = candidates.iter().find(|it| targets.get(it.variant).is_some_and(|target| *target != it.current));
     let otherwise = match mover.map(|it| it.variant.to_owned()) {
@@ -138,12 +146,12 @@ pub(super) fn choose<'a>(analysis: &Analysis, active: &[&View<'a>]) -> Choices<'
         let target = targets.get(candidate.variant).copied().unwrap_or(candidate.current);
         let per_replica = per_replica(candidate.variant);
         let reason = match target.cmp(&candidate.current) {
-            std::cmp::Ordering::Greater => reason_to_grow(analysis),
-            std::cmp::Ordering::Less => {
+            Ordering::Greater => reason_to_grow(analysis),
+            Ordering::Less => {
                 let Analysis { supply, demand, spare, .. } = *analysis;
                 Some(Reason::TokensToSpare { demand, supply, spare, per_replica })
             }
-            std::cmp::Ordering::Equal => None,
+            Ordering::Equal => None,
         };
         // What is on its way stays so while the model is short.
         let coming = view.standing.state.desired.unwrap_or(0);
@@ -197,4 +205,34 @@ pub(super) fn candidate<'a>(view: &View<'a>, per_replica: f64) -> Candidate<'a> 
         refused: state.refused,
         ..Candidate::new(view.name(), view.variant.cost, per_replica, current)
     }
+}
+
+/// Variants that do not move name one that does. The analyzer may have named another before the rate of requests had its say.
+pub(super) fn name_movers<'a>(mut choices: Choices<'a>, candidates: &[Candidate<'_>]) -> Choices<'a> {
+    let mover = |direction: Ordering| {
+        let moves = |it: &&Candidate<'_>| {
+            choices.get(it.variant).is_some_and(|choice| choice.replicas.cmp(&it.current) == direction)
+        };
+        candidates.iter().find(moves).map(|it| it.variant.to_owned())
+    };
+    let (up, down) = (mover(Ordering::Greater), mover(Ordering::Less));
+    for it in candidates {
+        let Some(choice) = choices.get_mut(it.variant).filter(|choice| choice.replicas == it.current) else { continue };
+        choice.reason = match (&choice.reason, &up, &down) {
+            (
+                Reason::Steady
+                | Reason::NoVariantCanGrow
+                | Reason::OtherVariantScalesUp { .. }
+                | Reason::OtherVariantScalesDown { .. },
+                Some(variant),
+                _,
+            ) => Reason::OtherVariantScalesUp { variant: variant.clone() },
+            (Reason::Steady | Reason::OtherVariantScalesDown { .. }, None, Some(variant)) => {
+                Reason::OtherVariantScalesDown { variant: variant.clone() }
+            }
+            (Reason::OtherVariantScalesUp { .. } | Reason::OtherVariantScalesDown { .. }, None, _) => Reason::Steady,
+            _ => continue,
+        };
+    }
+    choices
 }

@@ -71,6 +71,27 @@ pub enum Reason {
         /// Requests per second that the replicas take, those on their way included.
         anticipated: f64,
     },
+    /// The thresholds say that the model is short, but the replicas there and on their way take what arrives, so that what waits
+    /// becomes less.
+    LoadCovered {
+        /// Requests that arrive per second.
+        rate: f64,
+        /// Requests that wait.
+        waiting: f64,
+        /// Requests per second that the replicas take, those on their way included.
+        anticipated: f64,
+    },
+    /// Replicas take more than what arrived lately, and this variant is the most expensive that can be given up.
+    LoadToSpare {
+        /// The most requests that arrived per second lately.
+        rate: f64,
+        /// Requests per second that the replicas take.
+        supply: f64,
+        /// Requests per second that could be more, with the share that is to stay free.
+        spare: f64,
+        /// Requests per second that one replica of this variant takes.
+        per_replica: f64,
+    },
     /// Fewer requests arrive than the replicas can take within what was promised, and this variant is the most expensive that can
     /// be given up.
     RateToSpare {
@@ -167,6 +188,11 @@ pub enum Reason {
         /// Whether there is an inventory, which does not know the accelerator; else there is none at all.
         inventory: bool,
     },
+    /// Another number is wanted, and has not been for long enough, or would be too large a change at once.
+    Stabilized {
+        /// Replicas that are wanted.
+        wanted: u32,
+    },
     /// The limits of whoever follows the number moved it.
     Bounded {
         /// Lower limit.
@@ -216,6 +242,8 @@ impl Reason {
             Self::ScaleDown { .. } | Self::TokensToSpare { .. } => "spare_capacity",
             Self::RateShort { .. } => "arrival_rate",
             Self::LoadShort { .. } => "demand",
+            Self::LoadCovered { .. } => "demand_covered",
+            Self::LoadToSpare { .. } => "spare_demand",
             Self::RateToSpare { .. } => "spare_rate",
             Self::ForecastVetoed { .. } => "forecast_vetoed",
             Self::NeededByForecast { .. } => "needed_by_forecast",
@@ -234,7 +262,41 @@ impl Reason {
             Self::OtherVariantWakes { .. } => "other_variant_wakes",
             Self::LimitedByGpus { .. } => "limited_by_gpus",
             Self::GpusUnknown { .. } => "gpus_unknown",
+            Self::Stabilized { .. } => "stabilized",
             Self::Bounded { .. } => "bounded",
+        }
+    }
+}
+
+impl Reason {
+    /// The sentence of a reason that compares rates of requests; nothing of any other.
+    fn of_rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RateShort { rate, anticipated, required } => write!(
+                f,
+                "{rate:.2} requests arrive per second and the replicas can take {anticipated:.2} within what was promised: \
+                 room for {required:.2} more is needed"
+            ),
+            Self::LoadShort { rate, waiting, anticipated } => write!(
+                f,
+                "the model needs capacity: {rate:.2} requests arrive per second and {waiting:.0} wait, and the replicas take \
+                 {anticipated:.2} per second, those on their way included"
+            ),
+            // Without the numbers, which would make each cycle write a new status.
+            Self::LoadCovered { .. } => f.write_str(
+                "the replicas there and on their way take what arrives: what waits becomes less without more of them",
+            ),
+            Self::LoadToSpare { rate, supply, spare, per_replica } => write!(
+                f,
+                "at most {rate:.2} requests arrived per second lately and the replicas take {supply:.2}: room for {spare:.2} \
+                 can go, a replica takes {per_replica:.2}"
+            ),
+            Self::RateToSpare { rate, supply, spare, per_replica } => write!(
+                f,
+                "{rate:.2} requests arrive per second and the replicas can take {supply:.2} within what was promised: room \
+                 for {spare:.2} can go, a replica takes {per_replica:.2}"
+            ),
+            _ => Ok(()),
         }
     }
 }
@@ -266,21 +328,11 @@ impl fmt::Display for Reason {
                 "{spare:.0} tokens of room can go, a replica has {per_replica}: {demand} in use and waiting, room for \
                  {supply}"
             ),
-            Self::RateShort { rate, anticipated, required } => write!(
-                f,
-                "{rate:.2} requests arrive per second and the replicas can take {anticipated:.2} within what was promised: \
-                 room for {required:.2} more is needed"
-            ),
-            Self::LoadShort { rate, waiting, anticipated } => write!(
-                f,
-                "the model needs capacity: {rate:.2} requests arrive per second and {waiting:.0} wait, and the replicas take \
-                 {anticipated:.2} per second, those on their way included"
-            ),
-            Self::RateToSpare { rate, supply, spare, per_replica } => write!(
-                f,
-                "{rate:.2} requests arrive per second and the replicas can take {supply:.2} within what was promised: room \
-                 for {spare:.2} can go, a replica takes {per_replica:.2}"
-            ),
+            Self::RateShort { .. }
+            | Self::LoadShort { .. }
+            | Self::LoadCovered { .. }
+            | Self::LoadToSpare { .. }
+            | Self::RateToSpare { .. } => self.of_rates(f),
             Self::ForecastVetoed { wanted, saturated: true } => {
                 write!(f, "{wanted} replicas would do for the requests that arrive, but the model is short of capacity")
             }
@@ -338,6 +390,9 @@ impl fmt::Display for Reason {
             }
             Self::GpusUnknown { accelerator: _, wanted, inventory: false } => {
                 write!(f, "{wanted} replicas are needed, but the GPUs of the cluster could not be counted")
+            }
+            Self::Stabilized { wanted } => {
+                write!(f, "{wanted} replicas are wanted, and the stabilization of the settings keeps that back")
             }
             Self::Bounded { min, max } => bounded(f, *min, *max),
         }

@@ -7,10 +7,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use wva_engine::fixtures::START;
 use wva_engine::settings::{
-    Analyzer, FailMode, Limiter, PerModel, Proactive, Profile, Slo, TokenThresholds, ZeroPolicy,
+    Analyzer, Direction, FailMode, Limiter, PerModel, Policy, Proactive, Profile, ScaleUpPolicy, Slo, Stabilization,
+    TokenThresholds, ZeroPolicy,
 };
 use wva_engine::snapshot::{
-    Bounds, Demand, Gateway, Gpus, Inventory, Model, ModelKey, Pod, Readiness, Reading, Sample, Snapshot, Source,
+    Bounds, Demand, Gateway, Gpus, Inventory, Model, ModelKey, Pace, Pod, Readiness, Reading, Sample, Snapshot, Source,
     Tokens, Variant,
 };
 use wva_engine::vllm::ServerArguments;
@@ -215,6 +216,10 @@ pub(crate) fn staged_snapshot() -> impl Strategy<Value = Snapshot> {
                 variant.server = (at % 2 == 0).then(small_server);
                 ["A100", "h100", "unknown"][at % 3].clone_into(&mut variant.accelerator);
                 for sample in variant.pods.iter_mut().filter_map(|pod| pod.sample.as_mut()) {
+                    if let Some(Some((_, rate, waiting))) = tokens.clone().next() {
+                        sample.pace =
+                            Pace { rate: reading(rate / 100.0), waiting: reading(waiting / 50.0), ..Pace::default() };
+                    }
                     sample.tokens = match tokens.next() {
                         Some(Some((blocks, input, output))) => Tokens {
                             kv_blocks: Some(*blocks),
@@ -263,11 +268,20 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
         Limiter::On { on_unknown: FailMode::Unlimited },
     ]);
     let proactive = select(vec![None, Some(proactive(&["model-0", "model-1"], &["A100", "unknown"]))]);
-    (analyzer, limiter, any::<bool>(), proactive).prop_map(|(analyzer, limiter, enabled, proactive)| Settings {
-        analyzer: PerModel::all(analyzer),
-        limiter,
-        zero: PerModel::all(ZeroPolicy { enabled, retention: SignedDuration::from_mins(5) }),
-        proactive,
-        ..Settings::default()
+    let window = Direction { window: SignedDuration::from_mins(3), ..Direction::default() };
+    let pace = Policy { value: 2, period: SignedDuration::from_mins(2) };
+    let slow = Direction { tolerance: 0.1, replicas: Some(pace), ..Direction::default() };
+    let stabilization = select(vec![Stabilization::default(), Stabilization { up: slow, down: window }]);
+    let rules = (select(vec![ScaleUpPolicy::Step, ScaleUpPolicy::Demand]), stabilization);
+    (analyzer, limiter, any::<bool>(), proactive, rules).prop_map(|(analyzer, limiter, enabled, proactive, rules)| {
+        Settings {
+            analyzer: PerModel::all(analyzer),
+            scale_up: PerModel::all(rules.0),
+            stabilization: PerModel::all(rules.1),
+            limiter,
+            zero: PerModel::all(ZeroPolicy { enabled, retention: SignedDuration::from_mins(5) }),
+            proactive,
+            ..Settings::default()
+        }
     })
 }

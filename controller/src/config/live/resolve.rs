@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use wva_api::{Claim, Scope, labels};
-use wva_engine::settings::{Limiter, PerModel, ScaleUpPolicy, ZeroPolicy};
+use wva_engine::settings::{Limiter, PerModel, ScaleUpPolicy, Stabilization, ZeroPolicy};
 use wva_engine::{ModelKey, Settings, Thresholds};
 
+use super::behavior;
 use super::config_map_entries::{Entries, Entry};
 use super::saturation::{ForAll, Saturation};
 use super::scale_to_zero::ScaleToZero;
@@ -87,6 +88,7 @@ pub fn resolve(store: &Store, config_scope: &ConfigScope, live: &Live, fixed: Fi
         zero: per_model(store, &store.scale_to_zero, config_scope, zero_by_default(fixed), zero),
         analyzer: PerModel::all(analyzer),
         scale_up: per_model(store, &store.saturation, config_scope, ScaleUpPolicy::default(), scale_up),
+        stabilization: per_model(store, &store.saturation, config_scope, Stabilization::default(), stabilization),
         proactive: fixed.proactive.then(|| slo::proactive(store, &config_scope.slos)),
         limiter: if limited { Limiter::On { on_unknown: live.limiter_fail_mode } } else { Limiter::Off },
         ..Settings::default()
@@ -142,6 +144,10 @@ fn thresholds(entry: &Saturation, inherited: Thresholds) -> Thresholds {
 
 fn scale_up(entry: &Saturation, inherited: ScaleUpPolicy) -> ScaleUpPolicy {
     entry.scale_up_policy.unwrap_or(inherited)
+}
+
+fn stabilization(entry: &Saturation, inherited: Stabilization) -> Stabilization {
+    behavior::over(&entry.up, &entry.down, inherited)
 }
 
 fn zero(entry: &ScaleToZero, inherited: ZeroPolicy) -> ZeroPolicy {

@@ -3,6 +3,7 @@
 use wva_engine::Thresholds;
 use wva_engine::settings::{Analyzer, ScaleUpPolicy, TokenThresholds};
 
+use super::behavior::{Behavior, DOWN, UP};
 use super::config_map_entries::Entry;
 use super::fields::Fields;
 
@@ -19,6 +20,10 @@ pub struct Saturation {
     pub queue_spare_trigger: Option<f64>,
     /// See [`ScaleUpPolicy`].
     pub scale_up_policy: Option<ScaleUpPolicy>,
+    /// See [`Stabilization::up`](wva_engine::settings::Stabilization::up).
+    pub up: Behavior,
+    /// See [`Stabilization::down`](wva_engine::settings::Stabilization::down).
+    pub down: Behavior,
     /// What the entry `default` of the global ConfigMap says for all models.
     pub for_all: ForAll,
 }
@@ -45,6 +50,8 @@ impl Entry for Saturation {
             kv_spare_trigger: fields.share("kvSpareTrigger")?,
             queue_spare_trigger: fields.amount("queueSpareTrigger")?,
             scale_up_policy: scale_up_policy(fields)?,
+            up: Behavior::read(fields, UP)?,
+            down: Behavior::read(fields, DOWN)?,
             for_all: if counts_for_all { for_all(fields)? } else { ForAll::default() },
         };
         if !counts_for_all {

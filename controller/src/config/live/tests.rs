@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use rstest::rstest;
-use wva_engine::settings::{Analyzer, FailMode, Limiter, TokenThresholds};
+use wva_engine::settings::{Analyzer, Direction, FailMode, Limiter, Policy, Stabilization, TokenThresholds};
 use wva_engine::{ModelKey, Settings, Thresholds};
 
 use super::resolve::{ConfigScope, Fixed, resolve};
@@ -154,6 +154,21 @@ fn cases_34_to_37_the_token_analyzer_has_two_thresholds_of_its_own() {
     assert_eq!(analyzer("scaleUpThreshold: 0\nscaleDownBoundary: 0"), Ok(Analyzer::Threshold));
     assert_eq!(of("scaleUpThreshold: 0\nscaleDownBoundary: 0"), Ok(tokens(0.85, 0.7)));
     assert!(analyzer("analyzerName: magic").unwrap_err().contains("use `threshold` or `saturation`"));
+}
+
+#[test]
+fn an_entry_says_for_how_long_and_how_fast_numbers_change() {
+    let text =
+        "scaleUpReplicas: 10/150s\nscaleUpTolerance: 0.1\nscaleDownStabilizationWindow: 5m\nscaleDownPercent: 50/1m";
+    let entry = global_default(text).unwrap();
+    let stabilization = super::behavior::over(&entry.up, &entry.down, Stabilization::default());
+    let policy = |value, seconds| Some(Policy { value, period: SignedDuration::from_secs(seconds) });
+    let up = Direction { tolerance: 0.1, replicas: policy(10, 150), ..Direction::default() };
+    let down = Direction { window: SignedDuration::from_mins(5), percent: policy(50, 60), ..Direction::default() };
+    assert_eq!(stabilization, Stabilization { up, down });
+    assert!(global_default("scaleUpReplicas: 10").unwrap_err().contains("like `4/60s`"));
+    assert!(global_default("scaleUpPercent: 0/60s").unwrap_err().contains("neither may be 0"));
+    assert!(global_default("scaleUpStabilizationWindow: soon").unwrap_err().contains("is not a duration"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! At which rate requests arrive at each pod, and by that for each model.
 //!
-//! What arrives is either completed or still there: the rate of completed requests, and the growth of the number of those
-//! that are computed or wait. Growth is summed over the pods of a model before it counts, those that have just gone among
+//! What arrives is either done or still there: the rate of requests that ended, those whose clients gave up among them, and the
+//! growth of the number of those that are computed or wait, which is below 0 while a backlog is worked off. Growth is summed over the pods of a model before it counts, those that have just gone among
 //! them: else a pod that goes would take its share of the requests out of the sum before the others show theirs.
 
 use std::time::Duration;
@@ -20,9 +20,9 @@ const MOMENT: &str = "wva_moment";
 /// The queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArrivalQueries {
-    /// Requests completed per second, by pod and model.
+    /// Requests that ended per second, by pod and model, and of these the ones whose clients gave up.
     pub completed: String,
-    /// Requests in each pod, now and at the start of the window.
+    /// Requests in each pod, now and at the start of the window, and those that wait now.
     pub present: String,
 }
 
@@ -32,14 +32,18 @@ impl ArrivalQueries {
         let seconds = window.as_secs();
         let (running, waiting) = (selector.of(VLLM_REQUESTS_RUNNING), selector.of(VLLM_REQUESTS_WAITING));
         let completed = selector.of(VLLM_REQUEST_SUCCESS_TOTAL);
+        let named = |moment: &str, query: &str| format!(r#"label_replace({query}, "{MOMENT}", "{moment}", "", "")"#);
         let at = |moment: &str, offset: &str| {
             let both =
                 format!("{} + {}", of_pods(&format!("{running}{offset}")), of_pods(&format!("{waiting}{offset}")));
-            format!(r#"label_replace({both}, "{MOMENT}", "{moment}", "", "")"#)
+            named(moment, &both)
         };
+        let ended = |series: &str| sum_of_reasons(&of_reasons(&format!("rate({series}[{seconds}s])")));
+        let aborted = selector.with(VLLM_REQUEST_SUCCESS_TOTAL, &[r#"finished_reason="abort""#]);
+        let (now, before) = (at("now", ""), at("before", &format!(" offset {seconds}s")));
         Self {
-            completed: sum_of_reasons(&of_reasons(&format!("rate({completed}[{seconds}s])"))),
-            present: format!("{} or {}", at("now", ""), at("before", &format!(" offset {seconds}s"))),
+            completed: format!("{} or {}", ended(&completed), named("aborted", &ended(&aborted))),
+            present: format!("{now} or {before} or {}", named("waiting", &of_pods(&waiting))),
         }
     }
 }
@@ -47,46 +51,56 @@ impl ArrivalQueries {
 /// What arrives at pods.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Arrivals {
-    completed: OfPods,
+    ended: OfPods,
+    aborted: OfPods,
     now: OfPods,
     before: OfPods,
+    waiting: OfPods,
     seconds: f64,
 }
 
 impl Arrivals {
     /// Puts the answers together.
     pub fn read(completed: &[Sample], present: &[Sample], window: Duration) -> Self {
-        let at = |moment| OfPods::read(present.iter().filter(|sample| sample.label(MOMENT) == Some(moment)));
+        let named = |samples: &[Sample], moment: &str| {
+            OfPods::read(samples.iter().filter(|sample| sample.label(MOMENT).unwrap_or_default() == moment))
+        };
         Self {
-            completed: OfPods::read(completed),
-            now: at("now"),
-            before: at("before"),
+            ended: named(completed, ""),
+            aborted: named(completed, "aborted"),
+            now: named(present, "now"),
+            before: named(present, "before"),
+            waiting: named(present, "waiting"),
             seconds: window.as_secs_f64().max(1.0),
         }
     }
 
-    /// Requests a pod completes per second.
+    /// Requests a pod completes per second, without those whose clients gave up: these say nothing of what it can take.
     pub fn completions(&self, pod: &ObjectKey, model: &str) -> Option<f64> {
-        Some(self.completed.of(pod, model)?.max(0.0))
+        Some((self.ended.of(pod, model)? - self.aborted.of(pod, model).unwrap_or_default()).max(0.0))
     }
 
-    /// Requests that arrive at a pod per second; `None` unless it is known how many it completes.
+    /// Requests that wait in a pod now.
+    pub fn waiting(&self, pod: &ObjectKey, model: &str) -> Option<f64> {
+        self.waiting.of(pod, model)
+    }
+
+    /// Requests that arrive at a pod per second; `None` unless it is known how many it is done with.
     pub fn at(&self, member: Member<'_>, model: &str) -> Option<f64> {
-        let completions = self.completions(member.pod, model)?;
-        Some(completions + self.growth(member, model).max(0.0))
+        let ended = self.ended.of(member.pod, model)?;
+        Some((ended + self.growth(member, model)).max(0.0))
     }
 
-    /// Requests that arrive per second at the pods of a model. Without a rate of completed requests nothing is known; a
-    /// number of requests that shrinks makes room, but asks for no less.
+    /// Requests that arrive per second at the pods of a model. Without a rate of completed requests nothing is known.
     pub fn over<'a>(&self, members: impl Iterator<Item = Member<'a>>, model: &str) -> Option<f64> {
-        let (mut completed, mut growth) = (None, 0.0);
+        let (mut ended, mut growth) = (None, 0.0);
         for member in members {
             growth += self.growth(member, model);
-            if let Some(rate) = self.completions(member.pod, model) {
-                completed = Some(completed.unwrap_or(0.0) + rate);
+            if let Some(rate) = self.ended.of(member.pod, model) {
+                ended = Some(ended.unwrap_or(0.0) + rate);
             }
         }
-        Some(completed? + f64::max(growth, 0.0))
+        Some(f64::max(ended? + growth, 0.0))
     }
 
     /// Requests per second by which those in a pod become more, or fewer. A pod had none before it was there, and has none
@@ -117,6 +131,8 @@ mod tests {
         let shown = [completed, present].join("\n\n").replace(&pod, "POD");
         insta::assert_snapshot!(shown.replace(" sum", "\n  sum").replace("(sum", "(\n  sum").replace(" or ", "\nor "), @r#"
         sum by (POD, model_name) (max by (POD, model_name, engine, finished_reason) (rate(vllm:request_success_total[60s])))
+        or label_replace(
+          sum by (POD, model_name) (max by (POD, model_name, engine, finished_reason) (rate(vllm:request_success_total{finished_reason="abort"}[60s]))), "wva_moment", "aborted", "", "")
 
         label_replace(
           sum by (POD, model_name) (max by (POD, model_name, engine) (vllm:num_requests_running)) +
@@ -124,6 +140,8 @@ mod tests {
         or label_replace(
           sum by (POD, model_name) (max by (POD, model_name, engine) (vllm:num_requests_running offset 60s)) +
           sum by (POD, model_name) (max by (POD, model_name, engine) (vllm:num_requests_waiting offset 60s)), "wva_moment", "before", "", "")
+        or label_replace(
+          sum by (POD, model_name) (max by (POD, model_name, engine) (vllm:num_requests_waiting)), "wva_moment", "waiting", "", "")
         "#);
     }
 
@@ -142,7 +160,7 @@ mod tests {
 
     #[rstest]
     #[case::grows(&[("a", 900.0, false)], &[("a", "now", 90.0), ("a", "before", 30.0)], Some(5.0))]
-    #[case::shrinks(&[("a", 900.0, false)], &[("a", "now", 30.0), ("a", "before", 90.0)], Some(4.0))]
+    #[case::shrinks(&[("a", 900.0, false)], &[("a", "now", 30.0), ("a", "before", 90.0)], Some(3.0))]
     #[case::young(&[("a", 50.0, false)], &[("a", "now", 60.0)], Some(5.0))]
     #[case::back_after_a_gap(&[("a", 900.0, false)], &[("a", "now", 60.0)], Some(4.0))]
     #[case::no_longer_scraped(&[("a", 900.0, false)], &[("a", "before", 60.0)], Some(4.0))]
@@ -159,6 +177,16 @@ mod tests {
     ) {
         let present: Vec<_> = present.iter().map(|(pod, moment, value)| sample(pod, moment, *value)).collect();
         assert_eq!(arriving(pods, &["a"], &present), expect);
+    }
+
+    #[test]
+    fn requests_whose_clients_gave_up_arrived_and_were_not_completed() {
+        let ended = [sample("a", "", 4.0), sample("a", "aborted", 1.5)];
+        let arrivals = Arrivals::read(&ended, &[sample("a", "waiting", 7.0)], Duration::from_mins(1));
+        let pod = ObjectKey::new("ns", "a");
+        let member = || Member { pod: &pod, age: 900.0, gone: false };
+        assert_eq!((arrivals.over([member()].into_iter(), "m"), arrivals.at(member(), "m")), (Some(4.0), Some(4.0)));
+        assert_eq!((arrivals.completions(&pod, "m"), arrivals.waiting(&pod, "m")), (Some(2.5), Some(7.0)));
     }
 
     #[test]

@@ -102,7 +102,8 @@ fn sample(view: &View<'_>, pod: &fleet::Pod, history: &History) -> Option<Sample
     let rate = completions(history, now);
     let pace = Pace {
         rate: rate.map(fresh),
-        arrivals: rate.map(|rate| fresh(rate + growth(view, pod.serial, history).max(0.0))),
+        arrivals: rate.map(|rate| fresh((rate + growth(view, pod.serial, history)).max(0.0))),
+        waiting: Some(fresh(f64::from(last.waiting))),
         ttft_ms: history
             .ratio(|it| it.counters.ttft.as_secs_f64() * 1000.0, |it| float64(it.counters.first_tokens), WINDOW, now)
             .map(fresh),
@@ -160,7 +161,7 @@ fn demand(view: &View<'_>) -> Demand {
         running: running.map(fresh),
         waiting: waiting.map(fresh),
         gateway,
-        arrival_rate: completed.map(|completed: f64| fresh(completed + f64::max(grown, 0.0))),
+        arrival_rate: completed.map(|completed: f64| fresh(f64::max(completed + grown, 0.0))),
     }
 }
 
