@@ -50,9 +50,36 @@ true
 {{- concat (list .Release.Namespace .Values.llmd.namespace) .Values.wva.watchNamespaces | uniq | join "," -}}
 {{- end }}
 
+{{/* How the HPA or ScaledObject follows: at once where the controller stabilizes in its place. */}}
+{{- define "wva.followerBehavior" -}}
+{{- if .Values.hpa.passThrough -}}
+{{- $all := list (dict "type" "Pods" "value" 10000 "periodSeconds" 1) -}}
+{{- $direction := dict "stabilizationWindowSeconds" 0 "selectPolicy" "Max" "policies" $all -}}
+{{- toYaml (dict "scaleUp" $direction "scaleDown" $direction) -}}
+{{- else -}}
+{{- toYaml (.Values.hpa.behavior | default dict) -}}
+{{- end -}}
+{{- end }}
+
+{{/* What the controller keeps back in the place of an HPA that follows at once, as fields of its settings. */}}
+{{- define "wva.stabilization" -}}
+{{- if .Values.hpa.passThrough -}}
+{{- $fields := dict -}}
+{{- range $direction, $rules := .Values.hpa.behavior | default dict -}}
+{{- $window := get (default dict $rules) "stabilizationWindowSeconds" -}}
+{{- if $window }}{{ $_ := set $fields (printf "%sStabilizationWindow" $direction) (printf "%ds" (int $window)) }}{{ end -}}
+{{- range $policy := reverse (get (default dict $rules) "policies" | default list) -}}
+{{- $kind := ternary "Percent" "Replicas" (eq $policy.type "Percent") -}}
+{{- $_ := set $fields (printf "%s%s" $direction $kind) (printf "%d/%ds" (int $policy.value) (int $policy.periodSeconds)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $fields -}}
+{{- end -}}
+{{- end }}
+
 {{/* How the HPA scales: without a tolerance where the cluster knows one, since what is published is an exact number. */}}
 {{- define "wva.hpaBehavior" -}}
-{{- $behavior := deepCopy (.Values.hpa.behavior | default dict) -}}
+{{- $behavior := include "wva.followerBehavior" . | fromYaml -}}
 {{- $tolerance := .Values.hpa.tolerance -}}
 {{- if and (not (kindIs "invalid" $tolerance)) (semverCompare ">=1.35-0" .Capabilities.KubeVersion.Version) -}}
 {{- range $direction := list "scaleUp" "scaleDown" -}}
