@@ -4,6 +4,7 @@ use super::svg::{Axis, COLOURS, Chart, Mark};
 use super::{float, pareto};
 use crate::Scenario;
 use crate::compare::Compared;
+use crate::matrix::LINES;
 use crate::outcome::{Outcome, Second};
 
 /// Points of a line at most: more cannot be seen.
@@ -63,11 +64,15 @@ pub(super) fn replicas(scenario: &Scenario, compared: &[Compared]) -> Vec<Chart>
     of_policies(scenario, compared).into_iter().map(|[_, replicas, ..]| replicas).collect()
 }
 
-/// Requests whose promises were kept against cost, medians over the seeds, and the front of those that nobody beats in both.
+/// Requests whose promises were kept against cost, medians over the seeds, and the front of the
+/// autoscalers that no other one beats in both.
 pub(super) fn attainment_and_cost(compared: &[Compared]) -> Chart {
     let points: Vec<(f64, f64)> =
         compared.iter().map(|it| (it.median(|o| o.used.cost), 100.0 * it.median(|o| o.attainment))).collect();
-    let front = pareto(&points);
+    // What no autoscaler can be beats nobody.
+    let real: Vec<usize> = (0..points.len()).filter(|place| !LINES.contains(&compared[*place].name.as_str())).collect();
+    let front: Vec<usize> =
+        pareto(&real.iter().map(|place| points[*place]).collect::<Vec<_>>()).iter().map(|it| real[*it]).collect();
     let mut marks: Vec<Mark> = compared
         .iter()
         .zip(&points)
@@ -79,7 +84,7 @@ pub(super) fn attainment_and_cost(compared: &[Compared]) -> Chart {
         .collect();
     let mut on_front: Vec<(f64, f64)> = front.iter().map(|place| points[*place]).collect();
     on_front.sort_by(|a, b| a.0.total_cmp(&b.0));
-    marks.insert(0, line("nobody is better in both", 4, true, on_front));
+    marks.insert(0, line("no autoscaler is better in both", 4, true, on_front));
     let least = points.iter().map(|(_, kept)| *kept).fold(100.0, f64::min);
     Chart {
         title: "SLO attainment against cost".to_owned(),

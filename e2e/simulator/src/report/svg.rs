@@ -46,6 +46,27 @@ pub(super) enum Mark {
     Point { name: String, colour: String, at: (f64, f64) },
 }
 
+/// Where there is room for text.
+struct Room {
+    /// Where the next name of a line ends.
+    legend: f64,
+    /// Names of points: left end, base line, width.
+    names: Vec<(f64, f64, f64)>,
+}
+
+impl Room {
+    /// The base line for a name that is to begin here: the next one below on which it covers no other.
+    fn place_for(&mut self, left: f64, wanted: f64, width: f64) -> f64 {
+        const LINE: f64 = 11.0;
+        let covers = |y: f64| {
+            self.names.iter().any(|(x, other, w)| (y - other).abs() < LINE && left < x + w && *x < left + width)
+        };
+        let free = (0..12).map(|line| wanted + LINE * f64::from(line)).find(|y| !covers(*y)).unwrap_or(wanted);
+        self.names.push((left, free, width));
+        free
+    }
+}
+
 impl Axis {
     /// From 0 to a round number that is not below the largest value.
     pub(super) fn up_to(name: &str, largest: f64) -> Self {
@@ -114,14 +135,15 @@ impl Chart {
             escaped(&self.y.name)
         );
         let _ = write!(svg, "<path d=\"M{LEFT} {TOP}V{bottom}H{right}\" class=\"a\"/>");
-        let mut legend = right;
+        let mut room = Room { legend: right, names: Vec::new() };
         for mark in self.marks.iter().rev() {
-            svg += &self.mark(mark, &mut legend);
+            svg += &self.mark(mark, &mut room);
         }
         svg + "</g>"
     }
 
-    fn mark(&self, mark: &Mark, legend: &mut f64) -> String {
+    fn mark(&self, mark: &Mark, room: &mut Room) -> String {
+        let legend = &mut room.legend;
         match mark {
             Mark::Line { name, colour, dashed, steps, points } => {
                 let mut path = String::new();
@@ -150,10 +172,13 @@ impl Chart {
                 let (x, y) = self.place(*at);
                 // Names at the right edge stand before their point.
                 let (shift, class) = if x > WIDTH * 0.72 { (-6.0, "e") } else { (6.0, "s") };
+                let width = 6.2 * super::float(name.chars().count());
+                let left = if shift < 0.0 { x + shift - width } else { x + shift };
+                let name_y = room.place_for(left, y + 3.5, width);
                 format!(
                     "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{:.1}\" class=\"{class}\">{}</text>",
                     x + shift,
-                    y + 3.5,
+                    name_y,
                     escaped(name)
                 )
             }
