@@ -63,6 +63,9 @@ async fn what_is_recorded_of_the_embedded_server_it_answers_again() {
     let recorded = tempfile::tempdir().expect("a directory");
     let (cluster, server) = start().await;
     conformance::record(&server, &scripts, recorded.path(), 16).await.expect("recorded");
+    cluster.shutdown().await;
+    // Another one, in which nothing of the first run is left.
+    let (cluster, server) = start().await;
     let scripts = conformance::scripts(recorded.path()).expect("the scripts are read");
     let report = conformance::check(&server, &scripts, 16).await.expect("the scripts are sent");
     cluster.shutdown().await;
