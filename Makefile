@@ -128,7 +128,7 @@ kubectl-versions: ## The users' commands with kubectl 1.34, 1.35 and 1.36 and th
 test-e2e-full: test-e2e
 
 .PHONY: lint
-lint: fmt-check clippy check-engine check-generated check-docs check-pages ## Formatting, clippy, dependency and generated-file checks
+lint: fmt-check clippy check-engine check-imports check-generated check-docs check-pages ## Formatting, clippy, dependencies, circles of imports, generated files, pages
 
 .PHONY: fmt
 fmt: ## Format all sources
@@ -145,6 +145,10 @@ clippy:
 .PHONY: check-engine
 check-engine: ## The decision core depends only on what hack/engine-dependencies.txt allows
 	@hack/check-engine.sh
+
+.PHONY: check-imports
+check-imports: ## No circles of imports among the folders of a crate but those that hack/import-circles.txt allows
+	@hack/import-circles.py
 
 .PHONY: check-docs
 check-docs:

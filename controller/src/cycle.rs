@@ -3,7 +3,7 @@
 //! A cycle starts when the interval ends or something wakes it. What needs no metrics (a target is gone, a variant is no
 //! longer mine) is done at once by a sweep, even while Prometheus is still being asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wva_api::{Claim, Scope, conditions};
 use wva_engine::settings::Limiter;
-use wva_engine::{Memory, Reason, Settings, Snapshot, Target, decide, wake};
+use wva_engine::{Memory, Settings, Snapshot, Target, decide, wake};
 
 use crate::actuate::publish::{SafetyNet, actuate, publish, published_before};
 use crate::actuate::wake::Waker;
-use crate::cluster::index::{Index, ObjectKey};
+use crate::cluster::index::{Index, ObjectKey, Unreadable, Variant};
 use crate::cluster::inventory;
 use crate::config::Config;
 use crate::config::live::LiveSettings;
@@ -27,10 +27,10 @@ use crate::config::live::resolve::{ConfigScope, signed};
 use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
 use crate::observe::demand;
 use crate::observe::members::Members;
-use crate::observe::prometheus::{Prometheus, QueryError, Readings, Wanted};
+use crate::observe::prometheus::{Prometheus, QueryError, Readings, Sighting, Wanted};
 use crate::observe::snapshot;
 use crate::ownership::conflict::Conflicts;
-use crate::ownership::handover::{Entrance, LOOK_AGAIN, Sighting};
+use crate::ownership::handover::{Entrance, LOOK_AGAIN};
 use crate::ownership::leader::Leadership;
 use crate::ownership::variants::{Eligibility, Ignored, Ownership};
 use crate::readiness::Gate;
@@ -84,6 +84,34 @@ struct Term {
     conflicts: Conflicts,
     /// Pods of the variants, those that have just gone among them.
     members: Members,
+}
+
+/// What the index said at one moment of the variants that are mine.
+#[derive(Debug)]
+struct View {
+    ownership: Ownership,
+    config_scope: ConfigScope,
+    /// Those of them that something may be said of.
+    variants: BTreeMap<ObjectKey, Variant>,
+    /// Variants that cannot be read.
+    unreadable: Vec<(ObjectKey, Unreadable)>,
+    /// How many objects of any kind cannot be read.
+    unreadable_objects: usize,
+}
+
+/// Whether something is to be said of a variant before the next decision: it cannot be decided, or could not until now.
+fn must_be_told(eligibility: &Eligibility, variant: &Variant) -> bool {
+    let was_lost =
+        || conditions::find(&variant.status.conditions, conditions::READY).is_some_and(|c| c.status != "True");
+    match eligibility {
+        Eligibility::Unread => false,
+        Eligibility::Ready => was_lost(),
+        Eligibility::TargetMissing
+        | Eligibility::Unscalable(_)
+        | Eligibility::InstanceConflict(_)
+        | Eligibility::TargetConflict(_)
+        | Eligibility::NoModel => true,
+    }
 }
 
 /// Whom the cycle asks, and whom it tells.
@@ -259,33 +287,40 @@ impl Cycle {
     /// and their status says why.
     fn sweep(&mut self, now: Timestamp) {
         let shared = Arc::clone(&self.shared);
-        let mut index = shared.index();
-        let _reviewed = self.review(&mut index, now);
+        let view = self.view(&shared.index(), must_be_told, now);
+        self.review(&view, now);
     }
 
-    /// The sweep, of an index that stays as it is until everything that follows from it is done. Returns who is there, and
-    /// what settings are needed for.
-    fn review(&mut self, index: &mut Index, now: Timestamp) -> (Ownership, ConfigScope) {
-        self.term.conflicts.review(index, &self.scope, now);
-        let ownership = Ownership::take(index, &self.scope);
+    /// Copies from the index what is needed of the variants that are mine, so that nobody waits for what follows from it.
+    /// Variants themselves are copied as far as they are `needed`.
+    fn view(&mut self, index: &Index, needed: fn(&Eligibility, &Variant) -> bool, now: Timestamp) -> View {
+        let refused = self.term.conflicts.review(index, &self.scope, now);
+        let ownership = Ownership::take(index, &self.scope, &refused);
+        *self.shared.refused() = refused;
+        let mine = ownership.mine.iter().map(|(key, eligibility)| (key, eligibility, &index.variants[key]));
+        let needed = mine.filter(|(_, eligibility, variant)| needed(eligibility, variant));
+        let variants = needed.map(|(key, _, variant)| (key.clone(), variant.clone())).collect();
+        let unreadable = index.unreadable_variants(&self.scope).map(|(key, why)| (key.clone(), why.clone())).collect();
+        let config_scope = ConfigScope::of(index, &self.scope);
+        View { ownership, config_scope, variants, unreadable, unreadable_objects: index.unreadable.len() }
+    }
+
+    /// Takes back what no longer holds of the variants that cannot be decided, and says why.
+    fn review(&mut self, view: &View, now: Timestamp) {
+        let View { ownership, config_scope, variants, unreadable, unreadable_objects } = view;
         for variant in self.metrics.published.keep_only(|key| ownership.mine.get(key) == Some(&Eligibility::Ready)) {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
         }
         self.term.reporter.keep_only(|key| ownership.mine.contains_key(key));
-        for (key, eligibility) in &ownership.mine {
-            let variant = &index.variants[key];
-            let was_lost =
-                conditions::find(&variant.status.conditions, conditions::READY).is_some_and(|c| c.status != "True");
-            if *eligibility != Eligibility::Unread && (*eligibility != Eligibility::Ready || was_lost) {
+        for (key, variant) in variants {
+            if let Some(eligibility) = ownership.mine.get(key).filter(|it| must_be_told(it, variant)) {
                 self.term.reporter.tell(key, variant, eligibility, None, now);
             }
         }
-        self.term.reporter.tell_unreadable(index.unreadable_variants(&self.scope));
-        let config_scope = ConfigScope::of(index, &self.scope);
-        self.settings.tell(&config_scope);
-        self.note_adopted(&ownership);
-        self.count(&ownership, index.unreadable.len());
-        (ownership, config_scope)
+        self.term.reporter.tell_unreadable(unreadable.iter().map(|(key, why)| (key, why)));
+        self.settings.tell(config_scope);
+        self.note_adopted(ownership);
+        self.count(ownership, *unreadable_objects);
     }
 
     /// Logs variants of other instances once: taking them is allowed by configuration, and a common mistake.
@@ -296,29 +331,29 @@ impl Cycle {
         self.term.adopted.clone_from(&ownership.adopted);
     }
 
-    /// Observe, decide, actuate, report. Nothing in between awaits, so that what is carried out is what was observed.
+    /// Observe, decide, actuate, report. Nothing in between awaits, so that what is carried out is what was observed; and the
+    /// watches wait for the first step only.
     fn decide(&mut self, readings: &Result<Readings, QueryError>, now: Timestamp) {
         self.note_answer(readings.as_ref().err());
         let shared = Arc::clone(&self.shared);
-        let mut index = shared.index();
-        let (ownership, config_scope) = self.review(&mut index, now);
-        let settings = self.settings.resolve(&config_scope);
-        let mut snapshot = self.observe(&index, &ownership, readings);
+        let index = shared.index();
+        let view = self.view(&index, |_, _| true, now);
+        let settings = self.settings.resolve(&view.config_scope);
+        let mut snapshot = self.observe(&index, &view.ownership, readings);
         let keep = demand::longest_look_back(&settings.zero, self.prometheus.window());
         self.term.members.note(&snapshot, &index, keep, now);
         self.complete(&mut snapshot, &index, &settings, readings, now);
         let wanted = self.gateway(&index, now, |view| demand::wanted(&snapshot, view, &settings));
+        drop(index);
+        self.review(&view, now);
+        shared.gpu_inventory.limit(settings.limiter != Limiter::Off);
         *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
         let before = self.term.memory.clone();
         let plan = decide(&snapshot, &mut self.term.memory, &settings, now);
         actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.term.safety_net);
         for target in &plan.targets {
-            let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
-            if let (Some(variant), Some(eligibility)) = (index.variants.get(&key), ownership.mine.get(&key)) {
-                self.term.reporter.tell(&key, variant, eligibility, Some(target), now);
-            }
+            self.report(target, &view.variants, &view.ownership, now);
         }
-        drop(index);
         self.hand_over(&plan.targets);
         for (variant, from) in asleep::ours_to_scale(&plan.targets, &snapshot) {
             self.waker.sleep(&variant, from);
@@ -327,6 +362,20 @@ impl Cycle {
         let memory = self.term.memory.clone();
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
+    }
+
+    /// Tells what was decided for a variant.
+    fn report(
+        &mut self,
+        target: &Target,
+        variants: &BTreeMap<ObjectKey, Variant>,
+        ownership: &Ownership,
+        now: Timestamp,
+    ) {
+        let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
+        if let (Some(variant), Some(eligibility)) = (variants.get(&key), ownership.mine.get(&key)) {
+            self.term.reporter.tell(&key, variant, eligibility, Some(target), now);
+        }
     }
 
     /// What the metric source is to be asked.
@@ -359,7 +408,6 @@ impl Cycle {
     ) {
         let readings = readings.as_ref().ok();
         self.gateway(index, now, |view| demand::fill(snapshot, view, readings, &self.term.members, &settings.zero));
-        self.shared.gpu_inventory.limit(settings.limiter != Limiter::Off);
         snapshot.inventory = inventory::of(snapshot, &self.shared.gpu_inventory.gpus());
     }
 
@@ -371,42 +419,34 @@ impl Cycle {
 
     /// A request waits for a model that sleeps: decides for the sleeping models alone, which takes no metrics, and at once.
     fn wake(&mut self, now: Timestamp) {
-        let (settings, snapshot, ownership) = {
+        let (settings, snapshot, ownership, variants) = {
             let index = self.shared.index();
             let settings = self.settings(&index);
-            let mut ownership = Ownership::take(&index, &self.scope);
+            let mut ownership = Ownership::take(&index, &self.scope, &self.shared.refused());
             let sleepers = asleep::sleepers(&index, &ownership, &self.shared.gateway.pools());
             let sleeps = |key: &ObjectKey| sleepers.values().any(|sleeper| sleeper.variants.contains(key));
             ownership.mine.retain(|key, _| sleeps(key) && !self.waker.is_failing(key));
+            let variants: BTreeMap<_, _> =
+                ownership.mine.keys().map(|key| (key.clone(), index.variants[key].clone())).collect();
             let nothing = Ok(Readings::default());
             let mut snapshot = self.observe(&index, &ownership, &nothing);
             self.complete(&mut snapshot, &index, &settings, &nothing, now);
-            (settings, snapshot, ownership)
+            (settings, snapshot, ownership, variants)
         };
         let targets = wake(&snapshot, &self.term.memory, &settings, now);
         let before = published_before(&snapshot);
-        let index = self.shared.index();
         for target in &targets {
             let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
-            let (Some(variant), Some(eligibility)) = (index.variants.get(&key), ownership.mine.get(&key)) else {
-                continue;
-            };
             publish(&key, target, before.get(&key).copied().flatten(), &self.metrics.published);
-            self.term.reporter.tell(&key, variant, eligibility, Some(target), now);
+            self.report(target, &variants, &ownership, now);
         }
-        drop(index);
         self.hand_over(&targets);
     }
 
     /// Has the workloads scaled that are to wake, for requests that wait or because the others of their model are full: an
     /// HPA that found its target at zero may not touch it.
     fn hand_over(&self, targets: &[Target]) {
-        let wakes = |reason: &Reason| {
-            use Reason::{RateShort, ScaleUp, TokensShort, Woken};
-            matches!(reason, Woken { .. } | ScaleUp { .. } | TokensShort { .. } | RateShort { .. })
-        };
-        let woken = |target: &&Target| target.current == 0 && target.replicas > 0 && wakes(&target.reason);
-        for target in targets.iter().filter(woken) {
+        for target in targets.iter().filter(|target| target.wakes()) {
             self.waker.wake(&ObjectKey::new(&*target.variant.namespace, &*target.variant.name));
         }
     }

@@ -1,4 +1,8 @@
 //! State that several tasks look at.
+//!
+//! Who takes several of its locks takes them in this order: the index, pools, readings of pickers, what of them is wanted,
+//! GPUs, variants that are left alone, the last cycle. None is held across an await, and the index only for as long as it takes
+//! to copy from it what is needed.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -11,6 +15,7 @@ use crate::cluster::index::Index;
 use crate::cluster::inventory::GpuInventory;
 use crate::lock::lock;
 use crate::observe::gateway::Gateway;
+use crate::ownership::conflict::Refusals;
 use crate::pulse::Pulse;
 use crate::readiness::Readiness;
 use crate::trouble::Troubles;
@@ -20,6 +25,7 @@ use crate::trouble::Troubles;
 pub struct Shared {
     index: Mutex<Index>,
     last_cycle: Mutex<Option<LastCycle>>,
+    refused: Mutex<Refusals>,
     /// What is known of gateways.
     pub gateway: Gateway,
     /// What is known of GPUs.
@@ -59,6 +65,11 @@ impl Shared {
     /// The index. Held for the length of a computation, never across an await.
     pub fn index(&self) -> MutexGuard<'_, Index> {
         lock(&self.index)
+    }
+
+    /// Variants that the cycle leaves alone because of another instance.
+    pub fn refused(&self) -> MutexGuard<'_, Refusals> {
+        lock(&self.refused)
     }
 
     /// The last cycle; `None` before the first.

@@ -23,7 +23,7 @@ use chart_render::Rendered;
 use serde_json::Value;
 
 use crate::apply::{self, Applied};
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::console::Console;
 use crate::install;
 use crate::session::Session;

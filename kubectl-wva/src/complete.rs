@@ -12,7 +12,9 @@ use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt};
 use wva_api::Instance;
 
-use crate::cli::{Cli, Connection};
+use crate::cli::Cli;
+
+use crate::connection::Connection;
 use crate::session::Session;
 use crate::{controllers, lists, variants};
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::Error;
-use crate::cli::Format;
+use crate::output::Format;
 
 /// A count with its noun: `1 variant`, `2 variants`.
 pub fn counted(count: usize, noun: &str) -> String {

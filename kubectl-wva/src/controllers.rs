@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::Api;
 use kube::api::ListParams;
 use wva_api::{Claim, Instance, Scope, config_keys};
 
 use crate::list_models::HELM_RELEASE;
+use crate::lists::{self, Part};
 use crate::session::{self, Session};
-use crate::{servers, variants, workload};
+use crate::{pods, servers, variants, workload};
 
 /// Labels of every controller Deployment.
 pub const SELECTOR: &str = "control-plane=controller-manager,app.kubernetes.io/name=workload-variant-autoscaler";
@@ -157,6 +158,17 @@ impl Controller {
 
 fn revision(deployment: &Deployment) -> Option<u64> {
     deployment.metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
+}
+
+/// Lists the pods of a controller.
+///
+/// # Errors
+/// When they cannot be listed, the reason why.
+pub async fn pods_of(session: &Session, controller: &Controller) -> Part<Pod> {
+    let params = ListParams::default().labels(SELECTOR);
+    let found: Vec<Pod> =
+        lists::list(session, Some(&controller.namespace), "list pods of controllers", &params).await?;
+    Ok(found.into_iter().filter(|pod| pods::is_of(pod, &controller.name)).collect())
 }
 
 /// Lists the controllers of the whole cluster, by namespace and name.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wva_api::config_keys;
 use wva_engine::{Memory, Plan, Settings, Snapshot};
 
-use crate::controllers::Controller;
+use crate::controllers::{self, Controller};
 use crate::session::{self, Session};
 use crate::{forward, lists, pods};
 
@@ -116,7 +116,7 @@ pub fn parse(whose: &str, text: &str) -> Result<DebugState, Error> {
 /// The pod that decides: the holder of the Lease, or the only one that is ready.
 async fn leader(session: &Session, controller: &Controller) -> Result<String, Error> {
     let none = || Error::NoLeader(controller.key());
-    let found = pods::of_controller(session, controller)
+    let found = controllers::pods_of(session, controller)
         .await
         .map_err(|message| Error::Ask { pod: controller.key(), message })?;
     let lease: Option<Lease> = match lists::get(session, &controller.namespace, &controller.lease_name()).await {

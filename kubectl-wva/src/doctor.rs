@@ -5,6 +5,7 @@
 
 mod apply;
 mod checks;
+mod examination;
 mod examine;
 mod facts;
 mod finding;
@@ -24,7 +25,7 @@ pub use finding::{Cause, Finding, Subject};
 pub use text::print;
 pub use view::{CheckView, DoctorView, Outcome};
 
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::console::Console;
 use crate::session::Session;
 use crate::{Error, Verdict, duration};

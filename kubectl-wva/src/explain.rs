@@ -17,7 +17,7 @@ pub use gather::Found;
 pub use text::print;
 pub use what_if::{WhatIf, what_if};
 
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::console::Console;
 use crate::session::Session;
 use crate::watch::WatchArgs;

@@ -13,9 +13,11 @@ use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 use wva_api::{Instance, config_keys, labels};
 
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
+
 use crate::console::Console;
 use crate::controllers::{self, Controller};
+use crate::output::Format;
 use crate::session::Session;
 use crate::table::{Cell, Column};
 use crate::variants::{self, Guarded};

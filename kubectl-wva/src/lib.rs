@@ -4,7 +4,7 @@
 //! view. Text shows nothing that JSON lacks, because both come from the view. Data goes to standard output,
 //! everything else to standard error.
 //!
-//! - [`cli`]: the command line; [`run`] carries it out;
+//! - [`cli`]: the command line; [`run`] carries it out; [`connection`] and [`mod@output`] are flags of every command;
 //! - [`session`]: the connection to one cluster, and the sentences for what can go wrong with it;
 //! - [`add_model`]: a model-only install: facts, then a plan, then [`install`] (the chart rendered), then [`apply`];
 //! - [`status`]: a verdict per controller instance, then the variants;
@@ -30,6 +30,7 @@ pub mod add_model;
 pub mod apply;
 pub mod cli;
 pub mod complete;
+pub mod connection;
 pub mod console;
 pub mod controllers;
 pub mod debug_state;
@@ -46,6 +47,7 @@ pub mod instances;
 pub mod list_models;
 pub mod lists;
 pub mod migrate;
+pub mod output;
 pub mod pods;
 pub mod preflight;
 mod prometheus;

@@ -10,8 +10,10 @@ use kube::api::ListParams;
 use serde::Serialize;
 use wva_api::{Instance, VariantAutoscaling};
 
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
+
 use crate::console::Console;
+use crate::output::Format;
 use crate::session::Session;
 use crate::table::{Cell, Column};
 use crate::watch::WatchArgs;

@@ -5,21 +5,9 @@ mod nodes;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::ListParams;
 
 pub use health::Health;
 pub use nodes::Nodes;
-
-use crate::controllers::{Controller, SELECTOR};
-use crate::lists::{self, Part};
-use crate::session::Session;
-
-/// Lists the pods of a controller.
-pub async fn of_controller(session: &Session, controller: &Controller) -> Part<Pod> {
-    let params = ListParams::default().labels(SELECTOR);
-    let pods: Vec<Pod> = lists::list(session, Some(&controller.namespace), "list pods of controllers", &params).await?;
-    Ok(pods.into_iter().filter(|pod| is_of(pod, &controller.name)).collect())
-}
 
 /// Whether a pod belongs to a Deployment. Two controllers may live in one namespace; their `ReplicaSet`s are named after
 /// them, with a hash behind. The name of a pod does not tell: it is cut when it would be too long.

@@ -10,8 +10,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::add_model::release_name;
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
 use crate::console::{Console, counted};
+use crate::output::Format;
 use crate::release::{ControllerValues, Served};
 use crate::session::{self, Session};
 use crate::{Error, Verdict};

@@ -8,9 +8,10 @@ use serde::Serialize;
 use wva_api::VariantAutoscaling;
 
 use crate::add_model::{DryRun, release_name};
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
 use crate::console::Console;
 use crate::list_models::HELM_RELEASE;
+use crate::output::Format;
 use crate::session::{self, Session};
 use crate::variants::RELEASE_LABEL;
 use crate::{Error, Verdict, install, variants};

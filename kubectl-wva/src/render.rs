@@ -12,8 +12,9 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::add_model::release_name;
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
 use crate::console::Console;
+use crate::output::Format;
 use crate::{Error, Verdict, install};
 
 /// Flags of `render`.

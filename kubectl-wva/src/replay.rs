@@ -10,9 +10,9 @@ use serde::Serialize;
 use wva_engine::settings::PerModel;
 use wva_engine::{Plan, Settings, Target, Thresholds, decide};
 
-use crate::cli::Format;
 use crate::console::{Console, counted};
 use crate::debug_state::{self, LastCycle};
+use crate::output::Format;
 use crate::table::{Cell, Column};
 use crate::{Error, Verdict, table};
 

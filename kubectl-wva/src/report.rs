@@ -12,8 +12,10 @@ use serde::Serialize;
 
 pub use redact::Redactor;
 
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
+
 use crate::console::{Console, counted};
+use crate::output::Format;
 use crate::session::Session;
 use crate::{Error, Verdict};
 

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client, Config, ResourceExt};
 
-use crate::cli::Connection;
+use crate::connection::Connection;
 pub use error::Error;
 
 /// An open connection. Nothing has been asked yet: the first request shows whether the cluster answers.

@@ -20,8 +20,10 @@ pub use view::{
     TargetView, Unread, VariantView,
 };
 
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
+
 use crate::console::Console;
+use crate::output::Format;
 use crate::session::Session;
 use crate::watch::WatchArgs;
 use crate::{Error, Verdict, variants};

@@ -3,9 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::{Connection, Format};
+use crate::connection::Connection;
+
 use crate::console::Console;
 use crate::controllers::{self, Controller};
+use crate::output::Format;
 use crate::session::{self, Session};
 use crate::{Error, Verdict, install};
 

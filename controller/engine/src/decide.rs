@@ -54,7 +54,7 @@ pub fn decide(snapshot: &Snapshot, memory: &mut Memory, settings: &Settings, now
     outcomes.sort_by(|a, b| a.key.cmp(&b.key));
     targets.sort_by(|a, b| a.variant.cmp(&b.variant));
     memory.remember(&targets, outcomes.iter().map(|it| &it.key), now);
-    Plan { targets, models: outcomes, wake_after: settings.interval }
+    Plan { targets, models: outcomes }
 }
 
 /// The targets of sleeping models for which requests wait at the gateway, as [`decide()`] gives them: for callers that look

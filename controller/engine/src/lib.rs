@@ -13,6 +13,7 @@
 //! - [`limiter`]: dividing free GPUs; [`accelerator`]: which names mean the same GPU;
 //! - [`decide`](mod@decide): the frame around the analyzers: missing data, transitions, bounds, zero, GPUs;
 //! - [`plan`]: targets with their reasons, as data;
+//! - [`quiet`]: loads up to which no model grows;
 //! - [`memory`]: what one decision leaves for the next;
 //! - `fixtures`: snapshots written as sentences, for tests (feature `fixtures`).
 
@@ -22,10 +23,13 @@ pub mod decide;
 pub mod fixtures;
 pub mod limiter;
 pub mod memory;
+mod note;
 mod number;
 pub mod plan;
 pub mod proactive;
 pub mod queueing;
+pub mod quiet;
+mod reason;
 pub mod saturation;
 mod serde_pairs;
 pub mod settings;
@@ -36,5 +40,6 @@ pub mod vllm;
 pub use decide::{decide, wake};
 pub use memory::Memory;
 pub use plan::{Action, Plan, Reason, Target};
+pub use quiet::QuietLimits;
 pub use settings::{Settings, Thresholds};
 pub use snapshot::{ModelKey, Snapshot, VariantKey};

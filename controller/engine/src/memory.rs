@@ -97,6 +97,12 @@ impl Memory {
         self.capacities.entry(model.clone()).or_default()
     }
 
+    /// Of models whose capacities were learnt, the least [share of its KV cache](Capacities::least_room) that a replica has
+    /// room for.
+    pub(crate) fn least_rooms(&self) -> impl Iterator<Item = (&ModelKey, f64)> {
+        self.capacities.iter().filter_map(|(model, capacities)| Some((model, capacities.least_room()?)))
+    }
+
     /// What was learnt of how fast a model is.
     pub(crate) fn learnt(&mut self, model: &ModelKey) -> &mut Learnt {
         self.learnt.entry(model.clone()).or_default()

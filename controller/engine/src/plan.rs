@@ -1,19 +1,16 @@
 //! What to do, and why, as data: gauges, status, events, logs and the plugin all print from here.
 
 mod evidence;
-mod note;
-mod reason;
 
 use std::cmp::Ordering;
 use std::fmt;
 
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 pub use self::evidence::Evidence;
-pub use self::note::Note;
-pub use self::reason::{Reason, Trigger, Unsettled};
+pub use crate::note::Note;
 use crate::proactive::Forecast;
+pub use crate::reason::{Outcome, Reason, Trigger, Unsettled};
 use crate::saturation;
 use crate::snapshot::{ModelKey, VariantKey};
 use crate::threshold::Analysis;
@@ -25,8 +22,6 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// One outcome per model of the snapshot, ordered by model.
     pub models: Vec<ModelOutcome>,
-    /// When to decide again, if nothing happens before.
-    pub wake_after: SignedDuration,
 }
 
 /// How one model fared.
@@ -95,6 +90,11 @@ impl Target {
     pub fn explanation(&self) -> String {
         let words = std::iter::once(self.reason.to_string()).chain(self.notes.iter().map(Note::to_string));
         words.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether the workload sleeps and is to be woken.
+    pub fn wakes(&self) -> bool {
+        self.current == 0 && self.replicas > 0 && self.reason.wakes()
     }
 
     /// Direction of this target.

@@ -18,7 +18,7 @@ pub use self::analyze::analyze;
 pub use self::targets::targets;
 pub(crate) use self::targets::{hold, reason_to_grow};
 pub use self::uneven::uneven;
-use crate::plan::{Reason, Trigger, Unsettled};
+use crate::reason::{Reason, Trigger, Unsettled};
 use crate::settings::Thresholds;
 use crate::snapshot::Bounds;
 

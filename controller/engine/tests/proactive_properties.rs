@@ -3,6 +3,7 @@
 mod worlds;
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use wva_engine::fixtures::START;
 use wva_engine::settings::{Analyzer, PerModel, TokenThresholds};
 use wva_engine::snapshot::{Demand, Model, ModelKey, Reading, Snapshot, Tokens};
@@ -58,7 +59,7 @@ fn replicas(plan: &Plan) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/seeds/proactive_properties.txt"))), ..ProptestConfig::default() })]
 
     #[test]
     fn the_same_world_gets_the_same_plan(world in world(), settings in settings(), rate in 0.0..20.0_f64) {

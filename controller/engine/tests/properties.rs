@@ -4,6 +4,7 @@ mod worlds;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use wva_engine::fixtures::START;
 use wva_engine::plan::{Evidence, Reason};
 use wva_engine::snapshot::{Bounds, Model, Readiness, Reading, Snapshot, Source, Variant, VariantKey};
@@ -64,7 +65,7 @@ fn lacks_readings(model: &Model, now: Timestamp) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/seeds/properties.txt"))), ..ProptestConfig::default() })]
 
     #[test]
     fn the_order_of_the_input_does_not_matter(

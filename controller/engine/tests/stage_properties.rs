@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use wva_engine::accelerator::pool_of;
 use wva_engine::fixtures::START;
 use wva_engine::plan::Reason;
@@ -58,7 +59,7 @@ fn in_use(variant: &Variant) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/seeds/stage_properties.txt"))), ..ProptestConfig::default() })]
 
     #[test]
     fn the_order_of_the_input_does_not_matter(

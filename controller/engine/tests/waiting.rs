@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::FileFailurePersistence;
 use rstest::rstest;
 use wva_engine::Settings;
 use wva_engine::fixtures::{Cycle, MODEL, ModelBuilder, Script, VariantBuilder, model, variant};
@@ -177,7 +178,7 @@ impl Workload {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/seeds/waiting.txt"))), ..ProptestConfig::default() })]
 
     /// A cycle decides on what it sees, so it is the very cycle in which the model is short.
     #[test]

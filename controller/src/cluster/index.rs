@@ -21,10 +21,8 @@ use std::fmt;
 use serde::Serialize;
 use wva_api::{Claim, Scope};
 
-use crate::ownership::conflict::Refusal;
-
 pub use self::autoscaler::{Hpa, ScaledObject};
-pub use self::records::{Deployment, Namespace, Pod, ReplicaSet, Variant};
+pub use self::records::{Deployment, Namespace, Pod, ReplicaSet, StatusWrite, Variant};
 pub use self::scaled::{Scale, Scaled, TargetKey, TargetKind};
 
 /// Namespace and name of an object. Cluster-scoped objects have an empty namespace.
@@ -35,6 +33,9 @@ pub struct ObjectKey {
     /// Name.
     pub name: String,
 }
+
+/// The kind of variants, as watches and [`Index::unreadable`] name it.
+pub(crate) const VARIANTS: &str = "variantautoscalings";
 
 /// Objects of one kind.
 pub type Table<R> = BTreeMap<ObjectKey, R>;
@@ -58,8 +59,6 @@ pub struct Index {
     pub scaled: BTreeMap<TargetKey, Scaled>,
     /// Namespaces; empty when the namespaces to watch are given by name.
     pub namespaces: Table<Namespace>,
-    /// Variants that are left alone because another instance writes them.
-    pub refused: BTreeMap<ObjectKey, Refusal>,
     /// Rises with every change.
     pub revision: u64,
     /// Objects (kind and key) whose last version could not be read, with the reason. A version read before stays
@@ -147,7 +146,7 @@ impl Index {
 
     /// The variants within `scope` that cannot be read.
     pub fn unreadable_variants(&self, scope: &Scope) -> impl Iterator<Item = (&ObjectKey, &Unreadable)> {
-        let variants = self.unreadable.iter().filter(|((kind, _), _)| *kind == crate::cluster::watch::VARIANTS);
+        let variants = self.unreadable.iter().filter(|((kind, _), _)| *kind == VARIANTS);
         variants.map(|((_, key), unreadable)| (key, unreadable)).filter(move |(key, unreadable)| {
             let namespace = self.namespaces.get(&ObjectKey::new("", &*key.namespace));
             let annotations = namespace.map(|namespace| &namespace.annotations);

@@ -18,14 +18,11 @@ use serde::de::DeserializeOwned;
 use wva_api::{Scope, VariantAutoscaling};
 
 use super::index::convert::SharedLabels;
-use super::index::{Effect, ObjectKey, Record, ReplicaSet, Unreadable, Variant, convert, hpa};
+use super::index::{Effect, ObjectKey, Record, ReplicaSet, Unreadable, VARIANTS, Variant, convert, hpa};
 use crate::api_error;
 use crate::readiness::Gate;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
-
-/// Plural name of the variants' kind.
-pub(crate) const VARIANTS: &str = "variantautoscalings";
 
 /// Objects per page of a first list. All kinds are listed at the same time, and only what is kept of an object is small: with
 /// the usual 500, the pages of a fleet of 1,000 take more memory than the index does afterwards.

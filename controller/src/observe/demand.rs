@@ -11,15 +11,10 @@ use wva_engine::{ModelKey, Settings, Snapshot};
 use super::gateway::readings::Readings as Queues;
 use super::gateway::{gateway, pool_of};
 use super::members::Members;
+use super::prometheus::completed::retentions;
 use super::prometheus::{Arrivals, Readings};
 use crate::cluster::index::{Index, ObjectKey};
 use crate::cluster::pools::{PoolKey, Pools};
-
-/// Retentions that the metric source must be asked for: of models that may go to zero.
-pub fn retentions(policies: &ZeroPolicies) -> Vec<SignedDuration> {
-    let all = [&policies.default].into_iter().chain(policies.namespaces.values()).chain(policies.models.values());
-    all.filter(|policy| policy.enabled).map(|policy| policy.retention).collect()
-}
 
 /// What a gateway is known by at one moment.
 #[derive(Clone, Copy, Debug)]

@@ -88,6 +88,7 @@ mod tests {
     use crate::fixtures::variant;
     use crate::observe::prometheus::Readings;
     use crate::observe::snapshot::snapshot;
+    use crate::ownership::conflict::Refusals;
     use crate::ownership::variants::Ownership;
 
     const KEEP: SignedDuration = SignedDuration::from_mins(10);
@@ -98,7 +99,7 @@ mod tests {
 
     /// Names of the pods of the only model, with a mark on those that are gone.
     fn noted(members: &mut Members, index: &Index, seconds: i64) -> Vec<String> {
-        let ownership = Ownership::take(index, &Scope::default());
+        let ownership = Ownership::take(index, &Scope::default(), &Refusals::new());
         let snapshot = snapshot(index, &ownership, &Ok(Readings::default()), |_| None);
         members.note(&snapshot, index, KEEP, at(seconds));
         let all = snapshot.models.iter().flat_map(|model| members.of(&model.key, &model.variants, at(seconds)));

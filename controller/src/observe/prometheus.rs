@@ -6,6 +6,7 @@
 pub mod arrivals;
 pub mod completed;
 pub mod latencies;
+pub mod load;
 pub mod queries;
 pub mod readings;
 pub mod response;
@@ -21,21 +22,20 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use wva_api::Instance;
-use wva_engine::Settings;
+use wva_engine::{QuietLimits, Settings};
 
 pub use self::arrivals::{ArrivalQueries, Arrivals};
 pub use self::completed::{Completed, Lookbacks};
 pub use self::latencies::{Latencies, LatencyQueries};
+pub use self::load::Load;
 pub use self::queries::Queries;
 pub use self::readings::Readings;
 pub use self::selector::Selector;
+pub use self::sightings::Sighting;
 pub use self::tokens::TokenQueries;
 pub use self::transport::{SetupError, Transport};
-use super::demand;
 use crate::cluster::index::ObjectKey;
 use crate::metrics::PrometheusMetrics;
-use crate::ownership::handover::Sighting;
-use crate::triggers::saturation::{Limits, Load};
 
 /// Time limit of one query. Below the shortest interval anyone has a use for, above what a busy Prometheus needs.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ impl Wanted {
     /// What these settings need.
     pub fn by(settings: &Settings) -> Self {
         Self {
-            retentions: demand::retentions(&settings.zero),
+            retentions: completed::retentions(&settings.zero),
             tokens: settings.counts_tokens(),
             arrivals: settings.counts_arrivals(),
             latencies: settings.proactive.is_some(),
@@ -183,7 +183,7 @@ impl Prometheus {
     ///
     /// # Errors
     /// When the query fails.
-    pub async fn near_limits(&self, limits: &Limits) -> Result<BTreeMap<(ObjectKey, Load), f64>, QueryError> {
+    pub async fn near_limits(&self, limits: &QuietLimits) -> Result<BTreeMap<(ObjectKey, Load), f64>, QueryError> {
         let samples = self.ask("near_limits", &self.queries.near_limits(limits)).await?;
         let load = |sample: &response::Sample| Load::named(sample.label(queries::LOAD)?);
         Ok(samples.iter().filter_map(|it| Some(((series::pod(it)?, load(it)?), it.value))).collect())

@@ -12,16 +12,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use wva_api::{Claim, Instance, Scope};
 
-use crate::cluster::index::{Index, ObjectKey, Variant};
-
-/// A write of status, as `metadata.managedFields` tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusWrite {
-    /// Which instance wrote.
-    pub by: Instance,
-    /// When, by the clock of the API server.
-    pub at: Timestamp,
-}
+use crate::cluster::index::{Index, ObjectKey, StatusWrite, Variant};
 
 /// A variant that is left alone because of another instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +22,9 @@ pub struct Refusal {
     /// Whether the variant is rightfully mine.
     pub mine: bool,
 }
+
+/// Variants that are left alone.
+pub type Refusals = BTreeMap<ObjectKey, Refusal>;
 
 /// What is remembered of each variant.
 #[derive(Clone, Debug)]
@@ -61,8 +55,8 @@ impl Conflicts {
         Self { lease, known: BTreeMap::new(), begun: false }
     }
 
-    /// Looks at every variant that is mine and marks those that are refused, in the index.
-    pub fn review(&mut self, index: &mut Index, scope: &Scope, now: Timestamp) {
+    /// Looks at every variant that is mine. Returns those that are left alone.
+    pub fn review(&mut self, index: &Index, scope: &Scope, now: Timestamp) -> Refusals {
         let mut refused = BTreeMap::new();
         let mut known = BTreeMap::new();
         for (key, variant) in &index.variants {
@@ -76,7 +70,7 @@ impl Conflicts {
         }
         self.known = known;
         self.begun = true;
-        index.refused = refused;
+        refused
     }
 
     fn look(&self, before: Option<Known>, variant: &Variant, me: &Instance, now: Timestamp) -> Known {
@@ -160,8 +154,8 @@ mod tests {
 
         /// Whom the controller gives way to at this second.
         fn gives_way(&mut self, second: i64) -> Option<String> {
-            self.conflicts.review(&mut self.index, &self.scope, at(second));
-            self.index.refused.values().next().map(|refusal| refusal.by.to_string())
+            let refused = self.conflicts.review(&self.index, &self.scope, at(second));
+            refused.values().next().map(|refusal| refusal.by.to_string())
         }
     }
 

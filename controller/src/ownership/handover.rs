@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::index::ObjectKey;
-use crate::observe::prometheus::QueryError;
+use crate::observe::prometheus::{QueryError, Sighting};
 
 /// Pause between two looks.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -24,17 +24,6 @@ const LONGEST: Duration = Duration::from_secs(310);
 const WITHOUT_ANSWER: Duration = Duration::from_mins(1);
 /// A series that was scraped so many times since is exposed by a process that is alive: another cluster's, say.
 const ALIVE: usize = 3;
-
-/// One of this instance's numbers, as Prometheus shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sighting {
-    /// Of which variant.
-    pub variant: ObjectKey,
-    /// Which process exposed it; `None` where the labels do not tell, so that all processes share one series.
-    pub source: Option<String>,
-    /// When it was scraped, in seconds since 1970.
-    pub scraped_at: f64,
-}
 
 /// The time from when a process leads to when it publishes.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wva_api::{Claim, Instance, Scope};
 
-use super::conflict::Refusal;
+use super::conflict::{Refusal, Refusals};
 use crate::cluster::index::target::Target;
-use crate::cluster::index::{Index, ObjectKey, Variant};
+use crate::cluster::index::{Index, ObjectKey};
 
 /// Who is mine, and in what state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,8 +64,8 @@ impl Ignored {
 }
 
 impl Ownership {
-    /// Looks at every variant.
-    pub fn take(index: &Index, scope: &Scope) -> Self {
+    /// Looks at every variant. `refused` are those that are left alone because of another instance.
+    pub fn take(index: &Index, scope: &Scope, refused: &Refusals) -> Self {
         let mut ownership = Self::default();
         let mut by_target: BTreeMap<(&str, &str, &str), Vec<&ObjectKey>> = BTreeMap::new();
         for (key, variant) in &index.variants {
@@ -87,7 +87,7 @@ impl Ownership {
         for variants in by_target.values() {
             for &key in variants {
                 let others = variants.iter().filter(|&&other| other != key).map(|other| other.name.clone()).collect();
-                ownership.mine.insert(key.clone(), eligibility(index, key, &index.variants[key], others));
+                ownership.mine.insert(key.clone(), eligibility(index, key, refused.get(key), others));
             }
         }
         ownership
@@ -99,16 +99,15 @@ impl Ownership {
     }
 }
 
-fn eligibility(index: &Index, key: &ObjectKey, variant: &Variant, others: Vec<String>) -> Eligibility {
-    match index.target(&key.namespace, &variant.target) {
-        Target::Unread => Eligibility::Unread,
-        Target::Unscalable(why) => Eligibility::Unscalable(why.to_owned()),
-        Target::Missing => Eligibility::TargetMissing,
-        Target::Found(_) if index.refused.contains_key(key) => {
-            Eligibility::InstanceConflict(index.refused[key].clone())
-        }
-        Target::Found(_) if !others.is_empty() => Eligibility::TargetConflict(others),
-        Target::Found(_) if variant.model.is_none() => Eligibility::NoModel,
-        Target::Found(_) => Eligibility::Ready,
+fn eligibility(index: &Index, key: &ObjectKey, refused: Option<&Refusal>, others: Vec<String>) -> Eligibility {
+    let variant = &index.variants[key];
+    match (index.target(&key.namespace, &variant.target), refused) {
+        (Target::Unread, _) => Eligibility::Unread,
+        (Target::Unscalable(why), _) => Eligibility::Unscalable(why.to_owned()),
+        (Target::Missing, _) => Eligibility::TargetMissing,
+        (Target::Found(_), Some(refusal)) => Eligibility::InstanceConflict(refusal.clone()),
+        (Target::Found(_), None) if !others.is_empty() => Eligibility::TargetConflict(others),
+        (Target::Found(_), None) if variant.model.is_none() => Eligibility::NoModel,
+        (Target::Found(_), None) => Eligibility::Ready,
     }
 }

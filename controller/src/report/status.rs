@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use wva_api::conditions::{self, condition, reasons};
 use wva_api::{Actuation, DesiredAllocation, Instance, VariantAutoscalingStatus};
-use wva_engine::plan::Evidence;
+use wva_engine::plan::{Evidence, Outcome};
 use wva_engine::{Reason, Target};
 
 use crate::cluster::index::Variant;
@@ -37,7 +37,15 @@ pub fn status(
             (stored.desired_optimized_alloc.clone(), stored.actuation.clone())
         }
         // Cleared, and seen to be: an absent member looks like one that was never written.
-        _ => (Some(DesiredAllocation::default()), None),
+        (
+            Eligibility::TargetMissing
+            | Eligibility::Unscalable(_)
+            | Eligibility::Unread
+            | Eligibility::InstanceConflict(_)
+            | Eligibility::TargetConflict(_)
+            | Eligibility::NoModel,
+            _,
+        ) => (Some(DesiredAllocation::default()), None),
     };
     let conditions = conditions::merged(&stored.conditions, found);
     VariantAutoscalingStatus { desired_optimized_alloc, actuation, conditions }
@@ -137,19 +145,14 @@ fn metrics_condition(target: &Target, state: impl Fn(&str, bool, &str, String) -
 }
 
 fn optimization_condition(target: &Target, state: impl Fn(&str, bool, &str, String) -> Condition) -> Condition {
-    let (ready, reason) = match &target.reason {
-        Reason::Held => (false, reasons::METRICS_UNAVAILABLE),
-        Reason::Paused => (false, reasons::OPTIMIZATION_PAUSED),
-        Reason::Steady
-        | Reason::AtZero
-        | Reason::RateShort { .. }
-        | Reason::RateToSpare { .. }
-        | Reason::ForecastVetoed { .. }
-        | Reason::NeededByForecast { .. } => (true, reasons::OPTIMIZATION_SUCCEEDED),
-        Reason::Woken { .. } => (true, reasons::SCALE_FROM_ZERO_MODE),
-        Reason::LimitedByGpus { .. } => (true, reasons::LIMITED_BY_GPUS),
-        Reason::GpusUnknown { .. } => (false, reasons::GPUS_UNKNOWN),
-        _ => (true, reasons::SATURATION_ONLY_MODE),
+    let (ready, reason) = match target.reason.outcome() {
+        Outcome::Held => (false, reasons::METRICS_UNAVAILABLE),
+        Outcome::Paused => (false, reasons::OPTIMIZATION_PAUSED),
+        Outcome::Balanced => (true, reasons::OPTIMIZATION_SUCCEEDED),
+        Outcome::BySaturation => (true, reasons::SATURATION_ONLY_MODE),
+        Outcome::FromZero => (true, reasons::SCALE_FROM_ZERO_MODE),
+        Outcome::LimitedByGpus => (true, reasons::LIMITED_BY_GPUS),
+        Outcome::GpusUnknown => (false, reasons::GPUS_UNKNOWN),
     };
     let message = format!("{} (target: {} replicas)", sentence(&target.explanation()), target.replicas);
     state(conditions::OPTIMIZATION_READY, ready, reason, message)

@@ -163,7 +163,7 @@ impl Listener {
             return;
         }
         let pools = self.shared.gateway.pools();
-        let ownership = Ownership::take(&index, &self.scope);
+        let ownership = Ownership::take(&index, &self.scope, &self.shared.refused());
         let sleepers = asleep::sleepers(&index, &ownership, &pools);
         let ambiguities = asleep::ambiguities(&index, &ownership, &pools);
         let made = Some((index.revision, Instant::now()));

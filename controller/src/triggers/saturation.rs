@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use wva_engine::settings::{Analyzer, PerModel, Settings, Thresholds, TokenThresholds};
+use wva_engine::QuietLimits;
 
 use crate::cluster::index::ObjectKey;
 use crate::observe::pods;
-use crate::observe::prometheus::Prometheus;
+use crate::observe::prometheus::{Load, Prometheus};
 use crate::ownership::leader::Leadership;
 use crate::shared::Shared;
 
@@ -34,69 +34,12 @@ const KV_RISE: f64 = 0.05;
 /// The same for waiting requests.
 const QUEUE_RISE: f64 = 1.0;
 
-/// What of a replica is near its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Load {
-    /// Used share of the KV cache.
-    KvUsage,
-    /// Waiting requests.
-    QueueLength,
-}
-
-impl Load {
-    /// Its name in queries.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::KvUsage => "kv_usage",
-            Self::QueueLength => "queue_length",
-        }
+/// Whether a load has risen when it is this much higher.
+fn rise(load: Load) -> f64 {
+    match load {
+        Load::KvUsage => KV_RISE,
+        Load::QueueLength => QUEUE_RISE,
     }
-
-    /// The load of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::KvUsage, Self::QueueLength].into_iter().find(|load| load.name() == name)
-    }
-
-    fn rise(self) -> f64 {
-        match self {
-            Self::KvUsage => KV_RISE,
-            Self::QueueLength => QUEUE_RISE,
-        }
-    }
-}
-
-/// Load of a replica up to which its model needs no capacity.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// Used share of the KV cache.
-    pub kv_usage: f64,
-    /// Waiting requests.
-    pub queue_length: f64,
-}
-
-impl Limits {
-    /// The limits up to which no model needs capacity, whatever its entry says.
-    ///
-    /// A model scales up when the mean of `threshold - usage` over its replicas falls below the trigger. Then at least
-    /// one replica is above `threshold - trigger`: with 0.80 and 0.10, one that uses more than 0.70.
-    pub fn of(settings: &Settings) -> Self {
-        let Settings { thresholds, analyzer, .. } = settings;
-        // Demand above this share of the capacity asks for more, and a replica's capacity is at most its threshold's.
-        let share = values(analyzer).map(|analyzer| match analyzer {
-            Analyzer::Threshold => 1.0,
-            Analyzer::Saturation(TokenThresholds { scale_up_threshold, .. }) => *scale_up_threshold,
-        });
-        let share = share.fold(1.0, f64::min);
-        let least = |limit: &dyn Fn(&Thresholds) -> f64| values(thresholds).map(limit).fold(f64::INFINITY, f64::min);
-        let kv_usage = least(&|t| (t.kv_cache_threshold * share).min(t.kv_cache_threshold - t.kv_spare_trigger));
-        let queue_length = least(&|t| t.queue_length_threshold - t.queue_spare_trigger);
-        Self { kv_usage: kv_usage.max(0.0), queue_length: queue_length.max(0.0) }
-    }
-}
-
-fn values<T: Default>(per_model: &PerModel<T>) -> impl Iterator<Item = &T> {
-    let PerModel { default, namespaces, models } = per_model;
-    [default].into_iter().chain(namespaces.values()).chain(models.values())
 }
 
 /// The task that looks out.
@@ -122,7 +65,9 @@ impl SaturationWatcher {
             let started = Instant::now();
             let limits = {
                 let last = self.shared.last_cycle();
-                last.as_ref().filter(|cycle| cycle.settings.enabled).map(|cycle| Limits::of(&cycle.settings))
+                last.as_ref()
+                    .filter(|cycle| cycle.settings.enabled)
+                    .map(|cycle| QuietLimits::of(&cycle.settings, &cycle.memory))
             };
             if let Some(limits) = limits {
                 self.look(&mut known, &limits).await;
@@ -131,7 +76,7 @@ impl SaturationWatcher {
         }
     }
 
-    async fn look(&self, known: &mut Known, limits: &Limits) {
+    async fn look(&self, known: &mut Known, limits: &QuietLimits) {
         match self.prometheus.near_limits(limits).await {
             Ok(mut near) => {
                 if !near.is_empty() {
@@ -162,10 +107,12 @@ struct Known(BTreeMap<(ObjectKey, Load), Seen>);
 /// One of them.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    /// When last.
+    /// When it was above the limit last.
     at: Instant,
-    /// What it was when the cycle was woken for it last.
+    /// What it was when the cycle was woken for it last, or what it has fallen to since.
     value: f64,
+    /// When it was about that high last.
+    high_at: Instant,
 }
 
 impl Known {
@@ -173,12 +120,20 @@ impl Known {
     fn take(&mut self, near: BTreeMap<(ObjectKey, Load), f64>, now: Instant) -> Vec<(ObjectKey, Load)> {
         self.0.retain(|_, seen| now.duration_since(seen.at) < FORGET_AFTER);
         let mut news = Vec::new();
-        for ((pod, load), value) in near {
-            let key = (pod, load);
+        for (key, value) in near {
+            let rise = rise(key.1);
+            let fresh = Seen { at: now, value, high_at: now };
             match self.0.get_mut(&key) {
-                Some(seen) if value < seen.value + load.rise() => seen.at = now,
-                _ => {
-                    self.0.insert(key.clone(), Seen { at: now, value });
+                Some(seen) if value >= seen.value + rise => {
+                    *seen = fresh;
+                    news.push(key);
+                }
+                Some(seen) if value > seen.value - rise => (seen.at, seen.high_at) = (now, now),
+                // One that swings about it wakes no cycle each time; one that stays lower has to rise from there.
+                Some(seen) if now.duration_since(seen.high_at) < FORGET_AFTER => seen.at = now,
+                Some(seen) => *seen = fresh,
+                None => {
+                    self.0.insert(key.clone(), fresh);
                     news.push(key);
                 }
             }

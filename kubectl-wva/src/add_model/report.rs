@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::{AddModelArgs, DryRun};
 use crate::Error;
 use crate::apply::Applied;
-use crate::cli::Format;
 use crate::console::Console;
 use crate::install;
+use crate::output::Format;
 
 /// Prints the answer. With `-o yaml` and `-o json` that is the objects, and what became of them is said beside it.
 pub(super) fn print(

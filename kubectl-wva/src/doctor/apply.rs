@@ -5,7 +5,7 @@ use std::io::BufRead as _;
 use std::process::Command;
 
 use super::DoctorView;
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::console::Console;
 use crate::{Error, Verdict};
 

@@ -8,6 +8,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Service};
 use kube::api::DynamicObject;
+use wva_api::ScaleTargetRef;
 
 use crate::controllers::Controller;
 use crate::lists::Part;
@@ -82,6 +83,16 @@ pub enum External {
 pub type Labels = BTreeMap<String, String>;
 
 impl Facts {
+    /// The Deployment a variant scales.
+    pub(in crate::doctor) fn deployment(&self, namespace: &str, target: &ScaleTargetRef) -> Option<&Deployment> {
+        let mut deployments = self.deployments.iter().flatten();
+        deployments.find(|found| {
+            target.kind == "Deployment"
+                && found.metadata.namespace.as_deref() == Some(namespace)
+                && found.metadata.name.as_deref() == Some(&target.name)
+        })
+    }
+
     /// The variants to judge: all, or those of the name asked for.
     pub fn chosen(&self) -> impl Iterator<Item = &Guarded> {
         self.variants.iter().filter(|variant| match (&self.name, &variant.0) {

@@ -6,8 +6,7 @@ use serde_json::Value;
 use wva_api::Instance;
 
 use super::Facts;
-use super::checks::target;
-use super::examine::Managed;
+use super::examination::Managed;
 use crate::add_model::REMEMBERED;
 use crate::controllers::Controller;
 use crate::list_models::HELM_RELEASE;
@@ -82,7 +81,7 @@ fn port(facts: &Facts, one: &Managed<'_>) -> Option<i32> {
     let port = own.and_then(|service| service.spec.as_ref()?.ports.as_ref()?.first());
     match port.and_then(|port| port.target_port.clone()) {
         Some(IntOrString::Int(port)) => Some(port),
-        _ => workload::port(target::deployment(facts, one.namespace(), &one.variant.spec.scale_target_ref)?),
+        _ => workload::port(facts.deployment(one.namespace(), &one.variant.spec.scale_target_ref)?),
     }
 }
 

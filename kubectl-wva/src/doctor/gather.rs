@@ -94,7 +94,7 @@ async fn controllers(session: &Session) -> Result<(Vec<Installed>, Vec<Deploymen
 }
 
 async fn installed(session: &Session, controller: Controller) -> Installed {
-    let pods = pods::of_controller(session, &controller);
+    let pods = controllers::pods_of(session, &controller);
     let lease = async {
         let name = controller.lease_name();
         lists::get(session, &controller.namespace, &name).await.map_err(|error| error.to_string())

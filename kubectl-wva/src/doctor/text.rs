@@ -4,8 +4,8 @@ use anstyle::AnsiColor;
 
 use super::{CheckView, DoctorView, Finding, Outcome};
 use crate::Error;
-use crate::cli::Format;
 use crate::console::{Console, counted};
+use crate::output::Format;
 
 /// Variants named below a finding before the rest is only counted.
 const NAMED: usize = 5;

@@ -3,8 +3,8 @@
 use anstyle::AnsiColor;
 
 use super::{ExplainView, Link, LinkView, PodView, State, WhatIf};
-use crate::cli::Format;
 use crate::console::Console;
+use crate::output::Format;
 use crate::table::{Cell, Column};
 use crate::{Error, table};
 

@@ -14,7 +14,7 @@ use super::journal::{Done, Journal};
 use super::plan::{Action, Step};
 use super::survey::{self, DEFINITION, Kind};
 use crate::apply::{self, FIELD_MANAGER};
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::session::{self, Session};
 use crate::{Error, install};
 

@@ -14,7 +14,7 @@ use super::record::{Record, Status};
 use super::store::Store;
 use super::{FIELD_MANAGER, Refusal, objects, wait};
 use crate::apply::{self, Applied};
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::console::Console;
 use crate::session::{self, Session};
 use crate::{Error, Verdict, install as rendering};

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::Error;
 use crate::add_model::DryRun;
 use crate::apply::Applied;
-use crate::cli::Format;
 use crate::console::Console;
+use crate::output::Format;
 
 /// What was done to a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@ use super::record::{Record, Status};
 use super::store::Store;
 use super::{Refusal, objects};
 use crate::apply;
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::console::{Console, counted};
 use crate::session::Session;
 use crate::{Error, Verdict, controllers, variants};

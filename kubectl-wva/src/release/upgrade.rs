@@ -9,7 +9,7 @@ use super::install::{self, Revision};
 use super::record::{Record, Status};
 use super::store::Store;
 use super::{Refusal, uninstall};
-use crate::cli::Connection;
+use crate::connection::Connection;
 use crate::console::Console;
 use crate::session::Session;
 use crate::{Error, Verdict, install as rendering};

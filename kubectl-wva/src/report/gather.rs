@@ -141,7 +141,7 @@ async fn of_controller(
     let Controller { namespace, name, .. } = controller;
     let state = debug_state::fetch(session, controller).await.map_err(|error| error.to_string());
     bundle.add(format!("decisions/{namespace}/{name}.json"), state.map(|text| redactor.json(&text)));
-    let found = match pods::of_controller(session, controller).await {
+    let found = match controllers::pods_of(session, controller).await {
         Ok(found) => found,
         Err(why) => return bundle.add(String::new(), Err(why)),
     };

@@ -7,7 +7,7 @@ use kube::Config;
 use kube::config::{Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedCluster, NamedContext};
 
 use super::{Error, overrides};
-use crate::cli::Connection;
+use crate::connection::Connection;
 
 /// Name of the context that everything is put together in.
 const RESOLVED: &str = "resolved";

@@ -6,7 +6,7 @@ use kube::config::{AuthInfo, Cluster};
 use secrecy::ExposeSecret as _;
 
 use super::Error;
-use crate::cli::Connection;
+use crate::connection::Connection;
 
 /// Lays the flags over a cluster.
 pub(super) fn of_cluster(cluster: &mut Cluster, flags: &Connection) {

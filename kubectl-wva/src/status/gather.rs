@@ -13,7 +13,7 @@ use kube::api::ListParams;
 use super::Loads;
 use crate::controllers::{self, Controller};
 use crate::lists::{self, Part};
-use crate::pods::{self, Health, Nodes};
+use crate::pods::{Health, Nodes};
 use crate::servers::Servers;
 use crate::session::{self, Session};
 use crate::variants::{self, Guarded};
@@ -63,7 +63,7 @@ async fn troubles(session: &Session, controllers: &Part<Controller>) -> BTreeMap
     let ask = |controller: &Controller| {
         let controller = controller.clone();
         async move {
-            let pods = pods::of_controller(session, &controller).await.unwrap_or_default();
+            let pods = controllers::pods_of(session, &controller).await.unwrap_or_default();
             let nodes = Nodes::gather(session, pods.iter()).await;
             let now = Timestamp::now();
             let said = pods.iter().filter_map(|pod| {

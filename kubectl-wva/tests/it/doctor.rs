@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kubectl_wva::Verdict;
-use kubectl_wva::cli::Format;
 use kubectl_wva::console::Console;
 use kubectl_wva::doctor::{Cause, DoctorView, External, Facts, Installed, Outcome, examine, print};
+use kubectl_wva::output::Format;
 use kubectl_wva::pods::Nodes;
 use kubectl_wva::servers::Servers;
 use rstest::rstest;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kubectl_wva::Verdict;
-use kubectl_wva::cli::Format;
 use kubectl_wva::console::Console;
+use kubectl_wva::output::Format;
 use kubectl_wva::servers::Servers;
 use kubectl_wva::status::{Filter, Gathered, Loads, ProblemKind, StatusView, print, table};
 use rstest::rstest;

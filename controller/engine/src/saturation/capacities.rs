@@ -150,6 +150,17 @@ impl Capacities {
         self.mean(kind, answers).map(truncate).filter(|tokens| *tokens > 0)
     }
 
+    /// The least share of its KV cache that a replica of any variant has room for, by what was learnt of its kind, whatever
+    /// the length of answers; `None` before anything was. One token less, for what is lost to rounding.
+    pub(crate) fn least_room(&self) -> Option<f64> {
+        let share = |live: &LiveCapacity| {
+            let of_kind = self.observed.iter().filter(|it| it.kind.same(&live.kind));
+            let least = of_kind.filter_map(|it| it.tokens.mean().map(truncate)).fold(live.capacity, i64::min);
+            (live.kv_tokens > 0).then(|| float((least - 1).max(0)) / float(live.kv_tokens))
+        };
+        self.live.values().filter_map(share).reduce(f64::min)
+    }
+
     /// Remembers what the replicas of a variant have room for.
     pub fn learn(&mut self, variant: &str, capacity: LiveCapacity) {
         self.live.insert(variant.to_owned(), capacity);

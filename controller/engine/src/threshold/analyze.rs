@@ -1,7 +1,7 @@
 //! From the readings of a model's replicas to its spare capacity.
 
 use super::{Analysis, Replica, Spare, VariantAnalysis};
-use crate::plan::Trigger;
+use crate::reason::Trigger;
 use crate::settings::Thresholds;
 
 /// Finds a model's spare capacity and whether it calls for a change.

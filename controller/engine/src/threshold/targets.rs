@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::{Analysis, Choice, Spare, VariantAnalysis, VariantState};
-use crate::plan::{Reason, Unsettled};
+use crate::reason::{Reason, Unsettled};
 
 /// Replicas for every variant that has readings, by name; moves at most one variant, by one replica.
 ///

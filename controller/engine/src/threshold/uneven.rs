@@ -1,7 +1,7 @@
 //! Load that does not reach the variants alike: whoever sends requests goes by one variant's address.
 
 use super::{Analysis, VariantAnalysis};
-use crate::plan::Note;
+use crate::note::Note;
 
 /// A variant all of whose replicas are saturated, beside one of the same model that is used by less than half; `None`
 /// when there is no such pair. More replicas help neither: the model as a whole has room.

@@ -12,9 +12,8 @@ use wva_api::{Instance, VariantAutoscaling, labels};
 use wva_engine::snapshot::Readiness;
 
 use crate::lock::lock;
-use crate::ownership::conflict::StatusWrite;
 
-use super::{Deployment, Namespace, ObjectKey, Pod, ReplicaSet, Variant, obstacle, workload};
+use super::{Deployment, Namespace, ObjectKey, Pod, ReplicaSet, StatusWrite, Variant, obstacle, workload};
 
 /// [`labels::CONTROLLER_INSTANCE`] in `managedFields`.
 const INSTANCE_LABEL_FIELD: &str = "f:wva.llmd.ai/controller-instance";

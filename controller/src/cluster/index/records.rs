@@ -4,12 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use wva_api::{ScaleTargetRef, VariantAutoscalingStatus};
+use wva_api::{Instance, ScaleTargetRef, VariantAutoscalingStatus};
 use wva_engine::snapshot::{Obstacle, Readiness};
 use wva_engine::vllm::ServerArguments;
 
 use super::{Index, ObjectKey, Record, Table, workload};
-use crate::ownership::conflict::StatusWrite;
+
+/// A write of status, as `metadata.managedFields` tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusWrite {
+    /// Which instance wrote.
+    pub by: Instance,
+    /// When, by the clock of the API server.
+    pub at: Timestamp,
+}
 
 /// A `VariantAutoscaling`.
 #[derive(Clone, Debug, PartialEq)]

@@ -103,5 +103,5 @@ fn writers_of_the_status_and_the_time_of_the_label_are_read_from_the_managed_fie
     let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
     assert_eq!(a.labelled_at, Some(at("2026-01-01T00:00:05Z")));
     let by = wva_api::Instance::parse("team-b").unwrap();
-    assert_eq!(a.status_writes, [crate::ownership::conflict::StatusWrite { by, at: at("2026-01-01T00:00:07Z") }]);
+    assert_eq!(a.status_writes, [StatusWrite { by, at: at("2026-01-01T00:00:07Z") }]);
 }

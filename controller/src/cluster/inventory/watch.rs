@@ -16,7 +16,7 @@ use crate::shared::Shared;
 /// A kind that is not served or not allowed may be later.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
-/// Watches whenever growth [is limited](super::Shelf::limit). A pod may hold GPUs in any namespace, and nodes are in none; so both are read
+/// Watches whenever growth [is limited](super::GpuInventory::limit). A pod may hold GPUs in any namespace, and nodes are in none; so both are read
 /// cluster-wide even by a controller that is confined to namespaces, which needs to be given the rights for it.
 pub async fn run(client: Client, node_selector: Option<String>, shared: Arc<Shared>) {
     let mut limited = shared.gpu_inventory.limited.subscribe();

@@ -17,6 +17,7 @@ use crate::observe::prometheus::readings::Answers;
 use crate::observe::prometheus::response::Sample;
 use crate::observe::prometheus::{Arrivals, Completed, Lookbacks, Readings as Metrics};
 use crate::observe::{demand, snapshot};
+use crate::ownership::conflict::Refusals;
 use crate::ownership::variants::Ownership;
 use crate::triggers::asleep;
 
@@ -87,7 +88,7 @@ fn metrics(pods: &[(&str, f64, f64)], completed: Option<f64>) -> Metrics {
 }
 
 fn demanded(index: &Index, pools: &Pools, queues: &Readings, metrics: &Metrics, enabled: bool) -> Demand {
-    let ownership = Ownership::take(index, &Scope::default());
+    let ownership = Ownership::take(index, &Scope::default(), &Refusals::new());
     let mut snapshot = snapshot::snapshot(index, &ownership, &Ok(metrics.clone()), |_| None);
     let policies = ZeroPolicies::all(ZeroPolicy { enabled, retention: RETENTION });
     let view = demand::View { index, pools, queues, now: NOW };
@@ -173,7 +174,7 @@ fn without_a_pool_nothing_can_wait_once_it_is_known_that_there_is_none() {
 #[test]
 fn a_model_sleeps_when_none_of_its_variants_asks_for_replicas() {
     let of = |index: &Index| {
-        let ownership = Ownership::take(index, &Scope::default());
+        let ownership = Ownership::take(index, &Scope::default(), &Refusals::new());
         asleep::sleepers(index, &ownership, &pools())
     };
     assert_eq!(of(&index(1)).len(), 0, "one variant runs");
@@ -195,7 +196,7 @@ fn a_variant_that_several_pools_select_is_told() {
     let copy = pools.pools[&pool("p")].clone();
     pools.pools.insert(pool("o"), copy);
     let index = index(0);
-    let ownership = Ownership::take(&index, &Scope::default());
+    let ownership = Ownership::take(&index, &Scope::default(), &Refusals::new());
     let told = asleep::ambiguities(&index, &ownership, &pools);
     let names: Vec<(&str, &str)> = told.iter().map(|it| (it.variant.name.as_str(), it.pool.name.as_str())).collect();
     assert_eq!(names, [("a", "o"), ("b", "o")]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use wva_api::metrics::{VLLM_REQUEST_SUCCESS_TOTAL, VLLM_REQUESTS_RUNNING};
+use wva_engine::settings::ZeroPolicies;
 
 use super::response::Sample;
 use super::selector::Selector;
@@ -19,6 +20,12 @@ const LABEL: &str = "wva_lookback_seconds";
 const COUNTED: &str = "wva_counted";
 /// Its value where only what was seen to be added counts.
 const SEEN: &str = "seen";
+
+/// Retentions that the metric source must be asked for: of models that may go to zero.
+pub fn retentions(policies: &ZeroPolicies) -> Vec<SignedDuration> {
+    let all = [&policies.default].into_iter().chain(policies.namespaces.values()).chain(policies.models.values());
+    all.filter(|policy| policy.enabled).map(|policy| policy.retention).collect()
+}
 
 /// Look-backs to ask for, in seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

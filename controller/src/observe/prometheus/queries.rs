@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use wva_api::metrics::{VLLM_KV_CACHE_USAGE, VLLM_KV_CACHE_USAGE_OLD, VLLM_REQUESTS_RUNNING, VLLM_REQUESTS_WAITING};
+use wva_engine::QuietLimits;
 
+use super::load::Load;
 use super::selector::Selector;
 use super::series::{by, nameless, of_engines, of_pods, peak_of_pods};
-use crate::triggers::saturation::{Limits, Load};
 
 /// The label that tells what a sample of [`Queries::near_limits`] measures.
 pub(super) const LOAD: &str = "load";
@@ -44,8 +45,8 @@ impl Queries {
 
     /// Loads of pods that are above one of two limits now, each with a label that says which [`Load`] it is. The comparison
     /// comes first, so that an idle fleet costs nothing.
-    pub fn near_limits(&self, limits: &Limits) -> String {
-        let Limits { kv_usage, queue_length } = limits;
+    pub fn near_limits(&self, limits: &QuietLimits) -> String {
+        let QuietLimits { kv_usage, queue_length } = limits;
         let above = |name: &str, limit: &f64| format!("max {} ({} > {limit})", by(&[]), self.selector.of(name));
         let labelled =
             |load: Load, query: String| format!(r#"label_replace({query}, "{LOAD}", "{}", "", "")"#, load.name());
@@ -112,7 +113,7 @@ mod tests {
     fn the_query_for_pods_near_their_limits() {
         let selector = Selector::new(&["team-a".to_owned()].into(), &Matchers::default());
         let queries = Queries::new(Duration::from_mins(1), selector);
-        let query = queries.near_limits(&Limits { kv_usage: 0.7, queue_length: 2.0 });
+        let query = queries.near_limits(&QuietLimits { kv_usage: 0.7, queue_length: 2.0 });
         insta::assert_snapshot!(shown(&query), @r#"
         label_replace(max by (POD) (vllm:kv_cache_usage_perc{namespace=~"team-a|"} > 0.7)
           or max by (POD) (vllm:gpu_cache_usage_perc{namespace=~"team-a|"} > 0.7), "load", "kv_usage", "", "")
@@ -125,7 +126,7 @@ mod tests {
         let matchers = Matchers::parse("cluster=\"east\"").unwrap();
         let selector = Selector::new(&BTreeSet::from(["team-a".to_owned()]), &matchers);
         let queries = Queries::new(Duration::from_secs(90), selector);
-        let near = queries.near_limits(&Limits { kv_usage: 0.7, queue_length: 2.0 });
+        let near = queries.near_limits(&QuietLimits { kv_usage: 0.7, queue_length: 2.0 });
         let Queries { kv_usage, queue_length, running, scraped_at, .. } = &queries;
         for query in [kv_usage, queue_length, running, scraped_at, &near] {
             let selected = query.matches(r#"{namespace=~"team-a|",cluster="east"}"#).count();

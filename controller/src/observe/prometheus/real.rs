@@ -16,7 +16,8 @@ use crate::config::Matchers;
 use crate::fixtures::variant;
 use crate::metrics::Metrics;
 use crate::observe::members::Members;
-use crate::observe::snapshot;
+use crate::observe::{demand, snapshot};
+use crate::ownership::conflict::Refusals;
 use crate::ownership::variants::Ownership;
 
 const WINDOW: Duration = Duration::from_mins(1);
@@ -42,7 +43,7 @@ async fn observed(server: &Server, index: &Index, members: &mut Members, matcher
     );
     let settings = settings();
     let readings = prometheus.read(&Wanted::by(&settings)).await;
-    let ownership = Ownership::take(index, &Scope::default());
+    let ownership = Ownership::take(index, &Scope::default(), &Refusals::new());
     let mut snapshot = snapshot::snapshot(index, &ownership, &readings, |_| None);
     members.note(&snapshot, index, RETENTION, now);
     let view = demand::View {
@@ -249,7 +250,7 @@ async fn a_look_out_finds_the_pods_above_a_limit_once() {
     let metrics = Metrics::new(&Instance::default()).prometheus;
     let queries = Queries::new(WINDOW, Selector::default());
     let prometheus = Prometheus::new(Transport::new(&server.config()).unwrap(), queries, metrics);
-    let near = prometheus.near_limits(&Limits { kv_usage: 0.7, queue_length: 2.0 }).await.unwrap();
+    let near = prometheus.near_limits(&QuietLimits { kv_usage: 0.7, queue_length: 2.0 }).await.unwrap();
     let a = ObjectKey::new("ns", "a-1");
     assert_eq!(near, [((a.clone(), Load::KvUsage), 0.9), ((a, Load::QueueLength), 9.0)].into());
 }
@@ -267,7 +268,7 @@ async fn series_that_name_no_pod_are_told_with_their_labels() {
     let wanted = Wanted { unlabelled: true, ..Wanted::default() };
     let readings = prometheus.read(&wanted).await.unwrap();
     let index = old_pods(&["a-1"]);
-    let ownership = Ownership::take(&index, &Scope::default());
+    let ownership = Ownership::take(&index, &Scope::default(), &Refusals::new());
     let snapshot = snapshot::snapshot(&index, &ownership, &Ok(readings), |_| None);
     let plan = decide(&snapshot, &mut Memory::default(), &Settings::default(), Timestamp::now());
     let told = plan.targets[0].evidence.to_string();

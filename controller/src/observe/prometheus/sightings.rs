@@ -7,7 +7,17 @@ use wva_api::metrics::{
 
 use super::response::Sample;
 use crate::cluster::index::ObjectKey;
-use crate::ownership::handover::Sighting;
+
+/// One of this instance's numbers, as Prometheus shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// Of which variant.
+    pub variant: ObjectKey,
+    /// Which process exposed it; `None` where the labels do not tell, so that all processes share one series.
+    pub source: Option<String>,
+    /// When it was scraped, in seconds since 1970.
+    pub scraped_at: f64,
+}
 
 /// Labels that tell which process was scraped, the most telling first.
 const SOURCES: [&str; 4] = ["pod", "pod_name", "kubernetes_pod_name", "instance"];

@@ -9,6 +9,7 @@ use crate::cluster::index::{Scale, Scaled, TargetKey, convert, selector};
 use crate::fixtures::{variant, variant_on, yaml};
 use crate::observe::prometheus::readings::Answers;
 use crate::observe::prometheus::response::Sample;
+use crate::ownership::conflict::Refusals;
 use crate::ownership::variants::{Eligibility, Ignored};
 
 fn key(name: &str) -> ObjectKey {
@@ -16,7 +17,7 @@ fn key(name: &str) -> ObjectKey {
 }
 
 fn ownership(index: &Index) -> Ownership {
-    Ownership::take(index, &Scope::default())
+    Ownership::take(index, &Scope::default(), &Refusals::new())
 }
 
 fn observed(index: &Index, readings: &Result<Readings, QueryError>) -> Snapshot {
@@ -252,7 +253,7 @@ fn what_is_not_mine_is_ignored_for_the_reason_given() {
         .with_deployment("a", 1)
         .with_deployment("b", 1);
     let ownership_of = |scope: &Scope, index: &Index| {
-        let Ownership { mine, ignored, adopted: _ } = Ownership::take(index, scope);
+        let Ownership { mine, ignored, adopted: _ } = Ownership::take(index, scope, &Refusals::new());
         let ignored: Vec<_> = ignored.into_iter().map(|(key, why)| (key.name, why)).collect();
         (mine.into_keys().map(|key| key.name).collect::<Vec<_>>(), ignored)
     };
@@ -262,7 +263,7 @@ fn what_is_not_mine_is_ignored_for_the_reason_given() {
     assert_eq!(ownership_of(&team_b, &index).0, ["b"]);
     let everybody = Scope { manage_all: true, ..Scope::default() };
     assert_eq!(ownership_of(&everybody, &index).0, ["a", "b"]);
-    assert_eq!(Ownership::take(&index, &everybody).adopted, [key("b")].into());
+    assert_eq!(Ownership::take(&index, &everybody, &Refusals::new()).adopted, [key("b")].into());
 
     let mut excluded = index;
     let namespace = yaml("{metadata: {name: ns, annotations: {wva.llmd.ai/exclude: 'true'}}}");

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use rstest::rstest;
 use wva_api::Instance;
-use wva_engine::{Memory, ModelKey, Snapshot};
+use wva_engine::{Memory, Settings, Snapshot};
 
 use super::*;
 use crate::cluster::index::Index;
@@ -10,47 +10,8 @@ use crate::metrics::Metrics;
 use crate::observe::prometheus::{Queries, Selector, Transport};
 use crate::shared::LastCycle;
 
-fn thresholds(kv: (f64, f64), queue: (f64, f64)) -> Thresholds {
-    Thresholds {
-        kv_cache_threshold: kv.0,
-        kv_spare_trigger: kv.1,
-        queue_length_threshold: queue.0,
-        queue_spare_trigger: queue.1,
-    }
-}
-
 fn pod(name: &str) -> ObjectKey {
     ObjectKey::new("ns", name)
-}
-
-#[rstest]
-#[case::built_in(thresholds((0.8, 0.1), (5.0, 3.0)), Analyzer::Threshold, (0.7, 2.0))]
-#[case::trigger_above_threshold(thresholds((0.2, 0.5), (1.0, 3.0)), Analyzer::Threshold, (0.0, 0.0))]
-#[case::by_demand(
-    thresholds((0.8, 0.1), (5.0, 3.0)),
-    Analyzer::Saturation(TokenThresholds { scale_up_threshold: 0.5, scale_down_boundary: 0.4 }),
-    (0.4, 2.0)
-)]
-fn up_to_the_limits_no_model_needs_capacity(
-    #[case] thresholds: Thresholds,
-    #[case] analyzer: Analyzer,
-    #[case] expect: (f64, f64),
-) {
-    let Limits { kv_usage, queue_length } = Limits::of(&Settings {
-        thresholds: PerModel::all(thresholds),
-        analyzer: PerModel::all(analyzer),
-        ..Settings::default()
-    });
-    assert!((kv_usage - expect.0).abs() < 1e-9 && (queue_length - expect.1).abs() < 1e-9, "{kv_usage} {queue_length}");
-}
-
-#[test]
-fn the_most_cautious_entry_sets_the_limits() {
-    let model = ModelKey { namespace: "ns".to_owned(), model_id: "llama".to_owned() };
-    let models = [(model, thresholds((0.6, 0.3), (9.0, 1.0)))].into();
-    let Limits { kv_usage, queue_length } =
-        Limits::of(&Settings { thresholds: PerModel { models, ..PerModel::default() }, ..Settings::default() });
-    assert!((kv_usage - 0.3).abs() < 1e-9 && (queue_length - 2.0).abs() < 1e-9, "{kv_usage} {queue_length}");
 }
 
 #[test]
@@ -90,6 +51,18 @@ fn a_replica_is_news_again_when_its_load_has_risen() {
     for (second, (load, value, news)) in (0..).zip(looks) {
         assert_eq!(at(second, load, value), news, "look {second}: {load:?} {value}");
     }
+}
+
+#[test]
+fn a_replica_that_has_stayed_lower_for_a_while_is_news_when_it_rises_from_there() {
+    let (mut known, start) = (Known::default(), Instant::now());
+    let mut at = |seconds, value| {
+        let near = [((pod("a"), Load::KvUsage), value)].into();
+        !known.take(near, start + Duration::from_secs(seconds)).is_empty()
+    };
+    assert!(at(0, 0.9));
+    assert!((1..60).all(|second| !at(second, 0.4)));
+    assert!(at(60, 0.5), "it has risen from what it was for half a minute");
 }
 
 /// A cycle that decided nothing by the built-in settings.

@@ -10,7 +10,7 @@ use wva_api::{config_keys, config_maps, labels, scope};
 
 use super::owner;
 use crate::controllers::{Controller, Stated};
-use crate::doctor::examine::Examination;
+use crate::doctor::examination::Examination;
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, fixes};
 

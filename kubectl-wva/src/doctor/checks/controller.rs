@@ -9,7 +9,7 @@ use wva_api::{Instance, config_keys};
 
 use super::metrics;
 use crate::controllers::Controller;
-use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, Installed};
 use crate::duration;

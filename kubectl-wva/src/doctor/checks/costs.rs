@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt as _;
 use wva_api::{Instance, VariantAutoscaling};
 
-use crate::doctor::examine::Examination;
+use crate::doctor::examination::Examination;
 use crate::doctor::finding::{Cause, Finding, Subject};
 
 /// Notes models whose variants all cost the same.

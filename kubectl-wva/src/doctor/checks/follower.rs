@@ -11,7 +11,7 @@ use wva_api::{Instance, ScaleTargetRef, VariantAutoscaling, metrics};
 
 use super::monitors::{Scraping, scraping};
 use super::{keda, monitors, reading};
-use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{External, Facts, Installed, Labels, fixes};
 use crate::{duration, external, hpas, variants};

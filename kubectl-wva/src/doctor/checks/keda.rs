@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wva_api::{Instance, metrics};
 
 use super::follower::inactive;
-use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, fixes};
 

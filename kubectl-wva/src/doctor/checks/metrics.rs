@@ -13,7 +13,7 @@ use wva_api::config_keys;
 use super::monitors::{Scraping, scraping};
 use super::{controller, monitors, target};
 use crate::controllers::{Controller, Stated};
-use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, fixes};
 use crate::{duration, prometheus, variants, workload};
@@ -119,7 +119,7 @@ fn without_user(url: &str) -> String {
 
 fn other_model(examination: &Examination<'_>, one: &Managed<'_>, evidence: String, message: &str) -> Finding {
     let (namespace, name) = (one.namespace(), one.name());
-    let deployment = target::deployment(examination.facts, namespace, &one.variant.spec.scale_target_ref);
+    let deployment = examination.facts.deployment(namespace, &one.variant.spec.scale_target_ref);
     let served = reported(message).or_else(|| deployment.and_then(workload::served_model));
     let model = one.variant.spec.model().unwrap_or_default();
     let finding = Finding::new(
@@ -154,7 +154,7 @@ fn reported(message: &str) -> Option<String> {
 fn structure(examination: &mut Examination<'_>, one: &Managed<'_>, evidence: Option<&str>) -> Option<Finding> {
     let facts = examination.facts;
     let (namespace, name) = (one.namespace(), one.name());
-    let deployment = target::deployment(facts, namespace, &one.variant.spec.scale_target_ref)?;
+    let deployment = facts.deployment(namespace, &one.variant.spec.scale_target_ref)?;
     let template = deployment.spec.as_ref()?.template.metadata.clone().unwrap_or_default();
     let pods = template.labels.clone().unwrap_or_default();
     let names = workload::served_models(deployment);
@@ -242,7 +242,7 @@ fn unmeasured(
         examination.unknown(&[Cause::ServiceMonitorMissing, Cause::MetricsMissing], why);
         return None;
     }
-    let deployment = target::deployment(facts, namespace, reference)?;
+    let deployment = facts.deployment(namespace, reference)?;
     let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
     if ready == 0 {
         return None;

@@ -8,7 +8,7 @@ use serde_json::json;
 use wva_api::{config_keys, events};
 
 use crate::controllers::Controller;
-use crate::doctor::examine::Examination;
+use crate::doctor::examination::Examination;
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Installed, fixes};
 

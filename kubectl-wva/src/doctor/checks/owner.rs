@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use wva_api::{Claim, Instance, VariantAutoscaling, config_keys, labels, scope};
 
 use crate::controllers::Controller;
-use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, Installed, fixes};
 

@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use wva_api::metrics;
 
-use crate::doctor::examine::Managed;
+use crate::doctor::examination::Managed;
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::fixes;
 

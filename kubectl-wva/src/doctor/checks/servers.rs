@@ -4,9 +4,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
 use wva_api::ScaleTargetRef;
 
-use super::target;
 use crate::controllers::REVISION;
-use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::pods::Health;
 use crate::servers::{Ailment, not_made};
@@ -22,7 +21,7 @@ pub(in crate::doctor) fn check(examination: &mut Examination<'_>, managed: &[Man
         if let Some(Err(why)) = facts.servers.pods.get(namespace) {
             examination.unknown(&[Cause::PodsPending, Cause::PodsFailing], why);
         }
-        let deployment = target::deployment(facts, namespace, reference);
+        let deployment = facts.deployment(namespace, reference);
         if let Some(why) = deployment.and_then(not_made) {
             let finding = failing(namespace, reference, "pods cannot be made").shown_by(why);
             let quota = format!("kubectl describe resourcequota -n {namespace}");
@@ -72,7 +71,8 @@ fn pending(facts: &crate::doctor::Facts, one: &Managed<'_>, reference: &ScaleTar
             "add nodes that fit, or free some; a smaller maximum keeps the number within what the cluster has, and lets \
              another variant of the model grow",
         );
-    let ready = target::deployment(facts, namespace, reference)
+    let ready = facts
+        .deployment(namespace, reference)
         .and_then(|found| found.status.as_ref()?.ready_replicas)
         .filter(|ready| *ready > 0);
     let follows = facts.hpas.iter().flatten().find(|hpa| super::follower::scales(hpa, namespace, reference));

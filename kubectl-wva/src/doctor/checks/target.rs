@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
 use serde_json::json;
 use wva_api::{ScaleTargetRef, VariantAutoscaling, conditions};
 
-use crate::doctor::examine::{Examination, Managed};
+use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, fixes};
 use crate::workload;
@@ -61,7 +60,7 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
         return Some(finding.advised("delete all but one"));
     }
     if one.variant.spec.model().is_none() {
-        let model = deployment(facts, namespace, target).and_then(workload::served_model);
+        let model = facts.deployment(namespace, target).and_then(workload::served_model);
         let finding = Finding::new(Cause::InvalidVariant, subject(), "the variant names no model")
             .shown_by("spec.modelID is empty");
         return Some(match model {
@@ -100,24 +99,10 @@ pub(super) fn stored(variant: &VariantAutoscaling) -> &[k8s_openapi::apimachiner
     variant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default()
 }
 
-/// The Deployment a variant scales.
-pub(in crate::doctor) fn deployment<'a>(
-    facts: &'a Facts,
-    namespace: &str,
-    target: &ScaleTargetRef,
-) -> Option<&'a Deployment> {
-    let mut deployments = facts.deployments.iter().flatten();
-    deployments.find(|found| {
-        target.kind == "Deployment"
-            && found.metadata.namespace.as_deref() == Some(namespace)
-            && found.metadata.name.as_deref() == Some(&target.name)
-    })
-}
-
 /// Of other kinds, and where Deployments may not be listed, only the controller can tell.
 fn missing(facts: &Facts, namespace: &str, target: &ScaleTargetRef, reason: Option<&str>) -> bool {
     if target.kind == "Deployment" && facts.deployments.is_ok() {
-        return deployment(facts, namespace, target).is_none();
+        return facts.deployment(namespace, target).is_none();
     }
     reason == Some(conditions::reasons::DEPLOYMENT_NOT_FOUND)
 }

@@ -234,6 +234,25 @@ pub enum Unsettled {
     },
 }
 
+/// What a decision is, as the condition `OptimizationReady` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The last decision is held, because the metrics allow none.
+    Held,
+    /// Decisions are paused by configuration.
+    Paused,
+    /// Nothing is to be done, or the rate of requests had its say.
+    Balanced,
+    /// Saturation alone decided.
+    BySaturation,
+    /// A sleeping model is woken.
+    FromZero,
+    /// GPUs are short.
+    LimitedByGpus,
+    /// GPUs cannot be counted.
+    GpusUnknown,
+}
+
 impl Reason {
     /// Class of the reason, from a closed set: safe as a metric label.
     pub fn class(&self) -> &'static str {
@@ -264,6 +283,70 @@ impl Reason {
             Self::GpusUnknown { .. } => "gpus_unknown",
             Self::Stabilized { .. } => "stabilized",
             Self::Bounded { .. } => "bounded",
+        }
+    }
+
+    /// What the decision is.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Held => Outcome::Held,
+            Self::Paused => Outcome::Paused,
+            Self::Woken { .. } => Outcome::FromZero,
+            Self::LimitedByGpus { .. } => Outcome::LimitedByGpus,
+            Self::GpusUnknown { .. } => Outcome::GpusUnknown,
+            Self::Steady
+            | Self::AtZero
+            | Self::RateShort { .. }
+            | Self::RateToSpare { .. }
+            | Self::ForecastVetoed { .. }
+            | Self::NeededByForecast { .. } => Outcome::Balanced,
+            Self::ScaleUp { .. }
+            | Self::ScaleDown { .. }
+            | Self::TokensShort { .. }
+            | Self::TokensToSpare { .. }
+            | Self::LoadShort { .. }
+            | Self::OtherVariantScalesUp { .. }
+            | Self::OtherVariantScalesDown { .. }
+            | Self::NoVariantCanGrow
+            | Self::InTransition { .. }
+            | Self::Rebased { .. }
+            | Self::ScaledToZero { .. }
+            | Self::IdleAtMinimum { .. }
+            | Self::OtherVariantWakes { .. }
+            | Self::Bounded { .. } => Outcome::BySaturation,
+        }
+    }
+
+    /// Whether replicas for this reason are wanted now, so that a workload at zero, which its autoscaler may not touch, has to
+    /// be scaled for it.
+    pub fn wakes(&self) -> bool {
+        match self {
+            Self::Woken { .. }
+            | Self::ScaleUp { .. }
+            | Self::TokensShort { .. }
+            | Self::RateShort { .. }
+            | Self::LoadShort { .. }
+            | Self::LimitedByGpus { .. } => true,
+            // What is only held, on its way already or moved by a limit is nobody's need.
+            Self::ScaleDown { .. }
+            | Self::TokensToSpare { .. }
+            | Self::RateToSpare { .. }
+            | Self::ForecastVetoed { .. }
+            | Self::NeededByForecast { .. }
+            | Self::OtherVariantScalesUp { .. }
+            | Self::OtherVariantScalesDown { .. }
+            | Self::NoVariantCanGrow
+            | Self::Steady
+            | Self::InTransition { .. }
+            | Self::Rebased { .. }
+            | Self::Held
+            | Self::Paused
+            | Self::AtZero
+            | Self::ScaledToZero { .. }
+            | Self::IdleAtMinimum { .. }
+            | Self::OtherVariantWakes { .. }
+            | Self::GpusUnknown { .. }
+            | Self::Bounded { .. } => false,
         }
     }
 }
