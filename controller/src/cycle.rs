@@ -17,7 +17,7 @@ use wva_api::{Claim, Scope, conditions};
 use wva_engine::settings::Limiter;
 use wva_engine::{Memory, Settings, Snapshot, Target, decide, wake};
 
-use crate::actuate::publish::{SafetyNet, actuate, publish, published_before};
+use crate::actuate::publish::{actuate, publish, published_before, withdraw};
 use crate::actuate::wake::Waker;
 use crate::cluster::index::{Index, ObjectKey, Unreadable, Variant};
 use crate::cluster::inventory;
@@ -76,8 +76,6 @@ pub struct Cycle {
 #[derive(Debug)]
 struct Term {
     memory: Memory,
-    safety_net: SafetyNet,
-    /// What was said of each variant last.
     reporter: Reporter,
     /// Variants of other instances that this controller takes, as far as they have been logged.
     adopted: BTreeSet<ObjectKey>,
@@ -133,7 +131,6 @@ impl Term {
     fn new(reporter: Reporter, lease: SignedDuration) -> Self {
         Self {
             memory: Memory::default(),
-            safety_net: SafetyNet::default(),
             reporter,
             adopted: BTreeSet::new(),
             conflicts: Conflicts::new(lease),
@@ -237,7 +234,8 @@ impl Cycle {
         self.term = Term::new(self.term.reporter.anew(), self.lease);
         self.waker.forget_failures();
         self.shared.pulse.rest();
-        self.metrics.published.keep_only(|_| false);
+        withdraw(|_| false, &self.shared.ledger, &self.metrics.published);
+        self.shared.ledger.keep_only(|_| false);
         self.metrics.cycle.safety_net.set(0);
         self.metrics.cycle.variants.clear();
         self.metrics.cycle.conflicts.clear();
@@ -308,10 +306,12 @@ impl Cycle {
     /// Takes back what no longer holds of the variants that cannot be decided, and says why.
     fn review(&mut self, view: &View, now: Timestamp) {
         let View { ownership, config_scope, variants, unreadable, unreadable_objects } = view;
-        for variant in self.metrics.published.keep_only(|key| ownership.mine.get(key) == Some(&Eligibility::Ready)) {
+        let ledger = &self.shared.ledger;
+        let decidable = |key: &ObjectKey| ownership.mine.get(key) == Some(&Eligibility::Ready);
+        for variant in withdraw(decidable, ledger, &self.metrics.published) {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
         }
-        self.term.reporter.keep_only(|key| ownership.mine.contains_key(key));
+        ledger.keep_only(|key| ownership.mine.contains_key(key));
         for (key, variant) in variants {
             if let Some(eligibility) = ownership.mine.get(key).filter(|it| must_be_told(it, variant)) {
                 self.term.reporter.tell(key, variant, eligibility, None, now);
@@ -350,10 +350,11 @@ impl Cycle {
         *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
         let before = self.term.memory.clone();
         let plan = decide(&snapshot, &mut self.term.memory, &settings, now);
-        actuate(&plan, &snapshot, &self.metrics.published, &self.metrics.cycle, &mut self.term.safety_net);
+        actuate(&plan, &snapshot, &shared.ledger, &self.metrics);
         for target in &plan.targets {
             self.report(target, &view.variants, &view.ownership, now);
         }
+        self.metrics.cycle.safety_net.set(i64::try_from(shared.ledger.held()).unwrap_or(i64::MAX));
         self.hand_over(&plan.targets);
         for (variant, from) in asleep::ours_to_scale(&plan.targets, &snapshot) {
             self.waker.sleep(&variant, from);
@@ -394,7 +395,7 @@ impl Cycle {
 
     /// What there is to know of each variant of a census.
     fn observe(&self, index: &Index, ownership: &Ownership, readings: &Result<Readings, QueryError>) -> Snapshot {
-        snapshot::snapshot(index, ownership, readings, |key| self.metrics.published.desired(key))
+        snapshot::snapshot(index, ownership, readings, |key| self.shared.ledger.published(key))
     }
 
     /// Adds what there is to know of models as a whole, and of the cluster.
@@ -437,7 +438,7 @@ impl Cycle {
         let before = published_before(&snapshot);
         for target in &targets {
             let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
-            publish(&key, target, before.get(&key).copied().flatten(), &self.metrics.published);
+            publish(&key, target, before.get(&key).copied().flatten(), &self.shared.ledger, &self.metrics.published);
             self.report(target, &variants, &ownership, now);
         }
         self.hand_over(&targets);

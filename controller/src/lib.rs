@@ -13,7 +13,7 @@
 //! - [`serve`]: probes, state and metrics over HTTP;
 //! - [`run`](mod@run): wiring, and how the process ends; [`entry`](mod@entry): the command line.
 //!
-//! The ground below: [`shared`] is the state that several of these look at, [`metrics`] the process's own, [`tasks`] what
+//! The ground below: [`shared`] is the state that several of these look at, [`ledger`] what was said last, [`metrics`] the process's own, [`tasks`] what
 //! runs, by name; [`readiness`] is what is still waited for, [`pulse`] whether the cycle beats, [`trouble`] what does not
 //! work at the moment; [`telemetry`] are logs, [`api_error`] the API server's errors in words.
 
@@ -25,6 +25,7 @@ pub mod cycle;
 pub mod entry;
 #[cfg(test)]
 mod fixtures;
+pub mod ledger;
 mod lock;
 pub mod metrics;
 pub mod observe;

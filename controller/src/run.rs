@@ -149,7 +149,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         prometheus: prometheus.clone(),
         prometheus_answers,
         settings: settings.clone(),
-        reporter: Reporter::new(status, events),
+        reporter: Reporter::new(status, events, Arc::clone(&shared), metrics.cycle.safety_net_activations.clone()),
         waker,
     };
     let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), leadership.clone());
@@ -195,7 +195,6 @@ impl Asleep<'_> {
             concurrency: config.from_zero.concurrency,
             leadership: leadership.clone(),
             shared: Arc::clone(shared),
-            published: metrics.published.clone(),
             events: events.clone(),
             metrics: metrics.zero.clone(),
         };

@@ -13,6 +13,7 @@ use wva_engine::{Memory, Plan, Settings, Snapshot};
 
 use crate::cluster::index::Index;
 use crate::cluster::inventory::GpuInventory;
+use crate::ledger::Ledger;
 use crate::lock::lock;
 use crate::observe::gateway::Gateway;
 use crate::ownership::conflict::Refusals;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub answers: Readiness,
     /// Whether the cycle still beats.
     pub pulse: Pulse,
+    /// What was said last of each variant.
+    pub ledger: Ledger,
     /// What does not work at the moment.
     pub troubles: Troubles,
 }

@@ -1,58 +1,35 @@
 //! Carrying out a plan: publishing its numbers for whoever scales by them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use wva_engine::{Plan, Reason, Snapshot, Target};
+use wva_engine::{Plan, Snapshot, Target};
 
 use crate::cluster::index::ObjectKey;
+use crate::ledger::Ledger;
 use crate::metrics::published::Numbers;
-use crate::metrics::{CycleMetrics, Published, ReasonLabel};
+use crate::metrics::{Metrics, Published, ReasonLabel};
 
-/// Variants that were held at the last cycle. They are logged when they enter and leave this set, not every time.
-#[derive(Clone, Debug, Default)]
-pub struct SafetyNet(BTreeSet<ObjectKey>);
-
-/// Publishes every target of the plan, counts and logs what changed.
-pub fn actuate(
-    plan: &Plan,
-    snapshot: &Snapshot,
-    published: &Published,
-    metrics: &CycleMetrics,
-    safety_net: &mut SafetyNet,
-) {
+/// Publishes every target of the plan, and counts the decisions.
+pub fn actuate(plan: &Plan, snapshot: &Snapshot, ledger: &Ledger, metrics: &Metrics) {
     let before = published_before(snapshot);
-    let mut held = BTreeSet::new();
     for target in &plan.targets {
         let variant = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
-        let before = before.get(&variant).copied().flatten();
-        let reason = target.reason.class();
-        publish(&variant, target, before, published);
-        metrics.decisions.get_or_create(&ReasonLabel { reason }).inc();
-        if target.reason == Reason::Held {
-            if !safety_net.0.contains(&variant) {
-                metrics.safety_net_activations.inc();
-                log_held(target, before);
-            }
-            held.insert(variant);
-        }
+        publish(&variant, target, before.get(&variant).copied().flatten(), ledger, &metrics.published);
+        metrics.cycle.decisions.get_or_create(&ReasonLabel { reason: target.reason.class() }).inc();
     }
-    for variant in safety_net.0.difference(&held) {
-        tracing::info!(variant = variant.name, namespace = variant.namespace, "Safety net released");
-    }
-    metrics.safety_net.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
-    safety_net.0 = held;
 }
 
 /// Publishes one target. `before` is what was published before this process did so for the first time.
-pub fn publish(variant: &ObjectKey, target: &Target, before: Option<u32>, published: &Published) {
+pub fn publish(variant: &ObjectKey, target: &Target, before: Option<u32>, ledger: &Ledger, published: &Published) {
+    let was = ledger.publish(variant, target.replicas).or(before);
     let numbers = Numbers {
         accelerator: &target.accelerator,
         current: target.current,
         desired: target.replicas,
-        before,
+        before: was,
         reason: target.reason.class(),
     };
-    let was = published.publish(variant, numbers).or(before);
+    published.publish(variant, numbers);
     if was != Some(target.replicas) {
         tracing::info!(
             variant = variant.name,
@@ -66,17 +43,13 @@ pub fn publish(variant: &ObjectKey, target: &Target, before: Option<u32>, publis
     }
 }
 
-fn log_held(target: &Target, before: Option<u32>) {
-    tracing::warn!(
-        variant = target.variant.name,
-        namespace = target.variant.namespace,
-        currentReplicas = target.current,
-        desiredReplicas = target.replicas,
-        accelerator = target.accelerator,
-        fallbackSource = if before.is_some() { "previous-desired" } else { "current-replicas" },
-        evidence = %target.evidence,
-        "Safety net activated: emitted fallback metrics"
-    );
+/// Takes back the numbers of all variants but those `kept`. Returns whose were taken back.
+pub fn withdraw(kept: impl Fn(&ObjectKey) -> bool, ledger: &Ledger, published: &Published) -> Vec<ObjectKey> {
+    let gone = ledger.withdraw(kept);
+    for variant in &gone {
+        published.remove(variant);
+    }
+    gone
 }
 
 /// What each variant's target was, as far as the snapshot knows.

@@ -19,7 +19,7 @@ use wva_api::{ScaleTargetRef, events};
 use crate::cluster::index::{ObjectKey, TargetKind};
 use crate::cluster::scale::{Scales, Slept, Woken};
 use crate::lock::lock;
-use crate::metrics::{Published, ZeroMetrics};
+use crate::metrics::ZeroMetrics;
 use crate::ownership::leader::Leadership;
 use crate::report::events::{Event, EventSender};
 use crate::report::reporter;
@@ -71,10 +71,8 @@ pub struct Parts {
     pub concurrency: usize,
     /// Whether this process may write.
     pub leadership: Leadership,
-    /// Variants and their targets.
+    /// Variants and their targets; and what is published: nothing is put to sleep that is meant to run by now.
     pub shared: Arc<Shared>,
-    /// What is published: nothing is put to sleep that is meant to run by now.
-    pub published: Published,
     /// Where failures are told.
     pub events: EventSender,
     /// Where they are counted.
@@ -188,7 +186,7 @@ impl WakeTask {
                     let scales = Arc::clone(&self.parts.scales);
                     let (allowance, leadership) = (Arc::clone(&allowance), self.parts.leadership.clone());
                     let (manager, timeout) = (self.parts.manager.clone(), self.parts.timeout);
-                    let published = self.parts.published.clone();
+                    let shared = Arc::clone(&self.parts.shared);
                     writes.spawn(async move {
                         // The allowance is never closed.
                         let _permit = allowance.acquire_owned().await;
@@ -198,7 +196,7 @@ impl WakeTask {
                                 Done::Woken(flat(leadership.write(timeout, write).await))
                             }
                             Order::Sleep { from } => {
-                                let still = || published.desired(&variant) == Some(0);
+                                let still = || shared.ledger.published(&variant) == Some(0);
                                 let write = scales.sleep(&kind, &object, &manager, from, still);
                                 Done::Slept(flat(leadership.write(timeout, write).await))
                             }

@@ -51,7 +51,7 @@ impl Scene {
             EventWriter::new(api.client(), reporter, limit, Leadership::always(), metrics.events.clone());
         tokio::spawn(writer.run());
         let settings = LiveSettings::new(&config, sources(), events.clone());
-        let reporter = Reporter::new(status, events);
+        let reporter = Reporter::new(status, events, Arc::clone(&shared), metrics.cycle.safety_net_activations.clone());
         let partners = Partners {
             prometheus: asked,
             prometheus_answers: shared.answers.gate("first answer of Prometheus"),

@@ -25,11 +25,10 @@ pub struct Published {
     shown: Arc<Mutex<BTreeMap<ObjectKey, Shown>>>,
 }
 
-/// What is published of one variant.
+/// The series there are of one variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shown {
     labels: VariantLabels,
-    desired: u32,
     scalings: BTreeSet<Scaling>,
 }
 
@@ -64,7 +63,7 @@ pub struct Numbers<'a> {
     pub current: u32,
     /// Replicas it is to have.
     pub desired: u32,
-    /// Replicas it was to have before this process published anything.
+    /// Replicas it was to have before; `None` when nobody had said so.
     pub before: Option<u32>,
     /// Class of the reason.
     pub reason: &'static str,
@@ -93,8 +92,8 @@ impl Published {
         published
     }
 
-    /// Publishes the numbers of a variant. Returns what was published before, if anything was.
-    pub fn publish(&self, variant: &ObjectKey, numbers: Numbers<'_>) -> Option<u32> {
+    /// Shows the numbers of a variant.
+    pub fn publish(&self, variant: &ObjectKey, numbers: Numbers<'_>) {
         let Numbers { accelerator, current, desired, before, reason } = numbers;
         let labels = VariantLabels {
             variant_name: variant.name.clone(),
@@ -110,35 +109,22 @@ impl Published {
         self.current.get_or_create(&labels).set(current.into());
         self.ratio.get_or_create(&labels).set(ratio(desired, current));
 
-        let was = previous.as_ref().map(|previous| previous.desired);
         let mut scalings = previous.map(|previous| previous.scalings).unwrap_or_default();
-        if let Some(direction) = direction(was.or(before).unwrap_or(current), desired) {
+        if let Some(direction) = direction(before.unwrap_or(current), desired) {
             let scaling = Scaling { direction, reason };
             self.scalings.get_or_create(&scaling.labels(variant)).inc();
             scalings.insert(scaling);
         }
-        shown.insert(variant.clone(), Shown { labels, desired, scalings });
-        was
+        shown.insert(variant.clone(), Shown { labels, scalings });
     }
 
-    /// Replicas published last for a variant by this process.
-    pub fn desired(&self, variant: &ObjectKey) -> Option<u32> {
-        lock(&self.shown).get(variant).map(|shown| shown.desired)
-    }
-
-    /// Removes the series of all variants but those `kept`. Returns whose were removed.
-    pub fn keep_only(&self, kept: impl Fn(&ObjectKey) -> bool) -> Vec<ObjectKey> {
-        let mut shown = lock(&self.shown);
-        let gone: Vec<ObjectKey> = shown.keys().filter(|variant| !kept(variant)).cloned().collect();
-        for variant in &gone {
-            if let Some(Shown { labels, desired: _, scalings }) = shown.remove(variant) {
-                self.remove_gauges(&labels);
-                for scaling in scalings {
-                    self.scalings.remove(&scaling.labels(variant));
-                }
-            }
+    /// Removes the series of a variant.
+    pub fn remove(&self, variant: &ObjectKey) {
+        let Some(Shown { labels, scalings }) = lock(&self.shown).remove(variant) else { return };
+        self.remove_gauges(&labels);
+        for scaling in scalings {
+            self.scalings.remove(&scaling.labels(variant));
         }
-        gone
     }
 
     fn remove_gauges(&self, labels: &VariantLabels) {
@@ -220,8 +206,10 @@ mod tests {
     fn scalings_are_counted_when_the_published_target_changes() {
         let metrics = Metrics::new(&Instance::default());
         let variant = ObjectKey::new("ns", "llama");
+        let mut before = None;
         for (current, desired) in [(1, 2), (1, 2), (2, 2), (2, 3), (3, 2)] {
-            metrics.published.publish(&variant, numbers("A100", current, desired));
+            metrics.published.publish(&variant, Numbers { before, ..numbers("A100", current, desired) });
+            before = Some(desired);
         }
         let counts: Vec<String> = series(&metrics).into_iter().filter(|line| line.contains("scaling")).collect();
         assert!(counts.iter().any(|line| line.contains(r#"direction="up""#) && line.ends_with(" 2")), "{counts:?}");
@@ -234,7 +222,7 @@ mod tests {
         let (stays, goes) = (ObjectKey::new("ns", "stays"), ObjectKey::new("ns", "goes"));
         metrics.published.publish(&stays, numbers("A100", 1, 1));
         metrics.published.publish(&goes, numbers("A100", 1, 2));
-        assert_eq!(metrics.published.keep_only(|variant| *variant == stays), [goes]);
+        metrics.published.remove(&goes);
         assert!(series(&metrics).iter().all(|line| line.contains("stays")));
     }
 

@@ -1,43 +1,52 @@
 //! Tells the world about a variant: its status to the status writer, what changed to the event writer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;
+use prometheus_client::metrics::counter::Counter;
 use wva_api::{VariantAutoscaling, events};
 use wva_engine::Target;
 
 use super::events::{Event, EventSender};
 use super::status;
 use super::status_writer::{StatusSender, StatusUpdate};
-use super::transitions::{self, Reported};
+use super::transitions;
 use crate::cluster::index::{ObjectKey, Unreadable, Variant};
+use crate::ledger::Reported;
 use crate::ownership::conflict::Refusal;
 use crate::ownership::variants::Eligibility;
+use crate::shared::Shared;
 
 /// Sends status and events, each only when there is something new.
 #[derive(Debug)]
 pub struct Reporter {
     status: StatusSender,
     events: EventSender,
-    /// What was told of each variant last. Before this process told anything, the stored status says what an earlier
-    /// one did.
-    reported: BTreeMap<ObjectKey, Reported>,
+    shared: Arc<Shared>,
+    safety_net_activations: Counter,
     /// Objects that could not be read, with what was told of them.
     unreadable: BTreeMap<ObjectKey, String>,
 }
 
 impl Reporter {
     /// Nothing told yet.
-    pub fn new(status: StatusSender, events: EventSender) -> Self {
-        Self { status, events, reported: BTreeMap::new(), unreadable: BTreeMap::new() }
+    pub fn new(
+        status: StatusSender,
+        events: EventSender,
+        shared: Arc<Shared>,
+        safety_net_activations: Counter,
+    ) -> Self {
+        Self { status, events, shared, safety_net_activations, unreadable: BTreeMap::new() }
     }
 
     /// One with nothing told yet, which reaches the same.
     #[must_use]
     pub fn anew(&self) -> Self {
-        Self::new(self.status.clone(), self.events.clone())
+        let Self { status, events, shared, safety_net_activations, unreadable: _ } = self;
+        Self::new(status.clone(), events.clone(), Arc::clone(shared), safety_net_activations.clone())
     }
 
     /// Tells what was found and decided; see [`status::status`].
@@ -50,15 +59,40 @@ impl Reporter {
         now: Timestamp,
     ) {
         let status = status::status(variant, eligibility, decision, now);
-        let stored = || Reported::of(&variant.status);
-        let before = self.reported.insert(key.clone(), Reported::of(&status)).unwrap_or_else(stored);
+        // Before this process told anything, the stored status says what an earlier one did.
+        let before = self.shared.ledger.report(key, Reported::of(&status));
+        let before = before.unwrap_or_else(|| Reported::of(&variant.status));
         for transitions::Transition { warning, reason, message } in transitions::between(&before, &status, decision) {
+            self.note_safety_net(reason, key, decision, &before);
             self.events.send(Event { on: reference(key, &variant.uid), warning, reason, message });
         }
         // Who has to give way has no say in the status: the rightful owner would take that for another conflict.
         let gives_way = matches!(eligibility, Eligibility::InstanceConflict(Refusal { mine: false, .. }));
         if !gives_way && status::differs(&variant.status, &status) {
             self.status.send(StatusUpdate { variant: key.clone(), status });
+        }
+    }
+
+    /// Logs and counts when the safety net begins and when it ends.
+    fn note_safety_net(&self, event: &str, key: &ObjectKey, decision: Option<&Target>, before: &Reported) {
+        let ObjectKey { namespace, name: variant } = key;
+        match (event, decision) {
+            (events::SAFETY_NET_ACTIVATED, Some(target)) => {
+                self.safety_net_activations.inc();
+                tracing::warn!(
+                    variant,
+                    namespace,
+                    currentReplicas = target.current,
+                    desiredReplicas = target.replicas,
+                    accelerator = target.accelerator,
+                    fallbackSource =
+                        if before.replicas.is_some() { "previous-desired" } else { "current-replicas" },
+                    evidence = %target.evidence,
+                    "Safety net activated: emitted fallback metrics"
+                );
+            }
+            (events::SAFETY_NET_RELEASED, _) => tracing::info!(variant, namespace, "Safety net released"),
+            _ => {}
         }
     }
 
@@ -73,11 +107,6 @@ impl Reporter {
             }
             self.unreadable.insert(key.clone(), why.clone());
         }
-    }
-
-    /// Forgets the variants that are not `kept`.
-    pub fn keep_only(&mut self, kept: impl Fn(&ObjectKey) -> bool) {
-        self.reported.retain(|variant, _| kept(variant));
     }
 }
 

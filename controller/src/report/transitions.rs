@@ -4,16 +4,7 @@ use wva_api::conditions::{self, reasons};
 use wva_api::{VariantAutoscalingStatus, events};
 use wva_engine::Target;
 
-/// What of a variant's status is worth an event when it changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reported {
-    /// Status and reason of `Ready`; `None` before the first look at the variant.
-    ready: Option<(bool, String)>,
-    /// Whether the last decision was held for lack of metrics; `None` before the first decision.
-    held: Option<bool>,
-    /// The published target.
-    replicas: Option<i32>,
-}
+use crate::ledger::Reported;
 
 /// One change, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,18 +15,6 @@ pub struct Transition {
     pub reason: &'static str,
     /// What changed.
     pub message: String,
-}
-
-impl Reported {
-    /// What this status tells.
-    pub fn of(status: &VariantAutoscalingStatus) -> Self {
-        let find = |type_| conditions::find(&status.conditions, type_);
-        Self {
-            ready: find(conditions::READY).map(|ready| (ready.status == "True", ready.reason.clone())),
-            held: find(conditions::OPTIMIZATION_READY).map(|it| it.reason == reasons::METRICS_UNAVAILABLE),
-            replicas: status.desired_optimized_alloc.as_ref().and_then(|allocation| allocation.num_replicas),
-        }
-    }
 }
 
 /// What changed from `before` to `after`. `decision` is what `after` was made of, if a decision was taken.

@@ -9,7 +9,6 @@ use wva_api::Instance;
 use super::*;
 use crate::fixtures::{FakeApi, eventually, variant};
 use crate::metrics::Metrics;
-use crate::metrics::published::Numbers;
 use crate::report::events::{EventWriter, ReportingController};
 
 /// A scale subresource whose replicas others may change while they are being written.
@@ -93,6 +92,7 @@ struct Scene {
     waker: Waker,
     events: FakeApi,
     metrics: Metrics,
+    shared: Arc<Shared>,
 }
 
 fn start(scale: &FakeScale) -> Scene {
@@ -111,13 +111,12 @@ fn start(scale: &FakeScale) -> Scene {
         timeout: limit,
         concurrency: 2,
         leadership: Leadership::always(),
-        shared,
-        published: metrics.published.clone(),
+        shared: Arc::clone(&shared),
         events: sender,
         metrics: metrics.zero.clone(),
     });
     tokio::spawn(task.run());
-    Scene { waker, events, metrics }
+    Scene { waker, events, metrics, shared }
 }
 
 impl Scene {
@@ -177,8 +176,7 @@ async fn a_workload_that_cannot_be_scaled_is_told_and_left_alone_for_a_while() {
 impl Scene {
     /// Publishes a number for the variant.
     fn publish(&self, desired: u32) {
-        let numbers = Numbers { accelerator: "A100", current: 2, desired, before: Some(2), reason: "scaled_to_zero" };
-        self.metrics.published.publish(&key(), numbers);
+        self.shared.ledger.publish(&key(), desired);
     }
 
     async fn idle(&self) {
