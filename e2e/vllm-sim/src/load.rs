@@ -1,13 +1,17 @@
 //! A small HTTP load generator.
 //!
 //! [`Load::start`] sends completions to a list of servers that may change at any time, each request to the server with
-//! the fewest outstanding ones, either at a constant rate whatever comes back (open loop) or with a constant number of
-//! requests in flight (closed loop). Every prompt begins differently, so that no prefix cache helps.
+//! the fewest outstanding ones, either at times of its own whatever comes back (open loop: even, Poisson, ramp, bursts, a
+//! recorded trace) or with a constant number of requests in flight (closed loop). Every prompt begins differently, so that
+//! no prefix cache helps. [`Load::streaming`] also measures what a reader of the answers sees: time to the first token, and
+//! between tokens.
 
 mod balancer;
 mod latencies;
+mod schedule;
 mod sender;
 mod tally;
+mod trace;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,9 +22,11 @@ use tokio::time::Instant;
 
 pub(crate) use self::balancer::Balancer;
 pub use self::latencies::Latencies;
+use self::schedule::Schedule;
 use self::sender::Sender;
 use self::tally::Tally;
-pub use self::tally::{Outcome, Report};
+pub use self::tally::{Answered, Outcome, Report};
+pub use self::trace::{Arrival, InvalidTrace, Trace};
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +44,7 @@ pub struct Plan {
 }
 
 /// How much to send.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     /// Nothing.
     Pause,
@@ -47,17 +53,37 @@ pub enum Shape {
         /// Requests a second, at most 10 000; nothing is sent unless it is above zero.
         per_second: f64,
     },
+    /// Open loop: independent requests, this many a second on average, at times that the seed decides.
+    Poisson {
+        /// Requests a second on average, at most 10 000; nothing is sent unless it is above zero.
+        per_second: f64,
+        /// Equal seeds give equal times.
+        seed: u64,
+    },
+    /// Open loop: evenly spaced, at a rate that changes steadily and then stays.
+    Ramp {
+        /// Requests a second at the begin.
+        from: f64,
+        /// Requests a second at the end, and after it.
+        to: f64,
+        /// How long it takes.
+        over: Duration,
+    },
+    /// Open loop: many at once, then nothing, and so on.
+    Bursts {
+        /// Requests of one burst.
+        size: u32,
+        /// From the begin of one burst to that of the next.
+        every: Duration,
+    },
+    /// Open loop: as it was recorded, once.
+    Trace(Arc<Trace>),
     /// Closed loop: this many requests in flight.
     Concurrency {
         /// Requests in flight.
         clients: usize,
     },
 }
-
-/// A request in eleven days; slower ones would overflow the gap between two.
-const MIN_RATE: f64 = 1e-6;
-/// Beyond this the generator itself could not keep up, and would send without ever looking at its handle.
-const MAX_RATE: f64 = 10_000.0;
 
 /// Why no load could be started.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +102,7 @@ pub struct Load {
 }
 
 /// What the handle tells the task.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Command {
     Send(Shape),
     /// Send nothing more and end at the latest by then.
@@ -89,9 +115,18 @@ impl Load {
     /// Starts sending to the base URLs (`http://127.0.0.1:8000`) that `endpoints` holds. While it holds none, a closed
     /// loop waits and an open loop counts failures, as a client of a service without pods would.
     pub fn start(plan: &Plan, endpoints: watch::Receiver<Vec<String>>) -> Result<Self, LoadError> {
+        Self::with(plan, endpoints, false)
+    }
+
+    /// The same with answers that are streamed, and so with [`Report::ttft`] and [`Report::itl`].
+    pub fn streaming(plan: &Plan, endpoints: watch::Receiver<Vec<String>>) -> Result<Self, LoadError> {
+        Self::with(plan, endpoints, true)
+    }
+
+    fn with(plan: &Plan, endpoints: watch::Receiver<Vec<String>>, stream: bool) -> Result<Self, LoadError> {
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let (shape, commands) = watch::channel(Command::Send(plan.shape));
-        let sender = Sender::new(plan, Arc::clone(&tally))?;
+        let (shape, commands) = watch::channel(Command::Send(plan.shape.clone()));
+        let sender = Sender::new(plan, Arc::clone(&tally), stream)?;
         let task = tokio::spawn(generate(sender, commands, endpoints));
         Ok(Self { shape, tally, task: Some(task) })
     }
@@ -132,45 +167,42 @@ async fn generate(
     mut endpoints: watch::Receiver<Vec<String>>,
 ) {
     let mut requests = JoinSet::new();
-    let mut next_send = Instant::now();
     loop {
-        let command = *commands.borrow_and_update();
-        let current = endpoints.borrow_and_update().clone();
-        let wake = match command {
+        let command = commands.borrow_and_update().clone();
+        let shape = match command {
             Command::Stop(deadline) => {
                 let all_ended = async { while requests.join_next().await.is_some() {} };
                 let _ = tokio::time::timeout_at(deadline, all_ended).await;
                 requests.shutdown().await;
                 return;
             }
-            Command::Send(Shape::Rate { per_second }) if per_second > 0.0 => {
-                let gap = Duration::from_secs_f64(1.0 / per_second.clamp(MIN_RATE, MAX_RATE));
-                while next_send <= Instant::now() {
-                    requests.spawn(sender.send(&current, Duration::ZERO));
-                    next_send += gap;
-                }
-                Some(next_send)
-            }
-            Command::Send(Shape::Concurrency { clients }) => {
-                while requests.len() < clients && !current.is_empty() {
-                    requests.spawn(sender.send(&current, sender::PAUSE_AFTER_FAILURE));
-                }
-                None
-            }
-            Command::Send(Shape::Pause | Shape::Rate { .. }) => None,
+            Command::Send(shape) => shape,
         };
-        tokio::select! {
-            changed = commands.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                // Time spent under another shape is not made up for.
-                next_send = Instant::now();
+        let clients = if let Shape::Concurrency { clients } = shape { clients } else { 0 };
+        // Time spent under another shape is not made up for.
+        let begun = Instant::now();
+        let mut schedule = Schedule::new(&shape).into_iter().flatten().peekable();
+        loop {
+            let current = endpoints.borrow_and_update().clone();
+            while let Some(arrival) = schedule.next_if(|arrival| begun + arrival.at <= Instant::now()) {
+                requests.spawn(sender.send(&current, Some(arrival), Duration::ZERO));
             }
-            // Once the list can change no more, the last one stays.
-            Ok(()) = endpoints.changed() => {}
-            Some(_) = requests.join_next() => {}
-            () = sleep_until(wake) => {}
+            while requests.len() < clients && !current.is_empty() {
+                requests.spawn(sender.send(&current, None, sender::PAUSE_AFTER_FAILURE));
+            }
+            let wake = schedule.peek().map(|arrival| begun + arrival.at);
+            tokio::select! {
+                changed = commands.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    break;
+                }
+                // Once the list can change no more, the last one stays.
+                Ok(()) = endpoints.changed() => {}
+                Some(_) = requests.join_next() => {}
+                () = sleep_until(wake) => {}
+            }
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::tally::{Outcome, Tally, lock};
-use super::{LoadError, Plan};
+use super::tally::{Answered, Outcome, Tally, lock};
+use super::{Arrival, LoadError, Plan};
 
 /// A closed loop takes a breath after a failure: a server that refuses at once would otherwise be hammered.
 pub(super) const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -23,6 +24,7 @@ pub(super) struct Sender {
     /// First word of every prompt, so that two loads on one server share nothing.
     salt: String,
     sent: u32,
+    stream: bool,
 }
 
 /// Counts the request even when its task is dropped half-way.
@@ -39,7 +41,7 @@ impl Drop for InFlight {
 }
 
 impl Sender {
-    pub(super) fn new(plan: &Plan, tally: Arc<Mutex<Tally>>) -> Result<Self, LoadError> {
+    pub(super) fn new(plan: &Plan, tally: Arc<Mutex<Tally>>, stream: bool) -> Result<Self, LoadError> {
         // reqwest asks for a process-wide provider even though only plain HTTP is spoken; a first one may be there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
@@ -50,20 +52,29 @@ impl Sender {
             max_tokens: plan.max_tokens,
             salt: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
             sent: 0,
+            stream,
         })
     }
 
-    /// Counts a request as sent now and gives the future that carries it out. After anything but an answer that
-    /// future lasts `pause` longer.
-    pub(super) fn send(&mut self, endpoints: &[String], pause: Duration) -> impl Future<Output = ()> + Send + use<> {
+    /// Counts a request as sent now and gives the future that carries it out. Its lengths are those of `arrival` where it
+    /// has some. After anything but an answer that future lasts `pause` longer.
+    pub(super) fn send(
+        &mut self,
+        endpoints: &[String],
+        arrival: Option<Arrival>,
+        pause: Duration,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let prompt_tokens = arrival.and_then(|arrival| arrival.prompt_tokens).unwrap_or(self.prompt_tokens);
+        let max_tokens = arrival.and_then(|arrival| arrival.max_tokens).unwrap_or(self.max_tokens);
         self.sent = self.sent.wrapping_add(1);
         let endpoint = lock(&self.tally).dispatch(endpoints);
         let request = endpoint.as_ref().map(|base| {
             let body = json!({
                 "model": self.model,
-                "prompt": prompt(&self.salt, self.sent, self.prompt_tokens),
-                "max_tokens": self.max_tokens,
+                "prompt": prompt(&self.salt, self.sent, prompt_tokens),
+                "max_tokens": max_tokens,
                 "ignore_eos": true,
+                "stream": self.stream,
             });
             self.client.post(format!("{}/v1/completions", base.trim_end_matches('/'))).json(&body)
         });
@@ -85,20 +96,42 @@ impl Sender {
 
 async fn carry_out(request: reqwest::RequestBuilder) -> Outcome {
     let started = Instant::now();
-    let status = match request.send().await {
-        // The answer counts once its last byte is here.
-        Ok(response) => {
-            let status = response.status();
-            response.bytes().await.map(|_| status)
-        }
-        Err(error) => Err(error),
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return Outcome::Failed(with_causes(&error)),
     };
-    match status {
-        Ok(StatusCode::TOO_MANY_REQUESTS) => Outcome::Rejected,
-        Ok(status) if status.is_success() => Outcome::Ok(started.elapsed()),
-        Ok(status) => Outcome::Failed(format!("HTTP status {status}")),
-        Err(error) => Outcome::Failed(with_causes(&error)),
+    let status = response.status();
+    let streamed = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+    let mut answered = Answered::default();
+    let mut last = None;
+    // The answer counts once its last byte is here.
+    let mut body = response.bytes_stream();
+    while let Some(part) = body.next().await {
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => return Outcome::Failed(with_causes(&error)),
+        };
+        // An event is a line `data: …`; every token comes as one, and several may come at once.
+        for _ in 0..events(&part).min(if streamed { usize::MAX } else { 0 }) {
+            let now = Instant::now();
+            match last.replace(now) {
+                None => answered.ttft = Some(now - started),
+                Some(before) => answered.gaps.push(now - before),
+            }
+        }
     }
+    answered.latency = started.elapsed();
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Outcome::Rejected,
+        status if status.is_success() => Outcome::Ok(answered),
+        status => Outcome::Failed(format!("HTTP status {status}")),
+    }
+}
+
+/// Server-sent events that begin in a part of a body, but for the one that only says that it is over.
+fn events(part: &[u8]) -> usize {
+    let begins = |prefix: &'static [u8]| part.windows(prefix.len()).filter(move |window| *window == prefix).count();
+    begins(b"data: ") - begins(b"data: [DONE]")
 }
 
 /// `tokens` words of at most eight characters, the first two different in every request.
@@ -125,6 +158,14 @@ mod tests {
     use super::*;
     use crate::tokens::Prompt;
     use rstest::rstest;
+
+    #[rstest]
+    #[case(b"data: {}\n\ndata: {}\n\n", 2)]
+    #[case(b"data: {}\n\ndata: [DONE]\n\n", 1)]
+    #[case(b"rest of one\n\n", 0)]
+    fn tokens_are_counted_and_the_end_is_not(#[case] part: &[u8], #[case] expect: usize) {
+        assert_eq!(events(part), expect);
+    }
 
     #[rstest]
     #[case(1)]

@@ -1,5 +1,6 @@
 //! What became of the requests.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,12 +10,23 @@ use super::Latencies;
 /// How one request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Answered in full, after this long.
-    Ok(Duration),
+    /// Answered in full.
+    Ok(Answered),
     /// Refused with 429: the server's queue is full.
     Rejected,
     /// Anything else that is not an answer; says what.
     Failed(String),
+}
+
+/// How long the parts of an answer took.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answered {
+    /// Until the last byte.
+    pub latency: Duration,
+    /// Until the first token, of an answer that was streamed.
+    pub ttft: Option<Duration>,
+    /// From each of its tokens to the next.
+    pub gaps: Vec<Duration>,
 }
 
 /// Counts of a load. `sent` is always the sum of the five below it.
@@ -34,8 +46,33 @@ pub struct Report {
     pub in_flight: u64,
     /// How long the answered ones took.
     pub latencies: Latencies,
+    /// Time to the first token, of answers that were streamed.
+    pub ttft: Latencies,
+    /// Time between two tokens of such answers, each gap for itself.
+    pub itl: Latencies,
     /// What the last failed one failed with.
     pub last_failure: Option<String>,
+}
+
+impl fmt::Display for Report {
+    /// Counts, and p50, p95 and p99 of what was measured, as the client saw it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sent, ok, rejected, failed, cut_off, in_flight, latencies, ttft, itl, last_failure } = self;
+        write!(
+            f,
+            "{sent} sent: {ok} answered, {rejected} rejected, {failed} failed, {cut_off} cut off, {in_flight} in flight"
+        )?;
+        if let Some(why) = last_failure {
+            write!(f, " (last failure: {why})")?;
+        }
+        for (name, latencies) in [("TTFT", ttft), ("ITL", itl), ("whole answer", latencies)] {
+            let millis = |percent| Some(latencies.percentile(percent)?.as_secs_f64() * 1000.0);
+            if let (Some(p50), Some(p95), Some(p99)) = (millis(50.0), millis(95.0), millis(99.0)) {
+                write!(f, "\n{name}: p50 {p50:.0} ms, p95 {p95:.0} ms, p99 {p99:.0} ms")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The report in the making, and who is busy with it.
@@ -62,9 +99,15 @@ impl Tally {
             self.balancer.release(endpoint);
         }
         match outcome {
-            Some(Outcome::Ok(latency)) => {
+            Some(Outcome::Ok(Answered { latency, ttft, gaps })) => {
                 self.report.ok += 1;
                 self.report.latencies.record(latency);
+                if let Some(ttft) = ttft {
+                    self.report.ttft.record(ttft);
+                }
+                for gap in gaps {
+                    self.report.itl.record(gap);
+                }
             }
             Some(Outcome::Rejected) => self.report.rejected += 1,
             Some(Outcome::Failed(why)) => {

@@ -115,3 +115,38 @@ async fn a_pause_sends_nothing_until_reshaped() {
     load.reshape(Shape::Concurrency { clients: 1 });
     eventually(&load, "answers", |report| report.ok > 0).await;
 }
+
+#[tokio::test]
+async fn a_reader_of_a_stream_is_told_when_the_first_token_came_and_how_far_the_others_were_apart() {
+    // Room for what a busy machine makes wait.
+    let mut config = quick();
+    config.engine.max_num_waiting = 1000;
+    let target = start(config).await;
+    let (_keep, urls) = endpoints(&[&target]);
+    // Long enough that the first token is not the last one's neighbour, on a busy machine as well.
+    let plan = Plan { max_tokens: 100, ..plan(Shape::Poisson { per_second: 20.0, seed: 1 }) };
+    let load = Load::streaming(&plan, urls).unwrap();
+    eventually(&load, "20 answers", |report| report.ok >= 20).await;
+    let report = load.stop(Duration::from_secs(5)).await;
+    assert_eq!((report.failed, report.rejected), (0, 0), "{report}");
+    let (ttft, whole) = (report.ttft.percentile(50.0).unwrap(), report.latencies.percentile(50.0).unwrap());
+    assert!(ttft < whole, "{report}");
+    assert!(
+        report.itl.percentile(50.0) >= Some(Duration::from_micros(500)),
+        "an iteration takes a millisecond: {report}"
+    );
+    assert!(report.to_string().contains("\nTTFT: p50 "), "{report}");
+}
+
+#[tokio::test]
+async fn a_replayed_trace_asks_for_the_lengths_it_recorded_and_ends() {
+    let target = start(quick()).await;
+    let (_keep, urls) = endpoints(&[&target]);
+    let trace = "0,30,2\n0.01,40,3\n0.02,50,4\n".parse().unwrap();
+    let load = Load::start(&plan(Shape::Trace(std::sync::Arc::new(trace))), urls).unwrap();
+    let report = eventually(&load, "three answers", |report| report.ok >= 3).await;
+    assert_eq!(report.sent, 3);
+    assert_eq!(target.metric("vllm:request_prompt_tokens_sum{").await, Some(120.0));
+    assert_eq!(target.metric("vllm:request_generation_tokens_sum{").await, Some(9.0));
+    load.stop(Duration::ZERO).await;
+}
