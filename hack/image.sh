@@ -6,7 +6,7 @@
 #   kind load image-archive ARCHIVE       takes it into the nodes of a kind cluster
 #   docker load -i ARCHIVE                takes it into a Docker engine, to push it
 #
-# PROFILE   cargo profile: dist (smallest, takes longest; the default) or release
+# PROFILE   cargo profile: dist (smallest, takes longest; the default), release or dev
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=${1:?usage: hack/image.sh NAME:TAG ARCHIVE}
@@ -31,8 +31,9 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 cargo build --profile "$profile" --target "$target" -p wva-controller
-cargo run --quiet -p wva-e2e --bin wva-e2e -- image --name "$image" --arch "$arch" --out "$archive" \
-  "target/$target/$profile/wva-controller"
+# The folder of the profile dev has another name.
+binary=${CARGO_TARGET_DIR:-target}/$target/${profile/#dev/debug}/wva-controller
+cargo run --quiet -p wva-e2e --bin wva-e2e -- image --name "$image" --arch "$arch" --out "$archive" "$binary"
 cat <<EOF
 $image is in $archive ($(du -h "$archive" | cut -f1)). Take it where it runs:
   kind load image-archive $archive

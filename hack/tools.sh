@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Finds or installs what the tests and the demo drive: kubectl, helm, prometheus, cargo-nextest, and the schemas of
-# Kubernetes.
+# Finds or installs what the tests and the demo drive: kubectl, helm, prometheus, kind, cargo-nextest, and the schemas
+# of Kubernetes.
 #
 #   hack/tools.sh          install what is missing; say on stderr what is used
 #   hack/tools.sh env      the same, then print `export …` lines for eval
@@ -79,6 +79,20 @@ install_prometheus() {
   mv -f "$work/root/usr/bin/prometheus" "$bin/prometheus"
 }
 
+# Debian has kind in unstable only; its package is unpacked from there without a word to this machine's own apt.
+kind_fits() { matches "$("$1" version 2>/dev/null)" 'kind v?(0\.(3[0-9]|[4-9][0-9])|[1-9])'; }
+install_kind() {
+  say "fetching kind (Debian package)"
+  workdir
+  mkdir -p "$work"/lists/partial "$work"/archives/partial
+  echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian sid main' >"$work/list"
+  printf '%s\n' "Dir::Etc::sourcelist \"$work/list\";" 'Dir::Etc::sourceparts "-";' "Dir::State::lists \"$work/lists\";" \
+    "Dir::Cache \"$work\";" >"$work/apt.conf"
+  (cd "$work" && export APT_CONFIG="$work/apt.conf" && apt-get update >/dev/null 2>&1 && apt-get download kind >/dev/null 2>&1)
+  dpkg -x "$work"/kind_*.deb "$work/root"
+  mv -f "$work/root/usr/bin/kind" "$bin/kind"
+}
+
 # The schemas of each minor version, as the Kubernetes project publishes them, come in one Python package.
 schemas_package='kubernetes-validate==1.37.0'
 schemas=${KUBERNETES_SCHEMAS:-$cache/schemas-${schemas_package##*==}}
@@ -111,6 +125,15 @@ helm=$found
 find_tool prometheus prometheus_fits install_prometheus
 prometheus=$found
 
+# Needed by PROVIDER=kind and by two tests of it, which fail without.
+kind=
+if command -v kind >/dev/null || [ -x "$bin/kind" ] || [ -r /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+  find_tool kind kind_fits install_kind
+  kind=$found
+else
+  say "kind >= 0.30 is not on PATH, and this is no Debian to unpack its package on: https://kind.sigs.k8s.io"
+fi
+
 if ! [ -d "$schemas" ]; then
   if python3 -m pip --version >/dev/null 2>&1; then
     install_schemas
@@ -128,8 +151,9 @@ fi
 say "kubectl    $kubectl"
 say "helm       $helm"
 say "prometheus $prometheus"
+say "kind       $kind"
 say "schemas    $schemas"
 if [ "${1:-}" = env ]; then
-  printf 'export KUBECTL=%q HELM=%q PROMETHEUS=%q KUBERNETES_SCHEMAS=%q PATH=%q\n' \
-    "$kubectl" "$helm" "$prometheus" "$schemas" "$PATH:$bin"
+  printf 'export KUBECTL=%q HELM=%q PROMETHEUS=%q KIND=%q KUBERNETES_SCHEMAS=%q PATH=%q\n' \
+    "$kubectl" "$helm" "$prometheus" "$kind" "$schemas" "$PATH:$bin"
 fi

@@ -133,7 +133,7 @@ impl Environment {
         };
         match started.await {
             Ok((client, kubectl, monitoring)) => {
-                let (facts, prometheus) = (cluster.facts().clone(), monitoring.prometheus().client());
+                let (facts, prometheus) = (cluster.facts().clone(), monitoring.client());
                 let http = direct();
                 Ok(Self { facts, client, kubectl, prometheus, http, own: Some(Own { monitoring, cluster }) })
             }
@@ -151,7 +151,7 @@ impl Environment {
     pub async fn connect(facts: Facts) -> Result<Self, Error> {
         let client = connect(&facts.kubeconfig).await?;
         let kubectl = Kubectl::new(&facts.kubeconfig)?;
-        let Place::Beside { prometheus, .. } = facts.monitoring;
+        let (Place::Beside { prometheus, .. } | Place::Inside { prometheus }) = facts.monitoring;
         let prometheus = prometheus::Client::new(format!("http://{prometheus}"));
         Ok(Self { facts, client, kubectl, prometheus, http: direct(), own: None })
     }
@@ -228,7 +228,7 @@ impl Environment {
     /// # Errors
     /// When the Prometheus is not this process's.
     pub async fn kill_prometheus(&self) -> Result<(), Error> {
-        self.own()?.monitoring.prometheus().kill().await;
+        self.own_prometheus()?.kill().await;
         Ok(())
     }
 
@@ -237,8 +237,15 @@ impl Environment {
     /// # Errors
     /// When it cannot be started, does not become ready, or is not this process's.
     pub async fn start_prometheus(&self) -> Result<(), Error> {
-        let started = self.own()?.monitoring.prometheus().start_again().await;
+        let started = self.own_prometheus()?.start_again().await;
         Ok(started.map_err(monitoring::Error::from)?)
+    }
+
+    /// Writes what only the provider of the cluster can get at into `dir`; nothing where another process started it.
+    pub async fn collect(&self, dir: &Path) {
+        if let Some(own) = &self.own {
+            own.cluster.collect(dir).await;
+        }
     }
 
     /// Stops everything, pods first.
@@ -255,8 +262,9 @@ impl Environment {
         }
     }
 
-    fn own(&self) -> Result<&Own, Error> {
-        self.own.as_ref().ok_or_else(|| self.lacks(Capability::OwnCluster))
+    fn own_prometheus(&self) -> Result<&prometheus::Prometheus, Error> {
+        let own = self.own.as_ref().and_then(|own| own.monitoring.prometheus());
+        own.ok_or_else(|| self.lacks(Capability::OwnCluster))
     }
 
     fn lacks(&self, capability: Capability) -> Error {

@@ -2,10 +2,12 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use futures::FutureExt as _;
 
 use crate::environment::{Environment, Settings};
+use crate::evidence;
 use crate::instance::Controller;
 use crate::kubectl::Kubectl;
 use crate::session::{CONTROLLER_NAMESPACE, CONTROLLER_RELEASE};
@@ -33,9 +35,11 @@ where
     let dir = tempfile::tempdir().expect("a temporary folder");
     let settings = change(Settings::quick(dir.path()));
     let environment = Environment::start(&settings, |_| {}).await.expect("the environment starts");
+    let begun = SystemTime::now();
     let outcome = AssertUnwindSafe(test(&environment)).catch_unwind().await;
-    if outcome.is_err() {
+    if let Err(cause) = &outcome {
         explain(environment.kubectl(), &[], CONTROLLER_NAMESPACE).await;
+        evidence::keep(&environment, evidence::Scope { namespaces: &[], begun }, cause.as_ref()).await;
     }
     environment.stop().await;
     if let Err(cause) = outcome {

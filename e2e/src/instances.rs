@@ -38,6 +38,7 @@ pub use cleanup::{RUN_LABEL, remove_orphans, sweep};
 pub use model::Model;
 
 use crate::environment::Environment;
+use crate::evidence;
 use crate::harness;
 use crate::instance::Controller;
 use crate::kubectl::Kubectl;
@@ -111,11 +112,15 @@ where
         started.await;
         test(&instances).await;
     };
+    let begun = SystemTime::now();
     let outcome = AssertUnwindSafe(body).catch_unwind().await;
-    if outcome.is_err() {
+    if let Err(cause) = &outcome {
         for wva in &instances {
             harness::explain(environment.kubectl(), &[&wva.namespace(), &wva.models()], &wva.namespace()).await;
         }
+        let namespaces: Vec<String> = instances.iter().flat_map(|wva| [wva.namespace(), wva.models()]).collect();
+        let namespaces: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+        evidence::keep(&environment, evidence::Scope { namespaces: &namespaces, begun }, cause.as_ref()).await;
     }
     if outcome.is_ok() || !run::keep() {
         let client = environment.client();

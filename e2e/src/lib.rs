@@ -21,6 +21,8 @@
 //! - [`run`]: one cluster for all tests of a run;
 //! - [`rights`]: what a service account may do, compared with what it did;
 //! - [`harness`]: tests as closures over an environment of their own;
+//! - [`evidence`]: what a failed test leaves behind;
+//! - [`hunt`](mod@hunt): the suites again and again, and what nextest's result says;
 //! - [`neighbours`]: releases with names that would meet if names could;
 //! - [`image`]: container images of our binaries, for clusters of containers;
 //! - [`endpoints`]: which servers are ready, as a gateway would follow them;
@@ -34,10 +36,12 @@ pub mod conformance;
 pub mod demo;
 pub mod endpoints;
 pub mod environment;
+pub mod evidence;
 pub mod faults;
 pub mod gateway;
 pub mod harness;
 pub mod helm;
+pub mod hunt;
 pub mod image;
 pub mod instance;
 pub mod instances;
@@ -55,4 +59,6 @@ pub mod run;
 pub mod scrape;
 pub mod session;
 pub mod wait;
+#[cfg(test)]
+mod workflows;
 pub mod workload;

@@ -13,9 +13,10 @@ use wva_e2e::bench::fleet::Fleet;
 use wva_e2e::demo::screen::Screen;
 use wva_e2e::demo::{self, Demo};
 use wva_e2e::faults;
+use wva_e2e::monitoring::inside;
 use wva_e2e::run;
 use wva_e2e::session::{Session, Start};
-use wva_e2e::{bench, image, picker};
+use wva_e2e::{bench, hunt, image, picker};
 
 /// End-to-end environments of the Workload Variant Autoscaler: an embedded Kubernetes cluster with emulated GPUs, a
 /// real Prometheus, and an external-metrics adapter. Needs kubectl and prometheus: eval "$(hack/tools.sh env)".
@@ -60,6 +61,9 @@ enum Command {
     /// An emulated endpoint picker (EPP), run as a pod: gateway and picker in one. Holds requests while no server of its
     /// pool is ready.
     Epp(picker::Args),
+    /// Prometheus, the ServiceMonitors' scrape targets and the external-metrics API in one, run as a pod.
+    #[command(hide = true)]
+    Monitor(inside::Args),
     /// Measure a controller with fleets of growing size: memory, time per cycle, traffic, reaction.
     BenchScale {
         /// Controller binary to measure, an optimised one for figures that count.
@@ -102,6 +106,17 @@ enum Command {
     /// Simulate autoscaling policies on a load, hours in seconds, and compare what requests saw with what it cost. Needs no
     /// cluster.
     Simulate(wva_simulator::cli::Simulate),
+    /// Run the suites again and again, without retries, and rank what failed by rate and by what it said; exit 0 only if
+    /// nothing did.
+    Hunt(hunt::Args),
+    /// Print the table of the last run of the tests: failed, flaky and slowest ones.
+    Summary {
+        /// Result of nextest, a JUnit file; that of the last run if not given.
+        file: Option<PathBuf>,
+        /// How many of the slowest tests.
+        #[arg(long, default_value_t = 10)]
+        slowest: usize,
+    },
     /// Write a container image of a static binary as an archive for `kind load image-archive` or `docker load`; needs no
     /// container engine.
     Image(image::Args),
@@ -173,6 +188,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             picker::run(args, interrupted()).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Monitor(args) => {
+            log_to_stderr("info");
+            inside::run(args, interrupted()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::BenchScale { controller, fleets, hybrid, dir } => {
             log_to_stderr("error");
             let controller = controller.canonicalize().with_context(|| format!("finding {}", controller.display()))?;
@@ -209,6 +229,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Simulate(args) => {
             anstream::print!("{}", args.run()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Hunt(args) => {
+            let passed = hunt::run(&args, |step| anstream::println!("{step}"))?;
+            Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Summary { file, slowest } => {
+            anstream::print!("{}", hunt::summary(file.as_deref(), slowest)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Image(args) => {

@@ -1,9 +1,13 @@
 //! What a cluster with monitoring has: a Prometheus that scrapes what `ServiceMonitors` select, and an adapter that
 //! answers `external.metrics.k8s.io` from it.
 
+pub mod inside;
+mod made;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use self::made::Made;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Client;
@@ -15,16 +19,17 @@ use crate::environment::Settings;
 use crate::kubectl::{self, Kubectl};
 use crate::prometheus::{self, Prometheus};
 use crate::providers::{Facts, Monitoring as Place};
-use crate::{manifest, programs, scrape};
-
-mod made;
-
-use made::Made;
+use crate::{manifest, programs, scrape, wait};
 
 /// Namespace of the monitoring stack.
 pub const NAMESPACE: &str = "monitoring";
 /// Service account Prometheus scrapes with.
 pub const PROMETHEUS_ACCOUNT: &str = "kube-prometheus-stack-prometheus";
+
+/// Image of the pod that is all of monitoring where it runs inside the cluster.
+pub const IMAGE: &str = concat!("localhost/wva-monitoring:", env!("CARGO_PKG_VERSION"));
+/// Port of every node that leads to that Prometheus.
+pub const NODE_PORT: u16 = 30_090;
 
 /// Monitoring could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,12 @@ pub enum Error {
     /// The adapter.
     #[error(transparent)]
     Adapter(#[from] adapter::Error),
+    /// The adapter's certificate.
+    #[error(transparent)]
+    Tls(#[from] adapter::TlsError),
+    /// Its pod did not start.
+    #[error(transparent)]
+    NotReady(#[from] wait::TimedOut),
     /// kubectl.
     #[error(transparent)]
     Kubectl(#[from] kubectl::Error),
@@ -60,10 +71,16 @@ pub enum Error {
 
 /// Running monitoring. [`Monitoring::stop`] stops it; dropping it kills it.
 pub struct Monitoring {
+    client: prometheus::Client,
+    beside: Option<Beside>,
+    made: Made,
+}
+
+/// What runs in this process or as its child.
+struct Beside {
     prometheus: Arc<Prometheus>,
     _adapter: Adapter,
     follower: JoinHandle<()>,
-    made: Made,
 }
 
 impl Monitoring {
@@ -78,7 +95,15 @@ impl Monitoring {
         settings: &Settings,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, Error> {
-        let Place::Beside { prometheus: listen, adapter } = facts.monitoring;
+        let (listen, adapter) = match facts.monitoring {
+            Place::Beside { prometheus, adapter } => (prometheus, adapter),
+            Place::Inside { prometheus } => {
+                let made = Made::create(facts, kubectl, &inside::generated(settings.scrape_interval)?).await?;
+                let client = inside::answers(prometheus).await?;
+                progress(&format!("Prometheus and external metrics in the cluster; {}", client.url()));
+                return Ok(Self { client, beside: None, made });
+            }
+        };
         let dir = settings.dir.join("prometheus");
         let prometheus = Prometheus::start(&programs::prometheus()?, &dir, listen, settings.scrape_interval).await?;
         let prometheus = Arc::new(prometheus);
@@ -101,12 +126,18 @@ impl Monitoring {
                 tracing::error!(%error, "Scrape targets no longer follow the cluster");
             }
         });
-        Ok(Self { prometheus, _adapter: adapter, follower, made })
+        let client = prometheus.client();
+        Ok(Self { client, beside: Some(Beside { prometheus, _adapter: adapter, follower }), made })
     }
 
-    /// The Prometheus.
-    pub fn prometheus(&self) -> &Prometheus {
-        &self.prometheus
+    /// A client for Prometheus.
+    pub fn client(&self) -> prometheus::Client {
+        self.client.clone()
+    }
+
+    /// The Prometheus that runs beside the cluster, if one does.
+    pub fn prometheus(&self) -> Option<&Prometheus> {
+        self.beside.as_ref().map(|beside| beside.prometheus.as_ref())
     }
 
     /// Removes from the cluster what it made there, if the cluster stays. While there is still a node for pods that have
@@ -117,7 +148,7 @@ impl Monitoring {
 
     /// Stops it.
     pub async fn stop(self) {
-        let Self { prometheus, _adapter, follower, made: _ } = self;
+        let Some(Beside { prometheus, _adapter, follower }) = self.beside else { return };
         follower.abort();
         // The follower held the other reference; once it has ended the process can be stopped for good.
         let _ = follower.await;

@@ -63,6 +63,14 @@ pub fn helm() -> Result<PathBuf, Error> {
     tool("helm")
 }
 
+/// The real kind.
+///
+/// # Errors
+/// When it is not there.
+pub fn kind() -> Result<PathBuf, Error> {
+    tool("kind")
+}
+
 fn tool(name: &str) -> Result<PathBuf, Error> {
     let variable = name.to_uppercase();
     let named = env::var_os(&variable).map(PathBuf::from).filter(|path| path.is_file());

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
@@ -90,6 +91,15 @@ pub struct Series {
     pub labels: BTreeMap<String, String>,
     /// Value.
     pub value: f64,
+}
+
+/// One series of a query over time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Range {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Seconds since 1970 and value, oldest first.
+    pub points: Vec<(f64, f64)>,
 }
 
 impl Prometheus {
@@ -181,19 +191,25 @@ fn spawn(program: &Path, dir: &Path, listen: SocketAddr) -> Result<Child, Error>
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    data: Data,
+struct Answer<T> {
+    data: Data<T>,
 }
 
 #[derive(Deserialize)]
-struct Data {
-    result: Vec<Item>,
+struct Data<T> {
+    result: Vec<T>,
 }
 
 #[derive(Deserialize)]
 struct Item {
     metric: BTreeMap<String, String>,
     value: (f64, String),
+}
+
+#[derive(Deserialize)]
+struct Items {
+    metric: BTreeMap<String, String>,
+    values: Vec<(f64, String)>,
 }
 
 impl Client {
@@ -212,11 +228,38 @@ impl Client {
     /// # Errors
     /// When Prometheus does not answer, or refuses the query.
     pub async fn query(&self, promql: &str) -> Result<Vec<Series>, Error> {
+        let items = self.ask("query", promql, &[("query", promql.to_owned())]).await?;
+        let series = |item: Item| Some(Series { labels: item.metric, value: item.value.1.parse().ok()? });
+        Ok(items.into_iter().filter_map(series).collect())
+    }
+
+    /// The series a query gave between two times (seconds since 1970), every second, or at 600 times if that is longer.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub async fn range(&self, promql: &str, from: f64, to: f64) -> Result<Vec<Range>, Error> {
+        let step = ((to - from) / 600.0).max(1.0);
+        let form = [("start", from.to_string()), ("end", to.to_string()), ("step", step.to_string())];
+        let form: Vec<_> = form.into_iter().chain([("query", promql.to_owned())]).collect();
+        let items: Vec<Items> = self.ask("query_range", promql, &form).await?;
+        let range = |Items { metric, values }| {
+            let points = values.into_iter().filter_map(|(at, value)| Some((at, value.parse().ok()?)));
+            Range { labels: metric, points: points.collect() }
+        };
+        Ok(items.into_iter().map(range).collect())
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        promql: &str,
+        form: &[(&str, String)],
+    ) -> Result<Vec<T>, Error> {
         let what = || format!("for {promql}");
         let response = self
             .http
-            .post(format!("{}/api/v1/query", self.url))
-            .form(&[("query", promql)])
+            .post(format!("{}/api/v1/{path}", self.url))
+            .form(form)
             .send()
             .await
             .map_err(|source| Error::Request { what: what(), source })?;
@@ -224,9 +267,8 @@ impl Client {
             let answer = response.text().await.unwrap_or_default();
             return Err(Error::Refused { what: what(), answer });
         }
-        let answer: Answer = response.json().await.map_err(|source| Error::Request { what: what(), source })?;
-        let series = |item: Item| Some(Series { labels: item.metric, value: item.value.1.parse().ok()? });
-        Ok(answer.data.result.into_iter().filter_map(series).collect())
+        let answer: Answer<T> = response.json().await.map_err(|source| Error::Request { what: what(), source })?;
+        Ok(answer.data.result)
     }
 
     async fn get(&self, path: &str) -> Result<(), Error> {

@@ -22,7 +22,9 @@
 //! machine's loopback adds a variant to [`Monitoring`] and serves it in [`crate::monitoring`].
 
 pub mod embedded;
+pub mod envtest;
 pub mod existing;
+pub mod kind;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -46,6 +48,15 @@ pub enum Error {
     /// The embedded cluster.
     #[error(transparent)]
     Embedded(#[from] kubesim::cluster::Error),
+    /// The control plane of `KUBEBUILDER_ASSETS`.
+    #[error(transparent)]
+    Envtest(#[from] Box<envtest::Error>),
+    /// kind.
+    #[error(transparent)]
+    Kind(#[from] Box<kind::Error>),
+    /// The images for kind's nodes.
+    #[error(transparent)]
+    Images(#[from] Box<kind::images::Error>),
     /// A program is missing.
     #[error(transparent)]
     Program(#[from] programs::Error),
@@ -78,11 +89,15 @@ pub enum Choice {
     Embedded,
     /// The cluster of `KUBECONFIG`.
     Existing,
+    /// A cluster of containers, made by kind.
+    Kind,
+    /// The control plane of `KUBEBUILDER_ASSETS`.
+    Envtest,
 }
 
 impl Choice {
     /// All there are.
-    pub const ALL: [Self; 2] = [Self::Embedded, Self::Existing];
+    pub const ALL: [Self; 4] = [Self::Embedded, Self::Existing, Self::Kind, Self::Envtest];
 
     /// What `PROVIDER` is set to, or the embedded one.
     ///
@@ -100,6 +115,8 @@ impl Choice {
         match self {
             Self::Embedded => "embedded",
             Self::Existing => "existing",
+            Self::Kind => "kind",
+            Self::Envtest => "envtest",
         }
     }
 
@@ -107,7 +124,9 @@ impl Choice {
     pub fn start_limit(self) -> Duration {
         match self {
             Self::Embedded => Duration::from_secs(90),
-            Self::Existing => Duration::from_mins(3),
+            Self::Existing | Self::Envtest => Duration::from_mins(3),
+            // A node image to fetch, and a busy machine.
+            Self::Kind => Duration::from_mins(20),
         }
     }
 
@@ -116,6 +135,8 @@ impl Choice {
         match self {
             Self::Embedded => Box::new(embedded::Embedded),
             Self::Existing => Box::new(existing::Existing),
+            Self::Kind => Box::new(kind::Kind),
+            Self::Envtest => Box::new(envtest::Envtest),
         }
     }
 }
@@ -212,6 +233,11 @@ pub enum Monitoring {
         /// Address for the adapter, free.
         adapter: SocketAddr,
     },
+    /// In the cluster, as one pod of the image [`crate::monitoring::IMAGE`].
+    Inside {
+        /// Where Prometheus answers, to pods and to this machine alike: a port of a node.
+        prometheus: SocketAddr,
+    },
 }
 
 /// How a test speaks to a pod.
@@ -264,21 +290,32 @@ pub fn nodes(gpus_per_node: u32) -> Vec<NodeConfig> {
     vec![node(A100), node(H100)]
 }
 
-/// The images that suites use, each with the program that is its entry point; `controller` instead of our own when given.
+/// The images that suites use, by repository, each with the program that is its entry point; `controller` instead of our
+/// own when given.
 ///
 /// # Errors
 /// When a program has not been built.
-pub fn images(controller: Option<&Path>) -> Result<Images, programs::Error> {
+pub fn image_programs(controller: Option<&Path>) -> Result<[(&'static str, Program); 3], programs::Error> {
     let controller = match controller {
         Some(program) => program.to_owned(),
         None => programs::ours("wva-controller")?,
     };
     // The endpoint picker is this framework's own program.
     let picker = Program { path: programs::ours("wva-e2e")?, args: vec!["epp".to_owned()] };
-    Ok(Images::default()
-        .with("localhost/wva-controller", Program::new(controller))
-        .with("vllm/vllm-openai", Program::new(programs::ours("vllm-sim")?))
-        .with("ghcr.io/llm-d/llm-d-inference-scheduler", picker))
+    Ok([
+        ("localhost/wva-controller", Program::new(controller)),
+        ("vllm/vllm-openai", Program::new(programs::ours("vllm-sim")?)),
+        ("ghcr.io/llm-d/llm-d-inference-scheduler", picker),
+    ])
+}
+
+/// The same for nodes whose pods are processes.
+///
+/// # Errors
+/// As [`image_programs`].
+pub fn images(controller: Option<&Path>) -> Result<Images, programs::Error> {
+    let programs = image_programs(controller)?;
+    Ok(programs.into_iter().fold(Images::default(), |images, (repository, program)| images.with(repository, program)))
 }
 
 #[cfg(test)]

@@ -86,13 +86,27 @@ impl Provider for Existing {
         settings: &'a Settings,
         progress: &'a mut (dyn FnMut(&str) + Send),
     ) -> BoxFuture<'a, Result<Box<dyn Cluster>, Error>> {
-        Box::pin(async move { Ok(Box::new(connect(settings, progress).await?) as Box<dyn Cluster>) })
+        Box::pin(connect(settings, progress))
     }
 }
 
-async fn connect(settings: &Settings, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Running, Error> {
+async fn connect(settings: &Settings, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Box<dyn Cluster>, Error> {
     let kubeconfig = env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).ok_or(Misconfigured::NoKubeconfig)?;
-    let kubeconfig = PathBuf::from(kubeconfig);
+    let agent = match env::var("NODES").unwrap_or_default().as_str() {
+        "" => false,
+        "agent" => true,
+        other => return Err(Misconfigured::Nodes(other.to_owned()).into()),
+    };
+    attach(PathBuf::from(kubeconfig), agent, settings, progress).await
+}
+
+/// Connects to the cluster of a kubeconfig, with our own nodes or with those it has.
+pub(super) async fn attach(
+    kubeconfig: PathBuf,
+    agent: bool,
+    settings: &Settings,
+    progress: &mut (dyn FnMut(&str) + Send),
+) -> Result<Box<dyn Cluster>, Error> {
     let failed = |source| Error::Connect { kubeconfig: kubeconfig.clone(), source };
     let file = Kubeconfig::read_from(&kubeconfig).map_err(|error| failed(error.into()))?;
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
@@ -101,11 +115,6 @@ async fn connect(settings: &Settings, progress: &mut (dyn FnMut(&str) + Send)) -
     progress(&format!("Kubernetes API at {}", config.cluster_url));
 
     let network = Network::claim().ok_or(Misconfigured::NoNetwork)?;
-    let agent = match env::var("NODES").unwrap_or_default().as_str() {
-        "" => false,
-        "agent" => true,
-        other => return Err(Misconfigured::Nodes(other.to_owned()).into()),
-    };
     let mut agents = Vec::new();
     let mut names = Vec::new();
     if agent {
@@ -126,7 +135,7 @@ async fn connect(settings: &Settings, progress: &mut (dyn FnMut(&str) + Send)) -
         capabilities,
         pace: pace(&env::var("PACE").unwrap_or_default())?,
     };
-    Ok(Running { client, facts, agents, names, _network: network })
+    Ok(Box::new(Running { client, facts, agents, names, _network: network }))
 }
 
 /// How pods of our nodes reach the API server: as we do.
