@@ -304,6 +304,9 @@ impl Reason {
             | Self::ScaleDown { .. }
             | Self::TokensShort { .. }
             | Self::TokensToSpare { .. }
+            | Self::LoadCovered { .. }
+            | Self::LoadToSpare { .. }
+            | Self::Stabilized { .. }
             | Self::LoadShort { .. }
             | Self::OtherVariantScalesUp { .. }
             | Self::OtherVariantScalesDown { .. }
@@ -330,6 +333,9 @@ impl Reason {
             // What is only held, on its way already or moved by a limit is nobody's need.
             Self::ScaleDown { .. }
             | Self::TokensToSpare { .. }
+            | Self::LoadCovered { .. }
+            | Self::LoadToSpare { .. }
+            | Self::Stabilized { .. }
             | Self::RateToSpare { .. }
             | Self::ForecastVetoed { .. }
             | Self::NeededByForecast { .. }
