@@ -111,7 +111,7 @@ enum Command {
     Hunt(hunt::Args),
     /// Print the table of the last run of the tests: failed, flaky and slowest ones.
     Summary {
-        /// Result of nextest, a JUnit file; that of the last run if not given.
+        /// Result of nextest, a `JUnit` file; that of the last run if not given.
         file: Option<PathBuf>,
         /// How many of the slowest tests.
         #[arg(long, default_value_t = 10)]

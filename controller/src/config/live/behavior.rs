@@ -87,7 +87,7 @@ fn policy(fields: &mut Fields, name: &'static str) -> Result<Option<Policy>, Str
     let wrong = |why: &str| format!("`{name}: {text}` is not a number in a period, like `4/60s`: {why}");
     let (value, period) = text.split_once('/').ok_or_else(|| wrong("there is no `/`"))?;
     let value = value.trim().parse().map_err(|why| wrong(&format!("{why}")))?;
-    let period = value::parse_duration(period.trim()).map_err(|why| wrong(&why.to_string()))?;
+    let period = value::parse_duration(period.trim()).map_err(|why| wrong(&why))?;
     if value == 0 || period.is_zero() {
         return Err(wrong("neither may be 0"));
     }
