@@ -69,12 +69,15 @@ pub struct Cycle {
     waker: Waker,
     prometheus_failed: bool,
     lease: SignedDuration,
+    /// For how long a term is decided by loads of the moment: as long as the peaks would reach back beyond its beginning.
+    look_back: Duration,
     term: Term,
 }
 
 /// What belongs to one term of leadership, and goes with it: what was known then may be out of date in the next one.
 #[derive(Debug)]
 struct Term {
+    begun: Instant,
     memory: Memory,
     reporter: Reporter,
     /// Variants of other instances that this controller takes, as far as they have been logged.
@@ -130,6 +133,7 @@ pub struct Partners {
 impl Term {
     fn new(reporter: Reporter, lease: SignedDuration) -> Self {
         Self {
+            begun: Instant::now(),
             memory: Memory::default(),
             reporter,
             adopted: BTreeSet::new(),
@@ -161,6 +165,7 @@ impl Cycle {
             waker,
             prometheus_failed: false,
             lease,
+            look_back: config.metrics_window,
             term: Term::new(reporter, lease),
         }
     }
@@ -182,6 +187,7 @@ impl Cycle {
 
     async fn lead(&mut self) {
         let mut leadership = self.leadership.clone();
+        self.term.begun = Instant::now();
         // What is published from here on is kept back until nobody can add it to what an earlier leader published.
         self.metrics.keep_silent(true);
         let mut entrance = Entrance::begin(&telemetry::host());
@@ -339,7 +345,7 @@ impl Cycle {
         let index = shared.index();
         let view = self.view(&index, |_, _| true, now);
         let settings = self.settings.resolve(&view.config_scope);
-        let mut snapshot = self.observe(&index, &view.ownership, readings);
+        let mut snapshot = self.observe(&index, &view.ownership, readings, now);
         let keep = demand::longest_look_back(&settings.zero, self.prometheus.window());
         self.term.members.note(&snapshot, &index, keep, now);
         self.complete(&mut snapshot, &index, &settings, readings, now);
@@ -385,7 +391,8 @@ impl Cycle {
         let last = self.shared.last_cycle();
         let unlabelled = last.as_ref().is_some_and(|cycle| cycle.plan.targets.iter().any(of_running));
         drop(last);
-        Wanted { unlabelled, ..Wanted::by(&self.settings(&self.shared.index())) }
+        let momentary = self.term.begun.elapsed() < self.look_back;
+        Wanted { unlabelled, momentary, ..Wanted::by(&self.settings(&self.shared.index())) }
     }
 
     /// How to decide for what there is.
@@ -394,8 +401,14 @@ impl Cycle {
     }
 
     /// What there is to know of each variant of a census.
-    fn observe(&self, index: &Index, ownership: &Ownership, readings: &Result<Readings, QueryError>) -> Snapshot {
-        snapshot::snapshot(index, ownership, readings, |key| self.shared.ledger.published(key))
+    fn observe(
+        &self,
+        index: &Index,
+        ownership: &Ownership,
+        readings: &Result<Readings, QueryError>,
+        now: Timestamp,
+    ) -> Snapshot {
+        snapshot::snapshot(index, ownership, readings, |key| self.shared.ledger.published(key), now)
     }
 
     /// Adds what there is to know of models as a whole, and of the cluster.
@@ -430,7 +443,7 @@ impl Cycle {
             let variants: BTreeMap<_, _> =
                 ownership.mine.keys().map(|key| (key.clone(), index.variants[key].clone())).collect();
             let nothing = Ok(Readings::default());
-            let mut snapshot = self.observe(&index, &ownership, &nothing);
+            let mut snapshot = self.observe(&index, &ownership, &nothing, now);
             self.complete(&mut snapshot, &index, &settings, &nothing, now);
             (settings, snapshot, ownership, variants)
         };

@@ -45,10 +45,20 @@ impl Index {
         self
     }
 
+    /// With one that asks for so many replicas and has so many.
+    pub(crate) fn with_deployment_in_state(mut self, name: &str, asked: u32, there: u32) -> Self {
+        let _effect = self.apply_deployment_in_state(name, asked, there);
+        self
+    }
+
     pub(crate) fn apply_deployment(&mut self, name: &str, replicas: u32) -> Effect {
+        self.apply_deployment_in_state(name, replicas, replicas)
+    }
+
+    fn apply_deployment_in_state(&mut self, name: &str, asked: u32, there: u32) -> Effect {
         let text = format!(
-            "{{metadata: {{namespace: ns, name: {name}, uid: uid-{name}}}, spec: {{replicas: {replicas}, selector: {{}}, \
-             template: {{spec: {{containers: []}}}}}}, status: {{replicas: {replicas}}}}}"
+            "{{metadata: {{namespace: ns, name: {name}, uid: uid-{name}}}, spec: {{replicas: {asked}, selector: {{}}, \
+             template: {{spec: {{containers: []}}}}}}, status: {{replicas: {there}}}}}"
         );
         let set: PartialObjectMeta<ApiReplicaSet> = yaml(&format!(
             "{{metadata: {{namespace: ns, name: {name}-1, uid: uid-{name}-1, \
@@ -125,6 +135,8 @@ pub(crate) struct FakePrometheus(Arc<FakeState>);
 
 struct FakeState {
     pods: Mutex<BTreeMap<String, (f64, f64)>>,
+    /// Loads of this moment, of pods where they are not the peaks.
+    now_of_pods: Mutex<BTreeMap<String, (f64, f64)>>,
     requests: AtomicUsize,
     broken: Mutex<bool>,
     silent: AtomicBool,
@@ -140,6 +152,7 @@ impl Default for FakeState {
     fn default() -> Self {
         Self {
             pods: Mutex::default(),
+            now_of_pods: Mutex::default(),
             requests: AtomicUsize::default(),
             broken: Mutex::default(),
             silent: AtomicBool::default(),
@@ -162,6 +175,11 @@ impl FakePrometheus {
 
     pub(crate) fn set(&self, pod: &str, kv_usage: f64, queue_length: f64) {
         self.0.pods.lock().unwrap().insert(pod.to_owned(), (kv_usage, queue_length));
+    }
+
+    /// What is there at this moment, beside the peak that [`FakePrometheus::set`] says.
+    pub(crate) fn set_now(&self, pod: &str, kv_usage: f64, queue_length: f64) {
+        self.0.now_of_pods.lock().unwrap().insert(pod.to_owned(), (kv_usage, queue_length));
     }
 
     pub(crate) fn break_down(&self, broken: bool) {
@@ -205,19 +223,24 @@ async fn answer(State(fake): State<FakePrometheus>, body: Bytes) -> Response {
     let form: reqwest::Url = form.parse().unwrap();
     let (_, query) = form.query_pairs().find(|(name, _)| name == "query").unwrap();
     let (now, age, model) = (*fake.0.now.lock().unwrap(), *fake.0.age.lock().unwrap(), *fake.0.model.lock().unwrap());
-    let value_of: fn((f64, f64), f64) -> f64 = match Known::find(&query) {
+    let known = Known::find(&query);
+    let is_now = matches!(known, Some(Known::KvUsageNow | Known::QueueLengthNow));
+    let value_of: fn((f64, f64), f64) -> f64 = match known {
         Some(Known::Probe | Known::Nothing) => return vector(&[]),
         Some(Known::NearLimits) => return near_limits(&fake, &query, now, model),
         Some(Known::ScrapedAt) => |_, scraped_at| scraped_at,
-        Some(Known::QueueLength) => |(_, queue_length), _| queue_length,
-        Some(Known::KvUsage) => |(kv_usage, _), _| kv_usage,
+        Some(Known::QueueLength | Known::QueueLengthNow) => |(_, queue_length), _| queue_length,
+        Some(Known::KvUsage | Known::KvUsageNow) => |(kv_usage, _), _| kv_usage,
         None => {
             let error = format!("the fake does not know this query: {query}");
             let body = json!({"status": "error", "errorType": "bad_data", "error": error});
             return (StatusCode::BAD_REQUEST, Json(body)).into_response();
         }
     };
-    let pods = fake.0.pods.lock().unwrap();
+    let mut pods = fake.0.pods.lock().unwrap().clone();
+    if is_now {
+        pods.extend(fake.0.now_of_pods.lock().unwrap().clone());
+    }
     let series: Vec<Value> =
         pods.iter().map(|(pod, load)| one(pod, model, "", (now, value_of(*load, now - age)))).collect();
     vector(&series)
@@ -229,13 +252,15 @@ enum Known {
     Nothing,
     KvUsage,
     QueueLength,
+    KvUsageNow,
+    QueueLengthNow,
     ScrapedAt,
     NearLimits,
 }
 
 impl Known {
     fn find(query: &str) -> Option<Self> {
-        let Queries { kv_usage, queue_length, scraped_at, unlabelled, .. } =
+        let Queries { kv_usage, queue_length, kv_usage_now, queue_length_now, scraped_at, unlabelled, .. } =
             Queries::new(Duration::from_mins(1), Selector::default());
         match query {
             "vector(1)" => Some(Self::Probe),
@@ -244,6 +269,8 @@ impl Known {
             _ if query == unlabelled => Some(Self::Nothing),
             _ if query == kv_usage => Some(Self::KvUsage),
             _ if query == queue_length => Some(Self::QueueLength),
+            _ if query == kv_usage_now => Some(Self::KvUsageNow),
+            _ if query == queue_length_now => Some(Self::QueueLengthNow),
             _ if query == scraped_at => Some(Self::ScrapedAt),
             _ if query.starts_with("label_replace(") && query.contains(" > ") => Some(Self::NearLimits),
             _ => None,

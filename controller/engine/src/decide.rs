@@ -13,6 +13,7 @@
 //! - where a [forecast](Settings::proactive) is wanted, the rate of requests has its say before saturation shows;
 //! - what grows is [limited](Settings::limiter) to the GPUs there are, over all models together.
 
+mod held;
 mod idle;
 mod limit;
 mod model;
@@ -42,13 +43,17 @@ use crate::{Memory, Plan, Settings, Snapshot, Target};
 /// each other only where they compete for GPUs. `memory` is brought up to date; a fresh one decides the same, with its
 /// time-outs started anew.
 pub fn decide(snapshot: &Snapshot, memory: &mut Memory, settings: &Settings, now: Timestamp) -> Plan {
-    let Snapshot { models, inventory: _ } = snapshot;
+    let Snapshot { models, inventory: _, momentary } = snapshot;
     let proactive = settings.proactive.as_ref().map(Lookup::new);
-    let mut shared = Shared { pools: Pools::of(snapshot, settings), proactive, rates: Rates::default() };
+    let (pools, momentary) = (Pools::of(snapshot, settings), *momentary);
+    let mut shared = Shared { pools, proactive, rates: Rates::default(), momentary };
     let (mut outcomes, decided): (Vec<_>, Vec<_>) =
         models.iter().map(|model| model::decide(model, memory, settings, &mut shared, now)).unzip();
     let mut decided: Vec<_> = decided.into_iter().flatten().collect();
     limit(&mut decided, shared.pools);
+    for it in &mut decided {
+        held::note(it, memory, now);
+    }
 
     let mut targets: Vec<_> = decided.into_iter().map(|it| it.target).collect();
     outcomes.sort_by(|a, b| a.key.cmp(&b.key));
@@ -74,7 +79,7 @@ pub fn wake(snapshot: &Snapshot, memory: &Memory, settings: &Settings, now: Time
         let mut choices = wake::wake(&views, &model.demand, &pools, settings);
         decided.extend(views.iter().filter_map(|view| {
             let target = view.target(&model.key, choices.remove(view.name())?, &model.source);
-            Some(Decided { target, variant: view.variant, spare: 0.0 })
+            Some(Decided { target, variant: view.variant, spare: 0.0, short: false })
         }));
     }
     limit(&mut decided, pools);
@@ -90,4 +95,6 @@ struct Decided<'a> {
     variant: &'a Variant,
     /// What the variant has to spare: who has least is served first where GPUs are short.
     spare: f64,
+    /// Whether its model is short.
+    short: bool,
 }

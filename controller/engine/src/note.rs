@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::proactive::Missing;
-use crate::snapshot::Obstacle;
+use crate::snapshot::{Hold, Obstacle};
 
 /// What is worth knowing of a target besides its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,15 @@ pub enum Note {
     TakenBack {
         /// Replicas that were published.
         published: u32,
+    },
+    /// The autoscaler that follows the number does not carry it out, or not yet.
+    Held {
+        /// Which, e.g. `HPA llama-hpa`.
+        by: String,
+        /// Why.
+        hold: Hold,
+        /// Whether the model is short meanwhile.
+        short: bool,
     },
     /// It has pods that cannot run and are not waited for.
     PodsStopped {
@@ -54,6 +63,8 @@ impl fmt::Display for Note {
             }
             Self::TakenBack { published: 1 } => f.write_str("the scale-down to 1 replica is taken back"),
             Self::TakenBack { published } => write!(f, "the scale-down to {published} replicas is taken back"),
+            Self::Held { by, hold, short: true } => write!(f, "saturated, held by {by}{hold}"),
+            Self::Held { by, hold, short: false } => write!(f, "held by {by}{hold}"),
             Self::PodsStopped { pods: 1, obstacle } => write!(f, "a pod of it {obstacle}"),
             Self::PodsStopped { pods, obstacle } => write!(f, "{pods} pods of it do not run, and the first {obstacle}"),
             Self::LoadNotMeasured => f.write_str(

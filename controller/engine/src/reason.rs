@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::Thresholds;
 
+/// What [`Reason::NotWatchedYet`] says.
+const NOT_WATCHED_YET: &str =
+    "a replica could go, but since the controller began the load has not been watched for long enough";
+
 /// Why a target is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
@@ -130,6 +134,8 @@ pub enum Reason {
     NoVariantCanGrow,
     /// Load and capacity are in balance.
     Steady,
+    /// The model seems to have capacity to spare, but a controller that has only begun has seen no more of it than a moment.
+    NotWatchedYet,
     /// An earlier change of the model is still under way.
     InTransition {
         /// Variant that is under way.
@@ -270,6 +276,7 @@ impl Reason {
             Self::OtherVariantScalesDown { .. } => "other_variant_scales_down",
             Self::NoVariantCanGrow => "no_variant_can_grow",
             Self::Steady => "steady",
+            Self::NotWatchedYet => "not_watched_yet",
             Self::InTransition { .. } => "in_transition",
             Self::Rebased { .. } => "rebased",
             Self::Held => "held",
@@ -311,6 +318,7 @@ impl Reason {
             | Self::OtherVariantScalesUp { .. }
             | Self::OtherVariantScalesDown { .. }
             | Self::NoVariantCanGrow
+            | Self::NotWatchedYet
             | Self::InTransition { .. }
             | Self::Rebased { .. }
             | Self::ScaledToZero { .. }
@@ -342,6 +350,7 @@ impl Reason {
             | Self::OtherVariantScalesUp { .. }
             | Self::OtherVariantScalesDown { .. }
             | Self::NoVariantCanGrow
+            | Self::NotWatchedYet
             | Self::Steady
             | Self::InTransition { .. }
             | Self::Rebased { .. }
@@ -445,6 +454,7 @@ impl fmt::Display for Reason {
                 "the model needs capacity, but every variant is at its maximum or has pods that do not run yet",
             ),
             Self::Steady => f.write_str("load and capacity are in balance"),
+            Self::NotWatchedYet => f.write_str(NOT_WATCHED_YET),
             Self::InTransition { variant, unsettled: Unsettled::Replicas { desired, current } } => {
                 write!(f, "waiting for {variant} to go from {current} to {desired} replicas")
             }

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::autoscaler::{
-    Autoscaler, AutoscalerCondition, AutoscalerStatus, Change, DEFAULT_TOLERANCE, ScalingPolicy, ScalingRules, Zero,
+    Autoscaler, AutoscalerCondition, AutoscalerStatus, Change, DEFAULT_TOLERANCE, Hold, ScalingPolicy, ScalingRules,
+    Zero,
 };
 pub use self::demand::{Demand, Gateway};
 pub use self::inventory::{Gpus, Inventory};
@@ -24,6 +25,10 @@ pub struct Snapshot {
     /// GPUs of the cluster; `None` when they are not known.
     #[serde(default)]
     pub inventory: Option<Inventory>,
+    /// Whether loads are those of this moment instead of the peaks of a while, as a controller asks for them that has only
+    /// begun: what was there before it began is over. A moment says that a model is short, not that it can do with less.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub momentary: bool,
 }
 
 /// Variants that serve the same model in the same namespace share its load and are decided together.
@@ -92,6 +97,9 @@ pub struct Variant {
     pub current: u32,
     /// Replicas published last; `None` when never, which is not the same as 0.
     pub desired: Option<u32>,
+    /// Since when that has been published, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_since: Option<Timestamp>,
     /// What whoever follows the published number can reach (the HPA's or `ScaledObject`'s limits).
     pub bounds: Bounds,
     /// Whoever follows the published number; `None` when nobody is known to.

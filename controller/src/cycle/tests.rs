@@ -26,7 +26,13 @@ impl Scene {
         Self::start_with(FakePrometheus::default(), index, interval).await
     }
 
+    /// A controller that has watched the load for long enough.
     async fn start_with(prometheus: FakePrometheus, index: Index, interval: Duration) -> Self {
+        Self::begin(prometheus, index, interval, Duration::ZERO).await
+    }
+
+    /// A controller that decides by loads of the moment for a while.
+    async fn begin(prometheus: FakePrometheus, index: Index, interval: Duration, look_back: Duration) -> Self {
         let (api, shared) = (FakeApi::default(), Arc::new(Shared::default()));
         let metrics = Metrics::new(&Instance::default());
         let mut config = Config { prometheus: prometheus.start().await, ..any_config() };
@@ -59,7 +65,8 @@ impl Scene {
             reporter,
             waker: Waker::idle(),
         };
-        let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), Leadership::always());
+        let mut cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), Leadership::always());
+        cycle.look_back = look_back;
         let stop = CancellationToken::new();
         tokio::spawn(cycle.run(stop.child_token()));
         Self { prometheus, api, shared, metrics, stop }
@@ -220,6 +227,31 @@ async fn a_new_leader_starts_from_the_published_number_and_says_when_it_takes_it
     assert_eq!(cycle.snapshot.models[0].variants[0].desired, Some(1));
     // Both replicas are full: what was published would take one away.
     assert_eq!(cycle.plan.targets[0].notes, [Note::TakenBack { published: 1 }], "{:?}", cycle.plan.targets);
+}
+
+#[tokio::test]
+async fn a_new_leader_grows_by_the_load_that_is_there_and_not_by_that_of_the_last_minute() {
+    let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 2}}, spec: {");
+    let index = || {
+        let index = Index::default().with_variant(&stored).with_deployment("a", 2);
+        index.with_pod("a", "a-1").with_pod("a", "a-2")
+    };
+    let prometheus = FakePrometheus::default();
+    for pod in ["a-1", "a-2"] {
+        prometheus.set(pod, 0.95, 9.0);
+        prometheus.set_now(pod, 0.05, 0.0);
+    }
+    let scene = Scene::begin(prometheus.clone(), index(), LONG, LONG).await;
+    scene.desired("a", Some("2")).await;
+    scene.reported("a", "OptimizationReady", "True SaturationOnlyMode").await;
+    assert!(scene.written("a").unwrap().to_string().contains("has not been watched for long enough"));
+    drop(scene);
+
+    for pod in ["a-1", "a-2"] {
+        prometheus.set_now(pod, 0.95, 9.0);
+    }
+    let scene = Scene::begin(prometheus, index(), LONG, LONG).await;
+    scene.desired("a", Some("3")).await;
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ mod tests {
     /// Names of the pods of the only model, with a mark on those that are gone.
     fn noted(members: &mut Members, index: &Index, seconds: i64) -> Vec<String> {
         let ownership = Ownership::take(index, &Scope::default(), &Refusals::new());
-        let snapshot = snapshot(index, &ownership, &Ok(Readings::default()), |_| None);
+        let snapshot = snapshot(index, &ownership, &Ok(Readings::default()), |_| None, Timestamp::UNIX_EPOCH);
         members.note(&snapshot, index, KEEP, at(seconds));
         let all = snapshot.models.iter().flat_map(|model| members.of(&model.key, &model.variants, at(seconds)));
         all.map(|it| format!("{}{}", it.pod.name, if it.gone { " gone" } else { "" })).collect()

@@ -64,6 +64,8 @@ pub struct Wanted {
     pub latencies: bool,
     /// Series that name no pod, while a model has none that do.
     pub unlabelled: bool,
+    /// Loads of this moment instead of the peaks in the window, which reaches back beyond the beginning of who asks.
+    pub momentary: bool,
 }
 
 impl Wanted {
@@ -75,6 +77,7 @@ impl Wanted {
             arrivals: settings.counts_arrivals(),
             latencies: settings.proactive.is_some(),
             unlabelled: false,
+            momentary: false,
         }
     }
 }
@@ -101,8 +104,18 @@ impl Prometheus {
     ///
     /// What some settings do not need is not asked for.
     pub async fn read(&self, wanted: &Wanted) -> Result<Readings, QueryError> {
-        let Wanted { retentions, tokens, arrivals, latencies, unlabelled: nameless } = wanted;
-        let Queries { kv_usage, queue_length, running, scraped_at, unlabelled, window, selector } = &*self.queries;
+        let Wanted { retentions, tokens, arrivals, latencies, unlabelled: nameless, momentary } = wanted;
+        let Queries {
+            kv_usage,
+            queue_length,
+            kv_usage_now,
+            queue_length_now,
+            running,
+            scraped_at,
+            unlabelled,
+            window,
+            selector,
+        } = &*self.queries;
         let lookbacks = Lookbacks::new(retentions.iter().copied(), *window);
         let idleness = async {
             let Some(completed) = lookbacks.query(selector) else { return Ok((Vec::new(), Vec::new())) };
@@ -148,8 +161,8 @@ impl Prometheus {
             latencies,
             nameless,
         ) = tokio::try_join!(
-            self.ask("kv_cache_usage", kv_usage),
-            self.ask("queue_length", queue_length),
+            self.ask("kv_cache_usage", if *momentary { kv_usage_now } else { kv_usage }),
+            self.ask("queue_length", if *momentary { queue_length_now } else { queue_length }),
             self.ask("scraped_at", scraped_at),
             idleness,
             counts,
@@ -167,7 +180,8 @@ impl Prometheus {
             .with_completed(Completed::read(&completed), lookbacks)
             .with_tokens(tokens::read(&cache, &input, &output))
             .with_latencies(latencies)
-            .with_unlabelled(&nameless);
+            .with_unlabelled(&nameless)
+            .of_a_moment(*momentary);
         Ok(match arrivals {
             Some(arrivals) => readings.with_arrivals(arrivals),
             None => readings,
@@ -229,7 +243,7 @@ mod tests {
     #[test]
     fn what_no_setting_needs_is_not_asked_for() {
         let by = |settings: Settings| {
-            let Wanted { retentions, tokens, arrivals, latencies, unlabelled: _ } = Wanted::by(&settings);
+            let Wanted { retentions, tokens, arrivals, latencies, unlabelled: _, momentary: _ } = Wanted::by(&settings);
             (retentions.len(), tokens, arrivals, latencies)
         };
         let zero = ZeroPolicies::all(ZeroPolicy { enabled: true, ..ZeroPolicy::default() });

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use wva_engine::snapshot::{Model, Pod, Source, Variant as Observed};
 use wva_engine::{ModelKey, Snapshot};
 
@@ -14,13 +15,19 @@ use crate::cluster::index::target::Target;
 use crate::cluster::index::{Index, ObjectKey, Variant, workload};
 use crate::ownership::variants::Ownership;
 
+/// For how long a number counts that another process published, where the replicas are others: longer than autoscalers wait
+/// before they follow. What is still not followed then, nobody follows, and whoever set the replicas meant them.
+const STORED_COUNTS_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// Everything the decision needs to know of the variants that can be decided. `published` is what this process
-/// published last for a variant; before it published anything, the stored status says what an earlier one did.
+/// published last for a variant; before it published anything, the stored status says what an earlier one did, unless that
+/// is too long ago at `now` to count.
 pub fn snapshot(
     index: &Index,
     ownership: &Ownership,
     readings: &Result<Readings, QueryError>,
     published: impl Fn(&ObjectKey) -> Option<u32>,
+    now: Timestamp,
 ) -> Snapshot {
     let source = |model: &str| match readings {
         Ok(readings) => readings.unlabelled(model).map_or(Source::Answered, |labels| Source::Unlabelled { labels }),
@@ -37,13 +44,18 @@ pub fn snapshot(
         let pods = pods.find(&key.namespace, workload.pods).into_iter();
         let spec_replicas = workload.spec_replicas;
         let (bounds, autoscaler) = limits.find(Of { key, target: &variant.target, spec_replicas });
+        let (stored, stored_since) = stored_target(variant).unzip();
+        let stored_since = stored_since.flatten();
+        let is_recent = stored_since.is_none_or(|since| now.duration_since(since) < STORED_COUNTS_FOR);
+        let desired = published(key).or_else(|| stored.map(|it| if is_recent { it } else { spec_replicas }));
         let observed = Observed {
             name: key.name.clone(),
             accelerator: accelerator(variant, workload.accelerator),
             cost: variant.cost,
             spec_replicas,
             current: current(workload.spec_replicas, workload.status_replicas),
-            desired: published(key).or_else(|| stored_target(variant)),
+            desired,
+            desired_since: stored_since.filter(|_| desired == stored),
             bounds,
             autoscaler,
             gpus_per_replica: workload.gpus_per_replica,
@@ -64,7 +76,8 @@ pub fn snapshot(
         let source = source(&key.model_id);
         Model { key, source, variants, ..Model::default() }
     });
-    Snapshot { models: models.collect(), ..Snapshot::default() }
+    let momentary = readings.as_ref().is_ok_and(|readings| readings.momentary);
+    Snapshot { models: models.collect(), momentary, ..Snapshot::default() }
 }
 
 /// Replicas the target reports, or asks for while it reports none (just created, or its controller is behind).
@@ -77,11 +90,13 @@ fn accelerator(variant: &Variant, of_target: Option<&str>) -> String {
     variant.accelerator.as_deref().or(of_target).unwrap_or(workload::UNKNOWN_ACCELERATOR).to_owned()
 }
 
-/// What an earlier process published, as the stored status tells it. A new leader goes on from there, as the earlier one
-/// would have: replicas that are there besides are ones that nobody has taken away yet, and the load that made them may be
-/// over.
-fn stored_target(variant: &Variant) -> Option<u32> {
-    u32::try_from(variant.status.desired_optimized_alloc.as_ref()?.num_replicas?).ok()
+/// What an earlier process published, as the stored status tells it, and when it changed last. A new leader goes on from
+/// there, as the earlier one would have: replicas that are there besides are ones that nobody has taken away yet, and the load
+/// that made them may be over.
+fn stored_target(variant: &Variant) -> Option<(u32, Option<Timestamp>)> {
+    let stored = variant.status.desired_optimized_alloc.as_ref()?;
+    let since = stored.last_run_time.as_ref().map(|time| time.0);
+    Some((u32::try_from(stored.num_replicas?).ok()?, since))
 }
 
 #[cfg(test)]

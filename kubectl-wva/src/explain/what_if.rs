@@ -74,7 +74,8 @@ fn queue_of(sample: &mut wva_engine::snapshot::Sample) -> &mut Option<Reading> {
 
 /// The number decided for a variant when its model looks like this.
 fn number(cycle: &LastCycle, model: Model, variant: &VariantKey) -> Option<u32> {
-    let snapshot = Snapshot { models: vec![model], inventory: cycle.snapshot.inventory.clone() };
+    let Snapshot { models: _, inventory, momentary } = &cycle.snapshot;
+    let snapshot = Snapshot { models: vec![model], inventory: inventory.clone(), momentary: *momentary };
     let plan = decide(&snapshot, &mut cycle.before.clone(), &cycle.settings, cycle.at);
     plan.targets.iter().find(|target| target.variant == *variant).map(|target| target.replicas)
 }

@@ -165,7 +165,7 @@ impl Answer {
 }
 
 fn request<'a>(decided: &'a Decided<'_>, promised: bool, replicas: u32) -> Request<'a> {
-    let Decided { target, variant, spare } = decided;
+    let Decided { target, variant, spare, short: _ } = decided;
     Request {
         variant: (&target.variant.namespace, &target.variant.name),
         pool: pool_of(&variant.accelerator),
@@ -184,7 +184,7 @@ fn is_kept(decided: &Decided<'_>) -> bool {
 
 /// Replicas that will take GPUs whatever is granted, besides those that do already.
 fn taken_anyway(decided: &Decided<'_>) -> u32 {
-    let Decided { target, variant, spare: _ } = decided;
+    let Decided { target, variant, .. } = decided;
     let kept = match target.reason {
         Reason::AtZero => 0,
         Reason::Held | Reason::Paused => target.replicas,

@@ -24,6 +24,8 @@ pub(super) struct Shared<'a> {
     pub(super) proactive: Option<Lookup<'a>>,
     /// Rates that were computed already.
     pub(super) rates: Rates,
+    /// Whether loads are those of this moment.
+    pub(super) momentary: bool,
 }
 
 /// Decides for one model.
@@ -34,7 +36,8 @@ pub(super) fn decide<'a>(
     shared: &mut Shared<'_>,
     now: Timestamp,
 ) -> (ModelOutcome, Vec<Decided<'a>>) {
-    let Shared { pools, proactive, rates: known_rates } = shared;
+    let Shared { pools, proactive, rates: known_rates, momentary } = shared;
+    let momentary = *momentary;
     let Model { key, source, demand, variants: _ } = model;
     let mut views = View::all(model, memory, settings, pools, now);
     let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
@@ -60,7 +63,8 @@ pub(super) fn decide<'a>(
     };
     let uncounted = by_tokens.is_some() && tokens.is_none();
     let (forecast, missing) = match (proactive, found) {
-        (Some(proactive), Some(_)) if settings.enabled && !blind => {
+        // Rates look back, beyond the moment that counts.
+        (Some(proactive), Some(_)) if settings.enabled && !blind && !momentary => {
             let learnt = memory.learnt(key);
             rates::learn(key, &active, proactive, learnt, settings);
             rates::look(key, &active, demand, proactive, learnt, known_rates, settings)
@@ -70,13 +74,17 @@ pub(super) fn decide<'a>(
     };
 
     let by_demand = *settings.scale_up.of(key) == ScaleUpPolicy::Demand;
-    let measured = (found.is_some() && settings.enabled && !blind && settings.sizes_by_load(key)).then(|| {
+    let sizes = settings.enabled && !blind && !momentary && settings.sizes_by_load(key);
+    let measured = (found.is_some() && sizes).then(|| {
         let (thresholds, flow) = (settings.thresholds_of(key), memory.flow(key));
         sizing::measure(&active, demand, forecast.as_ref(), thresholds, flow, settings, now)
     });
     let measured = measured.flatten();
-    let unmeasured = by_demand && found.is_some() && !measured.as_ref().is_some_and(Measured::is_telling);
-    if found.and_then(Found::reason_to_grow).is_some() || forecast.as_ref().and_then(rates::reason_to_grow).is_some() {
+    let is_telling = measured.as_ref().is_some_and(Measured::is_telling);
+    let unmeasured = by_demand && found.is_some() && !is_telling && !momentary;
+    let short =
+        found.and_then(Found::reason_to_grow).or_else(|| forecast.as_ref().and_then(rates::reason_to_grow)).is_some();
+    if short {
         views.iter_mut().filter(|view| view.is_active()).for_each(View::while_short);
     }
     let active: Vec<_> = views.iter().filter(|view| view.is_active()).collect();
@@ -96,7 +104,7 @@ pub(super) fn decide<'a>(
         let policy = settings.zero.of(key);
         choices.extend(match found.and_then(|_| idle::put_to_sleep(&active, quiet_for, policy, now)) {
             Some(asleep) => asleep,
-            None => serve(&views, found, (forecast.as_ref(), measured.as_ref()), by_demand, policy, pools),
+            None => serve(&views, found, (forecast.as_ref(), measured.as_ref()), by_demand, momentary, policy, pools),
         });
         // Nobody serves, and nobody will: those that wait at the gateway need another variant.
         let is_hopeless = |view: &&View<'_>| view.readings.ready == 0 && view.standing.state.barred;
@@ -130,7 +138,7 @@ pub(super) fn decide<'a>(
         target.notes.extend(missing.map(|missing| Note::NoForecast { missing }));
         target.notes.extend(uneven.clone().filter(|_| view.is_active()));
         let spare = found.map_or(0.0, |found| found.spare_of(view.name()));
-        Some(Decided { target, variant: view.variant, spare })
+        Some(Decided { target, variant: view.variant, spare, short })
     });
     let decided = decided.collect();
     (ModelOutcome { key: key.clone(), evidence, analysis, tokens, forecast }, decided)
@@ -142,6 +150,7 @@ fn serve<'a>(
     found: Option<Found<'_>>,
     (forecast, measured): (Option<&Forecast>, Option<&Measured>),
     by_demand: bool,
+    momentary: bool,
     policy: &ZeroPolicy,
     pools: &Pools,
 ) -> Choices<'a> {
@@ -163,6 +172,9 @@ fn serve<'a>(
     }
     for view in &active {
         if let Some(choice) = analysed.get_mut(view.name()) {
+            if momentary {
+                give_up_nothing(view, choice);
+            }
             stay_published(view, choice);
         }
     }
@@ -181,6 +193,17 @@ fn serve<'a>(
         choices.insert(variant, woken);
     }
     choices
+}
+
+/// A moment without load may be one between two requests.
+fn give_up_nothing(view: &View<'_>, choice: &mut Choice) {
+    let state = &view.standing.state;
+    let kept = state.desired.unwrap_or(state.current);
+    if choice.replicas < kept {
+        *choice = Choice { replicas: kept, reason: Reason::NotWatchedYet };
+    } else if matches!(choice.reason, Reason::OtherVariantScalesDown { .. }) {
+        choice.reason = Reason::NotWatchedYet;
+    }
 }
 
 /// A growth that nobody carries out stays published: whoever follows may wait for it to last.

@@ -1,7 +1,11 @@
 //! The autoscaler that follows the published number.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::number::truncate;
 
 /// What the objects of an autoscaler say of how, and when, it follows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,6 +106,44 @@ pub struct AutoscalerCondition {
     pub since: Option<Timestamp>,
 }
 
+/// Why an autoscaler does not follow a number, or not yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+pub enum Hold {
+    /// The number has to last for its stabilisation window.
+    Window {
+        /// Until when.
+        until: Timestamp,
+        /// The window.
+        window_seconds: u32,
+    },
+    /// The number is so near to the replicas there are that it is ignored.
+    Tolerance {
+        /// How near, in percent.
+        percent: u32,
+    },
+    /// It never scales this way.
+    Disabled,
+    /// It scales nothing at present.
+    Paused {
+        /// Why, as a sentence without a full stop.
+        why: String,
+    },
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Window { until, window_seconds } => {
+                write!(f, " until {}Z (its window of {window_seconds} s)", until.strftime("%T"))
+            }
+            Self::Tolerance { percent } => write!(f, ", which ignores changes within its tolerance of {percent} %"),
+            Self::Disabled => f.write_str(", which never scales this way"),
+            Self::Paused { why } => write!(f, ": {why}"),
+        }
+    }
+}
+
 /// What Kubernetes tolerates where nothing else is said.
 pub const DEFAULT_TOLERANCE: f64 = 0.1;
 
@@ -134,6 +176,11 @@ impl ScalingRules {
         Self { window_seconds: 300, policies, ..Self::up() }
     }
 
+    /// The tolerance in whole percent.
+    fn tolerance_percent(&self) -> u32 {
+        u32::try_from(truncate((self.tolerance * 100.0).round())).unwrap_or(0)
+    }
+
     /// The window, as a time.
     pub fn window(&self) -> SignedDuration {
         SignedDuration::from_secs(i64::from(self.window_seconds))
@@ -152,6 +199,32 @@ impl Autoscaler {
         let (ratio, tolerance) = (f64::from(desired) / f64::from(current), self.rules(current, desired).tolerance);
         // As Kubernetes computes it: what is off by exactly the tolerance is tolerated.
         current > 0 && (1.0 - tolerance..=1.0 + tolerance).contains(&ratio)
+    }
+
+    /// What keeps it from going from `current` to the `desired` replicas that have been published `since` then; `None` when
+    /// nothing is known to. Zero is not its business alone.
+    pub fn holds(&self, current: u32, desired: u32, since: Timestamp, now: Timestamp) -> Option<Hold> {
+        if !self.follows || current == desired || current == 0 || desired == 0 {
+            return None;
+        }
+        if let Some(why) = &self.paused {
+            return Some(Hold::Paused { why: why.clone() });
+        }
+        let rules = self.rules(current, desired);
+        if rules.disabled {
+            return Some(Hold::Disabled);
+        }
+        if self.tolerates(current, desired) {
+            return Some(Hold::Tolerance { percent: rules.tolerance_percent() });
+        }
+        let until = since.saturating_add(rules.window()).unwrap_or(Timestamp::MAX);
+        (now < until).then_some(Hold::Window { until, window_seconds: rules.window_seconds })
+    }
+
+    /// How people call it, e.g. `HPA llama-hpa`.
+    pub fn label(&self) -> String {
+        let kind = if self.kind == "HorizontalPodAutoscaler" { "HPA" } else { &self.kind };
+        format!("{kind} {}", self.name)
     }
 }
 
@@ -173,6 +246,31 @@ mod tests {
         let exact = ScalingRules { tolerance: 0.0, ..ScalingRules::up() };
         let exact = Autoscaler { up: exact.clone(), down: exact, ..Autoscaler::default() };
         assert!(!exact.tolerates(from, to));
+    }
+
+    #[rstest]
+    #[case::growth_at_first(2, 3, 0, Some("until 22:17:20Z (its window of 240 s)"))]
+    #[case::growth_later(2, 3, 239, Some("until 22:17:20Z (its window of 240 s)"))]
+    #[case::growth_that_has_lasted(2, 3, 240, None)]
+    #[case::shrinking_that_has_not_lasted(3, 2, 240, Some("until 22:18:20Z (its window of 300 s)"))]
+    #[case::too_near(20, 21, 999, Some(", which ignores changes within its tolerance of 10 %"))]
+    #[case::carried_out(3, 3, 0, None)]
+    #[case::to_zero(1, 0, 0, None)]
+    fn what_holds_a_change_back_is_told(
+        #[case] from: u32,
+        #[case] to: u32,
+        #[case] second: i64,
+        #[case] expect: Option<&str>,
+    ) {
+        let since = Timestamp::from_second(1_700_000_000).unwrap();
+        let up = ScalingRules { window_seconds: 240, ..ScalingRules::up() };
+        let hpa = Autoscaler { follows: true, up, down: ScalingRules::down(), ..Autoscaler::default() };
+        let told =
+            |it: &Autoscaler| Some(it.holds(from, to, since, since + SignedDuration::from_secs(second))?.to_string());
+        assert_eq!(told(&hpa).as_deref().map(str::trim_start), expect);
+        assert_eq!(told(&Autoscaler { follows: false, ..hpa.clone() }), None);
+        let paused = Autoscaler { paused: Some("it is paused".to_owned()), ..hpa };
+        assert_eq!(told(&paused).is_some(), from != to && to > 0);
     }
 
     #[test]

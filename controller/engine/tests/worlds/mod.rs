@@ -168,10 +168,10 @@ pub(crate) fn shuffled_variant(variant: Variant) -> impl Strategy<Value = Varian
 
 /// The same world, told in another order.
 pub(crate) fn shuffled(snapshot: Snapshot) -> impl Strategy<Value = Snapshot> {
-    let Snapshot { models, inventory } = snapshot;
+    let Snapshot { models, inventory, momentary } = snapshot;
     let models =
         Just(models).prop_shuffle().prop_flat_map(|models| models.into_iter().map(shuffled_model).collect::<Vec<_>>());
-    models.prop_map(move |models| Snapshot { models, inventory: inventory.clone() })
+    models.prop_map(move |models| Snapshot { models, inventory: inventory.clone(), momentary })
 }
 
 // === For the stages ===

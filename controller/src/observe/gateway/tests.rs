@@ -89,7 +89,7 @@ fn metrics(pods: &[(&str, f64, f64)], completed: Option<f64>) -> Metrics {
 
 fn demanded(index: &Index, pools: &Pools, queues: &Readings, metrics: &Metrics, enabled: bool) -> Demand {
     let ownership = Ownership::take(index, &Scope::default(), &Refusals::new());
-    let mut snapshot = snapshot::snapshot(index, &ownership, &Ok(metrics.clone()), |_| None);
+    let mut snapshot = snapshot::snapshot(index, &ownership, &Ok(metrics.clone()), |_| None, Timestamp::UNIX_EPOCH);
     let policies = ZeroPolicies::all(ZeroPolicy { enabled, retention: RETENTION });
     let view = demand::View { index, pools, queues, now: NOW };
     let mut members = crate::observe::members::Members::default();

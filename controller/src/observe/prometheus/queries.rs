@@ -19,6 +19,10 @@ pub struct Queries {
     pub kv_usage: String,
     /// Most waiting requests in the window, per engine, pod and model.
     pub queue_length: String,
+    /// Used share of the KV cache now, per engine, pod and model.
+    pub kv_usage_now: String,
+    /// Requests waiting now, per engine, pod and model.
+    pub queue_length_now: String,
     /// Requests each pod computes now, per pod and model.
     pub running: String,
     /// When each pod was last scraped, in seconds since 1970.
@@ -36,11 +40,23 @@ impl Queries {
     pub fn new(window: Duration, selector: Selector) -> Self {
         let kv_usage = either(|name| peak(&selector.of(name), window));
         let queue_length = peak(&selector.of(VLLM_REQUESTS_WAITING), window);
+        let kv_usage_now = either(|name| of_engines(&selector.of(name)));
+        let queue_length_now = of_engines(&selector.of(VLLM_REQUESTS_WAITING));
         let scraped = |name: &str| peak_of_pods(&format!("timestamp({})", selector.of(name)));
         let scraped_at = format!("{} or {}", either(scraped), scraped(VLLM_REQUESTS_WAITING));
         let running = of_pods(&selector.of(VLLM_REQUESTS_RUNNING));
         let unlabelled = nameless(VLLM_REQUESTS_RUNNING, &selector);
-        Self { kv_usage, queue_length, running, scraped_at, unlabelled, window, selector }
+        Self {
+            kv_usage,
+            queue_length,
+            kv_usage_now,
+            queue_length_now,
+            running,
+            scraped_at,
+            unlabelled,
+            window,
+            selector,
+        }
     }
 
     /// Loads of pods that are above one of two limits now, each with a label that says which [`Load`] it is. The comparison
@@ -82,8 +98,14 @@ mod tests {
 
     #[test]
     fn the_texts_of_all_queries() {
-        let Queries { kv_usage, queue_length, running, scraped_at, unlabelled, window: _, selector: _ } =
-            Queries::new(Duration::from_mins(1), Selector::default());
+        let queries = Queries::new(Duration::from_mins(1), Selector::default());
+        insta::assert_snapshot!([queries.kv_usage_now, queries.queue_length_now].map(|it| shown(&it)).join("\n\n"), @r"
+        max by (POD, model_name, engine) (vllm:kv_cache_usage_perc)
+          or max by (POD, model_name, engine) (vllm:gpu_cache_usage_perc)
+
+        max by (POD, model_name, engine) (vllm:num_requests_waiting)
+        ");
+        let Queries { kv_usage, queue_length, running, scraped_at, unlabelled, .. } = queries;
         insta::assert_snapshot!([kv_usage, queue_length, running, scraped_at].map(|it| shown(&it)).join("\n\n"), @r"
         max by (POD, model_name, engine) (max_over_time(vllm:kv_cache_usage_perc[60s]))
           or max by (POD, model_name, engine) (vllm:kv_cache_usage_perc)

@@ -27,6 +27,8 @@ pub struct Readings {
     latencies: Latencies,
     /// Labels of series that name no pod, by model.
     unlabelled: BTreeMap<String, Vec<String>>,
+    /// Whether loads are those of a moment instead of peaks.
+    pub momentary: bool,
 }
 
 /// Answers to the queries about pods.
@@ -135,6 +137,12 @@ impl Readings {
     #[must_use]
     pub fn with_latencies(self, latencies: Latencies) -> Self {
         Self { latencies, ..self }
+    }
+
+    /// With loads of a moment instead of peaks, or not.
+    #[must_use]
+    pub fn of_a_moment(self, momentary: bool) -> Self {
+        Self { momentary, ..self }
     }
 
     /// With series that name no pod.

@@ -44,7 +44,7 @@ async fn observed(server: &Server, index: &Index, members: &mut Members, matcher
     let settings = settings();
     let readings = prometheus.read(&Wanted::by(&settings)).await;
     let ownership = Ownership::take(index, &Scope::default(), &Refusals::new());
-    let mut snapshot = snapshot::snapshot(index, &ownership, &readings, |_| None);
+    let mut snapshot = snapshot::snapshot(index, &ownership, &readings, |_| None, now);
     members.note(&snapshot, index, RETENTION, now);
     let view = demand::View {
         index,
@@ -269,7 +269,7 @@ async fn series_that_name_no_pod_are_told_with_their_labels() {
     let readings = prometheus.read(&wanted).await.unwrap();
     let index = old_pods(&["a-1"]);
     let ownership = Ownership::take(&index, &Scope::default(), &Refusals::new());
-    let snapshot = snapshot::snapshot(&index, &ownership, &Ok(readings), |_| None);
+    let snapshot = snapshot::snapshot(&index, &ownership, &Ok(readings), |_| None, Timestamp::now());
     let plan = decide(&snapshot, &mut Memory::default(), &Settings::default(), Timestamp::now());
     let told = plan.targets[0].evidence.to_string();
     assert!(told.contains("no labels name their pods") && told.contains("job, model_name"), "{told}");

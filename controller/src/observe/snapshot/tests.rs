@@ -16,12 +16,16 @@ fn key(name: &str) -> ObjectKey {
     ObjectKey::new("ns", name)
 }
 
+fn now() -> Timestamp {
+    "2026-01-01T12:00:00Z".parse().unwrap()
+}
+
 fn ownership(index: &Index) -> Ownership {
     Ownership::take(index, &Scope::default(), &Refusals::new())
 }
 
 fn observed(index: &Index, readings: &Result<Readings, QueryError>) -> Snapshot {
-    snapshot(index, &ownership(index), readings, |_| None)
+    snapshot(index, &ownership(index), readings, |_| None, now())
 }
 
 fn answered(pods: &[(&str, f64, f64)]) -> Readings {
@@ -178,7 +182,7 @@ fn the_last_target_is_what_was_published_or_else_what_is_stored(
 ) {
     let stored = variant("a").replace("spec: {", "status: {desiredOptimizedAlloc: {numReplicas: 3}}, spec: {");
     let index = Index::default().with_variant(&stored).with_deployment("a", replicas);
-    let snapshot = snapshot(&index, &ownership(&index), &Ok(answered(&[])), |_| published);
+    let snapshot = snapshot(&index, &ownership(&index), &Ok(answered(&[])), |_| published, now());
     assert_eq!(one(&snapshot).desired, expect);
 }
 
@@ -278,4 +282,23 @@ fn several_autoscalers_on_one_target_leave_their_common_range() {
     second.bounds = Bounds { min: Some(2), max: Some(9) };
     let _effect = index.apply(key("second"), second);
     assert_eq!(one(&observed(&index, &Ok(answered(&[])))).bounds, Bounds { min: Some(2), max: Some(6) });
+}
+
+#[rstest]
+#[case::published_just_now("2026-01-01T11:59:00Z", (3, 3), 1)]
+#[case::long_ago_and_scaled_by_hand_since("2026-01-01T11:00:00Z", (3, 3), 3)]
+#[case::long_ago_and_put_to_sleep_by_hand_since("2026-01-01T11:00:00Z", (0, 0), 0)]
+#[case::long_ago_and_followed_and_just_rolled_out("2026-01-01T11:00:00Z", (1, 2), 1)]
+fn a_stored_number_counts_until_nobody_can_be_following_it_any_longer(
+    #[case] at: &str,
+    #[case] (asked, there): (u32, u32),
+    #[case] expect: u32,
+) {
+    let status = format!("status: {{desiredOptimizedAlloc: {{numReplicas: 1, lastRunTime: '{at}'}}}}, spec: {{");
+    let stored = variant("a").replace("spec: {", &status);
+    let index = Index::default().with_variant(&stored).with_deployment_in_state("a", asked, there);
+    let snapshot = observed(&index, &Ok(answered(&[])));
+    let observed = one(&snapshot);
+    assert_eq!(observed.desired, Some(expect));
+    assert_eq!(observed.desired_since.is_some(), expect == 1, "the time is that of the stored number");
 }

@@ -43,6 +43,7 @@ pub(super) fn snapshot(view: &View<'_>, published: &[Option<u32>], autoscaler: O
             spec_replicas: spec,
             current: if current == 0 { spec } else { current },
             desired: published.get(place).copied().flatten(),
+            desired_since: None,
             bounds: Bounds { min: Some(of.min), max: Some(of.max) },
             autoscaler: autoscaler.cloned(),
             gpus_per_replica: of.gpus_per_replica,
@@ -51,7 +52,7 @@ pub(super) fn snapshot(view: &View<'_>, published: &[Option<u32>], autoscaler: O
         }
     });
     let model = Model { key: key(), source: Source::Answered, demand: demand(view), variants: variants.collect() };
-    Snapshot { models: vec![model], inventory: inventory(view) }
+    Snapshot { models: vec![model], inventory: inventory(view), ..Snapshot::default() }
 }
 
 fn arguments(server: &crate::server::Server) -> ServerArguments {
