@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;
 use prometheus_client::metrics::counter::Counter;
-use wva_api::{VariantAutoscaling, events};
+use wva_api::{Instance, VariantAutoscaling, events};
 use wva_engine::Target;
 
 use super::events::{Event, EventSender};
@@ -68,7 +68,7 @@ impl Reporter {
         }
         // Who has to give way has no say in the status: the rightful owner would take that for another conflict.
         let gives_way = matches!(eligibility, Eligibility::InstanceConflict(Refusal { mine: false, .. }));
-        if !gives_way && status::differs(&variant.status, &status) {
+        if !gives_way && (status::differs(&variant.status, &status) || is_handed_over(variant)) {
             self.status.send(StatusUpdate { variant: key.clone(), status });
         }
     }
@@ -110,6 +110,14 @@ impl Reporter {
     }
 }
 
+/// Whether only an earlier owner has written the status: the first write of the new one says who it is now, although there
+/// is nothing else to say.
+fn is_handed_over(variant: &Variant) -> bool {
+    let owner = Instance::of_labels(&variant.labels);
+    let writes = &variant.status_writes;
+    writes.iter().all(|write| write.by != owner) && writes.iter().any(|write| Some(write.at) <= variant.labelled_at)
+}
+
 /// What is wrong with an object that cannot be read, and what to do.
 fn unreadable_message(ObjectKey { namespace, name }: &ObjectKey, why: &str) -> String {
     let stale = "its status is what an earlier controller wrote";
@@ -140,6 +148,30 @@ pub fn reference(key: &ObjectKey, uid: &str) -> ObjectReference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::index::StatusWrite;
+    use crate::cluster::index::convert;
+    use crate::fixtures::{variant, yaml};
+
+    /// A variant that was labelled for `new` at second 10, and whose status was written by these at these seconds.
+    fn written(writers: &[(&str, i64)]) -> Variant {
+        let at = |second| Timestamp::from_second(1_700_000_000 + second).unwrap();
+        let write = |(by, second): &(&str, i64)| StatusWrite { by: Instance::parse(by).unwrap(), at: at(*second) };
+        Variant {
+            labels: Instance::parse("new").unwrap().labels(),
+            labelled_at: Some(at(10)),
+            status_writes: writers.iter().map(write).collect(),
+            ..convert::variant(yaml(&variant("a")))
+        }
+    }
+
+    #[test]
+    fn a_new_owner_writes_once_although_nothing_has_changed() {
+        assert!(is_handed_over(&written(&[("old", 9)])));
+        assert!(!is_handed_over(&written(&[("old", 9), ("new", 11)])), "it has written");
+        assert!(!is_handed_over(&written(&[("new", 9)])));
+        assert!(!is_handed_over(&written(&[])));
+        assert!(!is_handed_over(&written(&[("other", 12)])), "that is a conflict");
+    }
 
     #[test]
     fn a_variant_of_an_early_release_is_told_which_deployment_it_meant_and_the_command() {

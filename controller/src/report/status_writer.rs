@@ -4,6 +4,8 @@
 //! applied server-side under the instance's field manager. What the API server does not take is kept and tried again;
 //! what gets lost all the same heals at the next cycle, because cycles compare with what is stored.
 
+mod predecessor;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,10 +213,32 @@ impl StatusWriter {
         let patch = Patch::Apply(body(variant, version, status));
         match self.leadership.write(self.timeout, api.patch_status(&variant.name, &params, &patch)).await? {
             Ok(written) => {
+                let written = self.without_predecessor(&api, variant, written).await;
                 self.remember(variant, version, written);
                 Ok(())
             }
             Err(error) => Err(Error::Api(Box::new(error))),
+        }
+    }
+
+    /// Takes the entry of an earlier owner away. That is for the eye, so a failure is left to the next write.
+    async fn without_predecessor(
+        &self,
+        api: &Api<VariantAutoscaling>,
+        variant: &ObjectKey,
+        written: VariantAutoscaling,
+    ) -> VariantAutoscaling {
+        let Some(patch) = predecessor::removal(&written.metadata, &self.scope.instance) else { return written };
+        let params = PatchParams { field_manager: Some(self.manager.clone()), ..PatchParams::default() };
+        let patch = Patch::Merge(patch);
+        match self.leadership.write(self.timeout, api.patch_status(&variant.name, &params, &patch)).await {
+            Ok(Ok(tidied)) => tidied,
+            Ok(Err(error)) => {
+                let error = api_error::words(&error);
+                tracing::debug!(variant = variant.name, namespace = variant.namespace, error, "An earlier owner stays");
+                written
+            }
+            Err(_) => written,
         }
     }
 

@@ -30,7 +30,7 @@ pub fn key(metadata: &ObjectMeta) -> ObjectKey {
 pub fn variant(object: VariantAutoscaling) -> Variant {
     Variant {
         status_writes: status_writes(&object.metadata),
-        labelled_at: managed(&object.metadata).filter(|entry| owns_instance_label(entry)).filter_map(time_of).max(),
+        labelled_at: labelled_at(&object.metadata),
         accelerator: object.accelerator_label().map(str::to_owned),
         model: object.spec.model().map(str::to_owned),
         cost: object.spec.cost(),
@@ -59,8 +59,13 @@ fn managed(metadata: &ObjectMeta) -> impl Iterator<Item = &ManagedFieldsEntry> {
     metadata.managed_fields.iter().flatten()
 }
 
+/// When the label that names the owner was last written.
+pub fn labelled_at(metadata: &ObjectMeta) -> Option<Timestamp> {
+    managed(metadata).filter(|entry| owns_instance_label(entry)).filter_map(time_of).max()
+}
+
 /// A write of status by a controller instance.
-fn status_write(entry: &ManagedFieldsEntry) -> Option<StatusWrite> {
+pub fn status_write(entry: &ManagedFieldsEntry) -> Option<StatusWrite> {
     let by = Instance::of_field_manager(entry.manager.as_deref()?)?;
     let at = time_of(entry)?;
     (entry.subresource.as_deref() == Some("status")).then_some(StatusWrite { by, at })
