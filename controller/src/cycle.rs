@@ -360,6 +360,7 @@ impl Cycle {
         for target in &plan.targets {
             self.report(target, &view.variants, &view.ownership, now);
         }
+        self.term.reporter.end_cycle();
         self.metrics.cycle.safety_net.set(i64::try_from(shared.ledger.held()).unwrap_or(i64::MAX));
         self.hand_over(&plan.targets);
         for (variant, from) in asleep::ours_to_scale(&plan.targets, &snapshot) {

@@ -157,3 +157,27 @@ fn a_stuck_cycle_is_unhealthy_within_three_intervals_and_ten_seconds() {
     };
     assert!(late.contains("late: the decision cycle: none has ended for 13s"), "{late}");
 }
+
+#[test]
+fn requests_that_fail_in_an_outage_of_the_api_server_take_no_line_of_log_each() {
+    const FAILED: usize = 100;
+    let api = FakeApi::start();
+    let environment =
+        [("PROMETHEUS_BASE_URL", "http://127.0.0.1:9"), ("HOSTNAME", "wva-1"), ("GLOBAL_OPT_INTERVAL", "100ms")];
+    let mut controller = api.controller(&["--leader-elect", "--leader-election-retry-period=50ms"], &environment);
+    controller.says(&["Became leader"]);
+    controller.says(&["Prometheus does not answer; holding targets"]);
+    let (lines, requests) = (controller.log().lines().count(), api.requests().len());
+
+    api.fail(usize::MAX);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while api.requests().len() < requests + FAILED {
+        assert!(Instant::now() < deadline, "it asks again: {:?}", api.requests());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    let log = controller.log();
+    let said: Vec<&str> = log.lines().skip(lines).collect();
+    assert!(said.len() <= FAILED / 5, "{} lines for {FAILED} requests: {said:#?}", said.len());
+    assert!(said.iter().any(|line| line.contains("retrying")), "it is said once: {said:#?}");
+}

@@ -20,6 +20,10 @@ use crate::ownership::conflict::Refusal;
 use crate::ownership::variants::Eligibility;
 use crate::shared::Shared;
 
+/// Variants that are logged one by one when they enter or leave the safety net in a cycle; of more, the rest is only counted.
+/// Each one's status, event and metric say it all the same.
+const LOGGED: usize = 20;
+
 /// Sends status and events, each only when there is something new.
 #[derive(Debug)]
 pub struct Reporter {
@@ -29,6 +33,10 @@ pub struct Reporter {
     safety_net_activations: Counter,
     /// Objects that could not be read, with what was told of them.
     unreadable: BTreeMap<ObjectKey, String>,
+    /// Variants that entered the safety net in this cycle.
+    entered: usize,
+    /// Variants that left it in this cycle.
+    left: usize,
 }
 
 impl Reporter {
@@ -39,13 +47,13 @@ impl Reporter {
         shared: Arc<Shared>,
         safety_net_activations: Counter,
     ) -> Self {
-        Self { status, events, shared, safety_net_activations, unreadable: BTreeMap::new() }
+        Self { status, events, shared, safety_net_activations, unreadable: BTreeMap::new(), entered: 0, left: 0 }
     }
 
     /// One with nothing told yet, which reaches the same.
     #[must_use]
     pub fn anew(&self) -> Self {
-        let Self { status, events, shared, safety_net_activations, unreadable: _ } = self;
+        let Self { status, events, shared, safety_net_activations, .. } = self;
         Self::new(status.clone(), events.clone(), Arc::clone(shared), safety_net_activations.clone())
     }
 
@@ -74,11 +82,15 @@ impl Reporter {
     }
 
     /// Logs and counts when the safety net begins and when it ends.
-    fn note_safety_net(&self, event: &str, key: &ObjectKey, decision: Option<&Target>, before: &Reported) {
+    fn note_safety_net(&mut self, event: &str, key: &ObjectKey, decision: Option<&Target>, before: &Reported) {
         let ObjectKey { namespace, name: variant } = key;
         match (event, decision) {
             (events::SAFETY_NET_ACTIVATED, Some(target)) => {
                 self.safety_net_activations.inc();
+                self.entered += 1;
+                if self.entered > LOGGED {
+                    return;
+                }
                 tracing::warn!(
                     variant,
                     namespace,
@@ -91,8 +103,25 @@ impl Reporter {
                     "Safety net activated: emitted fallback metrics"
                 );
             }
-            (events::SAFETY_NET_RELEASED, _) => tracing::info!(variant, namespace, "Safety net released"),
+            (events::SAFETY_NET_RELEASED, _) => {
+                self.left += 1;
+                if self.left <= LOGGED {
+                    tracing::info!(variant, namespace, "Safety net released");
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// Everything of this cycle has been told: logs how many more variants entered and left the safety net than were named.
+    pub fn end_cycle(&mut self) {
+        let further = |count: &mut usize| std::mem::take(count).saturating_sub(LOGGED);
+        let (entered, left) = (further(&mut self.entered), further(&mut self.left));
+        if entered > 0 {
+            tracing::warn!(furtherVariants = entered, "Safety net activated: emitted fallback metrics");
+        }
+        if left > 0 {
+            tracing::info!(furtherVariants = left, "Safety net released");
         }
     }
 

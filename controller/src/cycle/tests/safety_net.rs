@@ -152,3 +152,38 @@ async fn a_clock_that_differs_from_that_of_prometheus_changes_no_decision(#[case
     scene.reported("a", "MetricsAvailable", "False MetricsStale").await;
     scene.desired("a", Some("2")).await;
 }
+
+#[tokio::test]
+async fn an_outage_takes_as_many_lines_of_log_for_hundreds_of_variants_as_for_a_few() {
+    let log = Log::default();
+    let _guard = log.begin();
+    let prometheus = FakePrometheus::default();
+    let mut index = Index::default();
+    for number in 0..300 {
+        let (name, pod) = (format!("v{number}"), format!("v{number}-1"));
+        prometheus.set(&pod, 0.3, 0.0);
+        index = index.with_variant(&variant(&name)).with_deployment(&name, 1).with_pod(&name, &pod);
+    }
+    let scene = Scene::start_with(prometheus, index, Duration::from_millis(50)).await;
+    scene.desired("v299", Some("1")).await;
+    let held = |count: &str| {
+        let active = format!("wva_safety_net_active {count}\n");
+        scene.metrics.encode(true).unwrap().contains(&active)
+    };
+    eventually("decisions on metrics", || held("0")).await;
+    let before = log.lines("").len();
+
+    scene.prometheus.break_down(true);
+    eventually("every variant to be held", || held("300")).await;
+    let asked = scene.prometheus.requests();
+    eventually("twenty more cycles", || scene.prometheus.requests() > asked + 60).await;
+    scene.prometheus.break_down(false);
+    eventually("every variant to be decided again", || held("0")).await;
+
+    let lines = log.lines("");
+    let said = &lines[before..];
+    assert!(said.len() <= 50, "{} lines: {said:#?}", said.len());
+    for words in ["furtherVariants=280", "Prometheus does not answer", "Prometheus answers again"] {
+        assert!(said.iter().any(|line| line.contains(words)), "{words}: {said:#?}");
+    }
+}
