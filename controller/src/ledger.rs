@@ -40,7 +40,11 @@ impl Reported {
         let find = |type_| conditions::find(&status.conditions, type_);
         Self {
             ready: find(conditions::READY).map(|ready| (ready.status == "True", ready.reason.clone())),
-            held: find(conditions::OPTIMIZATION_READY).map(|it| it.reason == reasons::METRICS_UNAVAILABLE),
+            held: find(conditions::OPTIMIZATION_READY)
+                .filter(|it| {
+                    find(conditions::READY).is_none_or(|ready| ready.status == "True" || ready.reason != it.reason)
+                })
+                .map(|it| it.reason == reasons::METRICS_UNAVAILABLE),
             replicas: status.desired_optimized_alloc.as_ref().and_then(|allocation| allocation.num_replicas),
         }
     }

@@ -33,7 +33,8 @@ pub fn status(
         // The last decision holds while a conflict lasts.
         (Eligibility::Ready | Eligibility::InstanceConflict(_), None) => {
             let kept = [conditions::METRICS_AVAILABLE, conditions::OPTIMIZATION_READY];
-            found.extend(kept.iter().filter_map(|type_| conditions::find(&stored.conditions, type_)).cloned());
+            let kept = kept.iter().filter_map(|type_| conditions::find(&stored.conditions, type_));
+            found.extend(kept.filter(|it| !repeats_ready(it, &stored.conditions)).cloned());
             (stored.desired_optimized_alloc.clone(), stored.actuation.clone())
         }
         // Cleared, and seen to be: an absent member looks like one that was never written.
@@ -45,10 +46,23 @@ pub fn status(
             | Eligibility::TargetConflict(_)
             | Eligibility::NoModel,
             _,
-        ) => (Some(DesiredAllocation::default()), None),
+        ) => {
+            // `kubectl get va -o wide` shows this condition as the reason, and there is one.
+            let ready = conditions::find(&found, conditions::READY).filter(|ready| ready.status != "True");
+            let why = ready.map(|it| state(conditions::OPTIMIZATION_READY, false, &it.reason, it.message.clone()));
+            found.retain(|it| why.is_none() || it.type_ != conditions::OPTIMIZATION_READY);
+            found.extend(why);
+            (Some(DesiredAllocation::default()), None)
+        }
     };
     let conditions = conditions::merged(&stored.conditions, found);
     VariantAutoscalingStatus { desired_optimized_alloc, actuation, conditions }
+}
+
+/// Whether a condition only says again why the variant is not ready.
+fn repeats_ready(condition: &Condition, all: &[Condition]) -> bool {
+    conditions::find(all, conditions::READY)
+        .is_some_and(|ready| ready.status != "True" && ready.reason == condition.reason)
 }
 
 /// Whether writing `new` over `stored` would change anything besides times.

@@ -91,6 +91,12 @@ fn a_lost_target_clears_the_allocation_and_says_so() {
           reason: TargetNotFound
           status: "False"
           type: TargetResolved
+        - lastTransitionTime: "2023-11-14T22:13:29Z"
+          message: Target deployment 'llama-8b' no longer exists
+          observedGeneration: 1
+          reason: DeploymentNotFound
+          status: "False"
+          type: OptimizationReady
         "#);
 }
 
@@ -101,6 +107,7 @@ fn a_found_target_is_reported_before_the_next_decision() {
     let ready = conditions::find(&found.conditions, conditions::READY).unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("True", "DeploymentFound"));
     assert_eq!(ready.last_transition_time, Time(at(5)));
+    assert!(conditions::find(&found.conditions, conditions::OPTIMIZATION_READY).is_none(), "nothing is decided yet");
 }
 
 #[rstest]
