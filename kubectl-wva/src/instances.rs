@@ -63,7 +63,7 @@ pub struct ControllerView {
     pub namespace: String,
     /// Name of its Deployment.
     pub name: String,
-    /// Tag of its image.
+    /// Version of the program that leads, as its Lease says; the tag of its image where no Lease says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Replicas ready.
@@ -136,17 +136,29 @@ pub(crate) async fn look(session: &Session) -> Result<InstancesView, Error> {
     Ok(InstancesView::build(&controllers, &leases, &variants?, &namespaces, unread))
 }
 
-/// What is known of a controller's Lease: its holder, or why it could not be read.
-pub type Holder = Result<Option<String>, String>;
+/// What the Lease of a controller says: nothing without leader election.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Who holds it.
+    pub by: Option<String>,
+    /// Version of the program that wrote it last.
+    pub version: Option<String>,
+}
 
-async fn lease(session: &Session, controller: &Controller) -> Holder {
+async fn lease(session: &Session, controller: &Controller) -> Result<Held, String> {
     if !elects(controller) {
-        return Ok(None);
+        return Ok(Held::default());
     }
     let lease: Option<Lease> = lists::get(session, &controller.namespace, &controller.lease_name())
         .await
         .map_err(|error| error.to_string())?;
-    Ok(lease.and_then(|lease| lease.spec?.holder_identity).filter(|holder| !holder.is_empty()))
+    Ok(lease.map(held).unwrap_or_default())
+}
+
+fn held(lease: Lease) -> Held {
+    let version = lease.metadata.annotations.and_then(|mut annotations| annotations.remove(labels::PROGRAM_VERSION));
+    let by = lease.spec.and_then(|spec| spec.holder_identity).filter(|holder| !holder.is_empty());
+    Held { by, version }
 }
 
 fn elects(controller: &Controller) -> bool {
@@ -154,10 +166,10 @@ fn elects(controller: &Controller) -> bool {
 }
 
 impl InstancesView {
-    /// Builds the view. `leases` are in the order of the controllers.
+    /// Builds the view. `leases` are in the order of the controllers, each what it says or why it could not be read.
     pub fn build(
         controllers: &[Controller],
-        leases: &[Holder],
+        leases: &[Result<Held, String>],
         variants: &[Guarded],
         namespaces: &[Namespace],
         mut unread: Vec<String>,
@@ -188,16 +200,16 @@ impl InstancesView {
             }
         }
         let mut views = Vec::new();
-        for ((controller, holder), variants) in controllers.iter().zip(leases).zip(taken) {
-            let leader = holder.clone().unwrap_or_else(|why| {
+        for ((controller, held), variants) in controllers.iter().zip(leases).zip(taken) {
+            let Held { by: leader, version } = held.clone().unwrap_or_else(|why| {
                 unread.push(why);
-                None
+                Held::default()
             });
             views.push(ControllerView {
                 instance: controller.scope.instance.id().map(str::to_owned),
                 namespace: controller.namespace.clone(),
                 name: controller.name.clone(),
-                version: controller.image.as_deref().and_then(tag),
+                version: version.or_else(|| controller.image.as_deref().and_then(tag)),
                 ready: controller.ready,
                 replicas: controller.replicas,
                 leader,
@@ -306,4 +318,35 @@ fn row(one: &ControllerView, wide: bool) -> Vec<Cell> {
         cells.push(Cell::new(one.lease.as_deref().unwrap_or("-")));
     }
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The version shown of a controller with this image, whose Lease has these annotations.
+    fn version(image: &str, annotations: &serde_json::Value) -> Option<String> {
+        let deployment = json!({
+            "metadata": {"namespace": "wva", "name": "wva"},
+            "spec": {"selector": {}, "template": {"spec": {"containers": [
+                {"name": "manager", "image": image, "args": ["--leader-elect=true"]},
+            ]}}},
+        });
+        let controller = Controller::of(&serde_json::from_value(deployment).unwrap()).unwrap();
+        let lease = json!({"metadata": {"annotations": annotations}, "spec": {"holderIdentity": "wva-1_x"}});
+        let held = held(serde_json::from_value(lease).unwrap());
+        assert_eq!(held.by.as_deref(), Some("wva-1_x"));
+        InstancesView::build(&[controller], &[Ok(held)], &[], &[], Vec::new()).controllers.remove(0).version
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_program_whatever_its_image_is_tagged() {
+        let said = json!({labels::PROGRAM_VERSION: "0.6.0"});
+        assert_eq!(version("registry.example/wva:latest", &said).as_deref(), Some("0.6.0"));
+        assert_eq!(version("registry.example/wva@sha256:0000", &said).as_deref(), Some("0.6.0"));
+        assert_eq!(version("registry.example:5000/wva:v0.5.1", &json!({})).as_deref(), Some("v0.5.1"));
+        assert_eq!(version("registry.example:5000/wva@sha256:0000", &json!({})), None);
+    }
 }

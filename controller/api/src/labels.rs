@@ -23,3 +23,6 @@ pub const EXCLUDE: &str = "wva.llmd.ai/exclude";
 
 /// Annotation of a controller's Lease: the last good content of its main ConfigMap, as JSON, for the next start.
 pub const LAST_GOOD_CONFIG: &str = "wva.llmd.ai/last-good-config";
+
+/// Annotation of a controller's Lease: version of the program that wrote it last, that is, of the one that leads.
+pub const PROGRAM_VERSION: &str = "wva.llmd.ai/program-version";

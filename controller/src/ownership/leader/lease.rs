@@ -12,7 +12,7 @@ use kube::{Api, Client};
 
 use super::owner;
 use crate::shared::Shared;
-use wva_api::labels::LAST_GOOD_CONFIG;
+use wva_api::labels::{LAST_GOOD_CONFIG, PROGRAM_VERSION};
 
 /// The API server did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +65,10 @@ impl Marks {
                 owners.push(owner.clone());
             }
         }
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.insert(PROGRAM_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         if let Some(config) = self.config.get() {
-            metadata.annotations.get_or_insert_default().insert(LAST_GOOD_CONFIG.to_owned(), config());
+            annotations.insert(LAST_GOOD_CONFIG.to_owned(), config());
         }
     }
 }
