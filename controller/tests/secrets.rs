@@ -153,6 +153,23 @@ fn secrets_in_files_come_out_nowhere() {
 }
 
 #[test]
+fn a_token_that_is_read_from_a_file_comes_out_nowhere_not_even_when_it_cannot_be_sent() {
+    let prometheus = echo();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    for token in [format!("{PLANTED}-token"), format!("{PLANTED}\u{7}x")] {
+        std::fs::write(&path, token).unwrap();
+        let environment = [
+            ("PROMETHEUS_BASE_URL", format!("http://{prometheus}")),
+            ("PROMETHEUS_TOKEN_PATH", path.display().to_string()),
+        ];
+        let mut scene = Scene::start(FakeApi::start(), &environment);
+        scene.controller.says(&["Prometheus does not answer; holding targets"]);
+        keeps_secrets(&scene.everything());
+    }
+}
+
+#[test]
 fn a_start_that_fails_tells_no_secret() {
     for (key, value) in [
         ("PROMETHEUS_BASE_URL", format!("http://scaler:{PLANTED}@host:port")),
