@@ -56,6 +56,9 @@ pub async fn run(flags: &Connection, args: &AddModelArgs, console: &mut Console<
     }
     let applied = carry_out(&session, args, &objects).await?;
     report::print(args, &rendered, &applied, console)?;
+    if let Some(note) = report::slow_growth(&objects) {
+        console.note(&format!("note: {note}"))?;
+    }
     match args.wait.then_some(args.dry_run) {
         Some(None) => wait::until_ready(&session, &plan.namespace, &variant, args.timeout, console).await,
         _ => Ok(Verdict::Fine),

@@ -4,6 +4,7 @@ pub(super) mod config;
 pub(super) mod controller;
 pub(super) mod costs;
 pub(super) mod follower;
+pub(super) mod instance_label;
 pub(super) mod keda;
 pub(super) mod metrics;
 pub(super) mod monitors;

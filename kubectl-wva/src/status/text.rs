@@ -3,8 +3,8 @@
 use anstyle::AnsiColor;
 use comfy_table::Color;
 
-use super::Problem;
 use super::view::{ControllerView, HpaView, InstanceView, Level, LoadView, ReplicasView, StatusView, VariantView};
+use super::{Problem, ProblemKind};
 use crate::console::counted;
 use crate::duration;
 use crate::table::{self as layout, Cell, Column};
@@ -205,8 +205,14 @@ fn hpa_cell(variant: &VariantView, view: &StatusView) -> Cell {
     }
 }
 
+/// Whether nobody decides for it any longer; what its status says is what an earlier controller wrote.
+fn is_orphaned(variant: &VariantView) -> bool {
+    variant.problems.iter().any(|problem| problem.kind == ProblemKind::NoController)
+}
+
 fn metrics_cell(variant: &VariantView) -> Cell {
     match &variant.metrics {
+        _ if is_orphaned(variant) => Cell::new(UNKNOWN),
         None => Cell::new(UNKNOWN),
         Some(metrics) if metrics.status == "True" => Cell::new("yes").fg(Color::Green),
         Some(metrics) => Cell::new(&metrics.reason).fg(Color::Yellow),
@@ -216,6 +222,11 @@ fn metrics_cell(variant: &VariantView) -> Cell {
 /// Why the replicas are as they are: what keeps the variant from being Ready, else the last decision, and what holds it
 /// up. Variants are called by the names that people know.
 pub(super) fn reason_text(variant: &VariantView, view: &StatusView) -> String {
+    if is_orphaned(variant) {
+        let since = variant.decided_at.map(|then| duration::age(then, view.as_of));
+        let since = since.map_or_else(String::new, |age| format!("; its number is {age} old"));
+        return format!("Orphaned: nobody decides{since}");
+    }
     let said = match (&variant.ready, &variant.decision) {
         (Some(ready), _) if ready.status != "True" => ready.message.clone(),
         (_, Some(decision)) => decision.message.clone(),
@@ -228,6 +239,8 @@ pub(super) fn reason_text(variant: &VariantView, view: &StatusView) -> String {
         .filter_map(|other| Some((&other.name, other.release.as_ref()?)))
         .fold(said, |said, (name, release)| said.replace(name.as_str(), release));
     match variant.hpa.as_ref().and_then(|hpa| hpa.waits.as_ref()) {
+        // The controller says it itself, of its own time.
+        Some(_) if said.contains("held by ") => said,
         Some(wait) => format!("{said}; the HPA waits {}", wait.text(view.as_of)).replace("waits at its", "is at its"),
         None => said,
     }

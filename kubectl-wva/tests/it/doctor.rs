@@ -361,6 +361,43 @@ fn a_controller_may_take_a_moment_to_start(#[case] age: i64, #[case] status: Val
     assert_eq!(view.starting.is_empty(), found);
 }
 
+#[rstest]
+#[case::eight_seconds_after_a_roll_out(8, 12, false)]
+#[case::a_long_time_after(300, 300, true)]
+#[case::somebody_else_goes_on_renewing_it(60, 1, true)]
+fn a_new_pod_may_take_a_moment_to_take_the_lease_over(#[case] age: i64, #[case] renewed: i64, #[case] found: bool) {
+    let mut facts = plain();
+    let renewed = NOW.parse::<Timestamp>().unwrap() - jiff::SignedDuration::from_secs(renewed);
+    let installed = &mut facts.controllers.as_mut().unwrap()[0];
+    let arguments = json!({"name": "manager", "args": ["--leader-elect=true", "--controller-instance=team-a"]});
+    installed.controller.container = Some(typed(&arguments));
+    installed.lease = Ok(Some(typed(&json!({"metadata": {"name": "lease"}, "spec": {
+        "holderIdentity": "gone_1", "leaseDurationSeconds": 15, "renewTime": format!("{renewed:.6}"),
+    }}))));
+    installed.pods = Ok(vec![controller_pod("new", "wva-controller-manager-2", age, &serving())]);
+    let view = examine(&facts);
+    assert_eq!(causes(&view), vec![Cause::NoLeader; usize::from(found)]);
+    assert_eq!(view.starting.is_empty(), found, "{:?}", view.starting);
+}
+
+#[test]
+fn an_hpa_that_was_left_behind_by_a_hand_over_is_named_before_a_clean_up_deletes_it() {
+    let label = "wva.llmd.ai/controller-instance";
+    let relabel = format!("kubectl label hpa llama-decode-hpa -n models {label}=team-a --overwrite");
+    let view = with_hpa(|hpa| hpa["metadata"]["labels"] = json!({label: "team-old"}));
+    assert_eq!(causes(&view), [Cause::HpaSelectorMismatch]);
+    assert_eq!(view.findings[0].fix, std::slice::from_ref(&relabel));
+    let view = with_hpa(|hpa| {
+        hpa["metadata"]["labels"] = json!({label: "team-old"});
+        let selector = &mut hpa["spec"]["metrics"][0]["external"]["metric"]["selector"];
+        selector["matchLabels"]["controller_instance"] = json!("team-old");
+    });
+    let fix = &view.findings[0].fix[0];
+    assert!(fix.starts_with("kubectl patch hpa") && fix.ends_with(&format!(" && {relabel}")), "{fix}");
+    let own = with_hpa(|hpa| hpa["metadata"]["labels"] = json!({label: "team-a"}));
+    assert_eq!(causes(&own), []);
+}
+
 fn main_map(data: &Value) -> k8s_openapi::api::core::v1::ConfigMap {
     typed(&json!({
         "metadata": {"namespace": "wva-a", "name": "wva-variantautoscaling-config", "uid": "m"}, "data": data,

@@ -227,3 +227,12 @@ fn a_controller_for_all_instances_takes_labelled_variants() {
     let view = view(&Gathered { controllers: Ok(vec![all]), ..healthy() }, &Filter::default());
     assert_eq!(view.verdict(), Verdict::Fine);
 }
+
+#[test]
+fn a_variant_of_an_instance_that_was_uninstalled_is_an_orphan_whatever_its_status_said_last() {
+    let gathered = Gathered { controllers: Ok(vec![controller("wva-b", "team-b", &[])]), ..healthy() };
+    let text = printed(&gathered, Format::Table, None);
+    assert!(text.contains("no controller takes variants of"), "{text}");
+    assert_eq!(text.matches("Orphaned: nobody decides").count(), 2, "{text}");
+    assert!(!text.contains("yes") && !text.contains("in balance"), "{text}");
+}

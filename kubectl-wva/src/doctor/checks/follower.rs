@@ -10,7 +10,7 @@ use serde_json::json;
 use wva_api::{Instance, ScaleTargetRef, VariantAutoscaling, metrics};
 
 use super::monitors::{Scraping, scraping};
-use super::{keda, monitors, reading};
+use super::{instance_label, keda, monitors, reading};
 use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{External, Facts, Installed, Labels, fixes};
@@ -94,7 +94,7 @@ fn follower(examination: &mut Examination<'_>, one: &Managed<'_>) -> Option<Find
                 .fixed_by(add_metric(hpa, one)),
         );
     };
-    if let Some(finding) = wrong_selector(hpa, &metric, one) {
+    if let Some(finding) = wrong_selector(hpa, &metric, one).or_else(|| instance_label::check(hpa, one)) {
         return Some(finding);
     }
     if let Some(finding) = reading::misread(hpa, one) {
@@ -205,7 +205,12 @@ fn wrong_selector(hpa: &HorizontalPodAutoscaler, followed: &Followed<'_>, one: &
         finding = finding.shown_by(inactive);
     }
     let patch = json!([{"op": "add", "path": followed.path, "value": {"matchLabels": labels}}]);
-    Some(finding.fixed_by(fixes::json("hpa", namespace, &hpa.name_any(), &patch)))
+    let patch = fixes::json("hpa", namespace, &hpa.name_any(), &patch);
+    let left = instance_label::left_behind(hpa, one.variant);
+    Some(finding.fixed_by(match left {
+        Some(_) => format!("{patch} && {}", instance_label::relabelled(hpa, one)),
+        None => patch,
+    }))
 }
 
 fn mismatch(hpa: &HorizontalPodAutoscaler, namespace: &str, finding: String) -> Finding {
