@@ -16,9 +16,9 @@ use kube::api::{Api, DeleteParams, ListParams};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::task::JoinHandle;
-use wva_e2e::environment::Environment;
+use wva_e2e::environment::{Environment, Settings};
 use wva_e2e::faults::process;
-use wva_e2e::harness::with_environment;
+use wva_e2e::harness::with_settings;
 use wva_e2e::instance::{Controller, Model, make_namespace};
 use wva_e2e::wait::{self, Look};
 use wva_e2e::workload::{A100, Vllm};
@@ -29,11 +29,16 @@ const MONITOR: &str = "wva-workload-variant-autoscaler-controller-manager-metric
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
+/// A pod that is killed once more in each round would soon wait for minutes before it starts again.
+const CRASH_BACKOFF: Duration = Duration::from_millis(50);
+/// For how long one number and one replica must have been seen before a round counts.
+const CALM: u32 = 50;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_no_change_of_leader_a_variant_has_two_numbers() {
     let rounds: Option<u32> = std::env::var("WVA_HANDOVERS").ok().and_then(|text| text.parse().ok());
-    with_environment(async |environment: &Environment| {
+    let soon_again = |settings| Settings { crash_backoff: CRASH_BACKOFF, ..settings };
+    with_settings(soon_again, async |environment: &Environment| {
         let variant = install(environment).await;
         watch_rounds(environment, &variant, "one series for all leaders", rounds.unwrap_or(1)).await;
         let Some(rounds) = rounds else { return };
@@ -50,18 +55,19 @@ async fn at_no_change_of_leader_a_variant_has_two_numbers() {
 /// Stops and kills leaders while somebody looks at the numbers all the time.
 async fn watch_rounds(environment: &Environment, variant: &str, way: &str, rounds: u32) {
     let watcher = Watcher::start(environment.client(), variant);
-    watcher.sees_one_number().await;
+    watcher.is_calm().await;
     for round in 0..rounds {
         for killed in [false, true] {
             hand_over(environment, killed).await;
             watcher.sees_one_number().await;
             let ended = if killed { "killed" } else { "stopped" };
-            anstream::println!("{way}: leader {ended}, round {round}: {:?}", watcher.seen());
+            let Seen { looks, replicas, .. } = watcher.seen();
+            anstream::println!("{way}: leader {ended}, round {round}: looks {looks:?}, replicas {replicas:?}");
         }
     }
-    let Seen { looks, replicas } = watcher.stop();
-    assert_eq!(looks.keys().max().copied(), Some(1), "{way}: looks by how many numbers they saw: {looks:?}");
-    assert_eq!(replicas.keys().collect::<Vec<_>>(), [&1], "{way}: the autoscaler moved: {replicas:?}");
+    let Seen { looks, replicas, odd } = watcher.stop();
+    assert_eq!(looks.keys().max().copied(), Some(1), "{way}: looks by how many numbers they saw: {looks:?}\n{odd:#?}");
+    assert_eq!(replicas.keys().collect::<Vec<_>>(), [&1], "{way}: the autoscaler moved: {replicas:?}\n{odd:#?}");
 }
 
 /// A controller with a standby, and a variant whose autoscaler follows at once.
@@ -155,6 +161,34 @@ struct Seen {
     looks: BTreeMap<usize, u32>,
     /// Looks, by how many replicas the target was to have.
     replicas: BTreeMap<i32, u32>,
+    /// The first looks that saw more than one number, another number than 1 or other replicas than one: when, and what.
+    odd: Vec<String>,
+}
+
+impl Seen {
+    fn note(&mut self, numbers: Option<&[Value]>, replicas: Option<i32>) {
+        if let Some(numbers) = numbers {
+            *self.looks.entry(numbers.len()).or_default() += 1;
+        }
+        if let Some(replicas) = replicas {
+            *self.replicas.entry(replicas).or_default() += 1;
+        }
+        let is_odd = numbers.is_some_and(|all| all.len() > 1 || all.iter().any(|it| it["value"] != "1"));
+        if (is_odd || replicas.is_some_and(|it| it != 1)) && self.odd.len() < 20 {
+            let now = jiff::Timestamp::now();
+            let numbers: Vec<_> = numbers
+                .unwrap_or_default()
+                .iter()
+                .map(|it| format!("{} {}", it["value"], it["metricLabels"]))
+                .collect();
+            self.odd.push(format!("{now}: {replicas:?} replicas, {numbers:?}"));
+        }
+    }
+
+    /// Whether one number and one replica, and nothing else, have been seen for a while.
+    fn is_calm(&self) -> bool {
+        self.looks.keys().eq([&1]) && self.replicas.keys().eq([&1]) && self.looks[&1] >= CALM
+    }
 }
 
 impl Watcher {
@@ -168,12 +202,31 @@ impl Watcher {
         self.seen.lock().expect("the watcher runs").clone()
     }
 
+    /// Waits until one number and one replica have been seen for a while, and counts from there: a monitor that was changed
+    /// shows the series of before and of after for two scrapes, and an autoscaler without a window follows both.
+    async fn is_calm(&self) {
+        wait::until("one number and one replica for a while", PATIENCE, || async {
+            let mut seen = self.seen.lock().expect("the watcher runs");
+            if seen.is_calm() {
+                return Look::Done(());
+            }
+            if seen.looks.keys().any(|numbers| *numbers != 1) || seen.replicas.keys().any(|it| *it != 1) {
+                let odd = std::mem::take(&mut *seen);
+                return Look::NotYet(format!("{odd:?}"));
+            }
+            Look::NotYet(format!("{seen:?}"))
+        })
+        .await
+        .expect("it calms down");
+        *self.seen.lock().expect("the watcher runs") = Seen::default();
+    }
+
     /// Waits for a look after now that sees one number, and a scrape's time longer.
     async fn sees_one_number(&self) {
         let ones = || self.seen().looks.get(&1).copied().unwrap_or(0);
         let before = ones();
         wait::until("looks that see one number", PATIENCE, || async {
-            if ones() > before + 50 { Look::Done(()) } else { Look::NotYet(format!("{:?}", self.seen())) }
+            if ones() > before + CALM { Look::Done(()) } else { Look::NotYet(format!("{:?}", self.seen())) }
         })
         .await
         .expect("the number is there again");
@@ -193,14 +246,11 @@ async fn look(client: Client, variant: String, seen: Arc<Mutex<Seen>>) {
     let targets: Api<Deployment> = Api::namespaced(client.clone(), TEAM);
     loop {
         let request = axum::http::Request::get(&path).body(Vec::new()).expect("a request");
-        if let Ok(answer) = client.request::<Value>(request).await {
-            let numbers = answer["items"].as_array().map_or(0, Vec::len);
-            *seen.lock().expect("nobody panics").looks.entry(numbers).or_default() += 1;
-        }
-        if let Ok(target) = targets.get("llama").await {
-            let replicas = target.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-            *seen.lock().expect("nobody panics").replicas.entry(replicas).or_default() += 1;
-        }
+        let answer = client.request::<Value>(request).await.ok();
+        let target = targets.get("llama").await.ok();
+        let numbers = answer.as_ref().map(|answer| answer["items"].as_array().map(Vec::as_slice).unwrap_or_default());
+        let replicas = target.map(|target| target.spec.and_then(|spec| spec.replicas).unwrap_or(1));
+        seen.lock().expect("nobody panics").note(numbers, replicas);
         tokio::time::sleep(PAUSE).await;
     }
 }

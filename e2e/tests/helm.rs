@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wva_e2e::environment::Environment;
-use wva_e2e::harness::with_environment;
+use kubesim::apiserver::Authorization;
+use wva_e2e::environment::{Environment, Settings};
+use wva_e2e::harness::{with_environment, with_settings};
 use wva_e2e::helm::Helm;
 use wva_e2e::wait::{self, Look};
 
@@ -44,6 +45,19 @@ impl<'a> Release<'a> {
         let mut line = args.to_vec();
         line.extend(["-n", self.namespace]);
         self.environment.kubectl().run(&line).await.expect("kubectl does it")
+    }
+
+    /// Which pod holds the Lease.
+    async fn leader(&self) -> String {
+        wait::until("a leader", Duration::from_secs(30), || async {
+            let holder = self.kubectl(&["get", "leases", "-o", "jsonpath={.items[*].spec.holderIdentity}"]).await;
+            match holder.split_once('_') {
+                Some((pod, _)) => Look::Done(pod.to_owned()),
+                None => Look::NotYet(format!("held by {holder:?}")),
+            }
+        })
+        .await
+        .expect("somebody leads")
     }
 
     async fn config(&self, key: &str) -> String {
@@ -100,14 +114,17 @@ async fn a_small_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_charts_controller_comes_up_under_helm_and_leaves_nothing_behind() {
-    with_environment(async |environment: &Environment| {
+    // Rights are enforced: the release's roles may go before its pods stop, and then nobody can give the Lease up.
+    let enforced = |settings| Settings { authorization: Authorization::Rbac, ..settings };
+    with_settings(enforced, async |environment: &Environment| {
         let release = Release::new(environment, "wva-controller", "wva-system");
         let kubectl = environment.kubectl();
         release.upgrade(&["wva.prometheusRule.enabled=true,wva.networkPolicy.enabled=true"]).await.unwrap();
         let pods = release.kubectl(&["get", "pods", "-l", "control-plane=controller-manager", "-o", "name"]).await;
         assert!(!pods.is_empty());
+        release.leader().await;
         release.run("uninstall", &["--wait"]).await.unwrap();
-        let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,\
+        let kinds = "all,leases,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,\
                      servicemonitors,prometheusrules";
         let theirs = ["kube-root-ca.crt", "serviceaccount/default"];
         // helm waits for the Deployment, and its pods take their grace period to go.
@@ -195,6 +212,41 @@ async fn an_immutable_configuration_is_replaced_when_its_name_follows_its_conten
         release.kubectl(&["delete", "configmap", "wva-variantautoscaling-config"]).await;
         release.upgrade(&[fixed, "wva.reconcileInterval=45s"]).await.unwrap();
         assert_eq!(release.config("GLOBAL_OPT_INTERVAL").await, "45s");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_to_a_prometheus_that_does_not_answer_fails_and_the_working_controller_goes_on() {
+    with_environment(async |environment: &Environment| {
+        let release = Release::new(environment, "wva", "wva-system");
+        release.upgrade(&["wva.reconcileInterval=1s"]).await.unwrap();
+        let leader = release.leader().await;
+        let namespace = release.namespace;
+        let restarts = "jsonpath={.metadata.uid} {.status.containerStatuses[0].restartCount}";
+        let pod = ["get", "pod", &leader, "-o", restarts];
+        let before = release.kubectl(&pod).await;
+
+        let typo = ["wva.prometheus.baseURL=http://prom-typo.monitoring:9090", "wva.reconcileInterval=1s"];
+        let mut line = vec![Helm::chart(), "--wait", "--timeout", "20s", "--reset-then-reuse-values"];
+        for value in &typo {
+            line.extend(["--set", value]);
+        }
+        let refused = release.run("upgrade", &line).await.unwrap_err();
+        assert!(refused.contains("wva-workload-variant-autoscaler-controller-manager"), "{refused}");
+
+        assert_eq!(release.kubectl(&pod).await, before, "the working controller was stopped");
+        assert_eq!(release.leader().await, leader, "it no longer leads");
+        let ready = "jsonpath={.items[*].status.containerStatuses[0].ready}";
+        let selected = ["get", "pods", "-l", "control-plane=controller-manager", "-o", ready];
+        let mut ready: Vec<String> = release.kubectl(&selected).await.split(' ').map(str::to_owned).collect();
+        ready.sort();
+        assert_eq!(ready, ["false", "true"], "the new one waits, the old one works");
+        let found = environment.kubectl().answer(&["doctor", "-n", namespace]).await.expect("the plugin runs");
+        assert!(found.out.contains("prom-typo"), "{}", found.out);
+
+        release.run("rollback", &["1", "--wait", "--timeout", "90s"]).await.unwrap();
+        assert_eq!(release.leader().await, leader);
     })
     .await;
 }
