@@ -398,6 +398,17 @@ fn an_hpa_that_was_left_behind_by_a_hand_over_is_named_before_a_clean_up_deletes
     assert_eq!(causes(&own), []);
 }
 
+#[test]
+fn what_variants_of_different_instances_cost_is_not_compared() {
+    let equal = |instance: &str| {
+        let of = |name: &str, instance: &str| decided(variant("models", name, &format!("{name}-decode"), instance), 1);
+        let variants = variants(&[of("a", "team-a"), of("b", instance)]);
+        causes(&examine(&Facts { variants, ..plain() })).contains(&Cause::CostsEqual)
+    };
+    assert!(equal("team-a"));
+    assert!(!equal("team-b"));
+}
+
 fn main_map(data: &Value) -> k8s_openapi::api::core::v1::ConfigMap {
     typed(&json!({
         "metadata": {"namespace": "wva-a", "name": "wva-variantautoscaling-config", "uid": "m"}, "data": data,
