@@ -59,12 +59,16 @@ pub fn follow_pods(client: Client, namespace: &str, selector: &str, port: u16) -
     Follower { urls, task }
 }
 
-fn ready_url(pod: &Pod, port: u16) -> Option<String> {
+/// The address of a pod that is ready and stays.
+pub fn ready_ip(pod: &Pod) -> Option<&str> {
     let status = pod.status.as_ref()?;
     let ready = status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True");
     let stays = pod.metadata.deletion_timestamp.is_none();
-    let ip = status.pod_ip.as_ref().filter(|_| ready && stays)?;
-    Some(format!("http://{ip}:{port}"))
+    status.pod_ip.as_deref().filter(|_| ready && stays)
+}
+
+fn ready_url(pod: &Pod, port: u16) -> Option<String> {
+    ready_ip(pod).map(|ip| format!("http://{ip}:{port}"))
 }
 
 /// Follows the ready addresses of every Service port named `port` in a namespace.

@@ -11,6 +11,7 @@ use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
 use super::Error;
+use crate::endpoints::ready_ip;
 use crate::environment::Environment;
 use crate::instance::{self, Controller, Model};
 use crate::wait::{self, Look};
@@ -160,7 +161,8 @@ async fn replicas_of(client: &Client, name: &str) -> Result<Vec<IpAddr>, wait::T
     wait::until(&format!("{NEEDED} replicas of {name} to be ready"), PATIENCE, || async {
         match pods.list(&params).await {
             Ok(list) => {
-                let ready: Vec<IpAddr> = list.items.iter().filter_map(ready_at).collect();
+                let ready: Vec<IpAddr> =
+                    list.items.iter().filter_map(ready_ip).filter_map(|ip| ip.parse().ok()).collect();
                 if i32::try_from(ready.len()) == Ok(NEEDED) {
                     Look::Done(ready)
                 } else {
@@ -171,11 +173,4 @@ async fn replicas_of(client: &Client, name: &str) -> Result<Vec<IpAddr>, wait::T
         }
     })
     .await
-}
-
-fn ready_at(pod: &Pod) -> Option<IpAddr> {
-    let status = pod.status.as_ref()?;
-    let conditions = status.conditions.as_ref()?;
-    let ready = conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    if ready && pod.metadata.deletion_timestamp.is_none() { status.pod_ip.as_ref()?.parse().ok() } else { None }
 }

@@ -6,6 +6,7 @@ use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
 use super::Wva;
+use crate::endpoints::ready_ip;
 use crate::wait::{self, Look};
 
 /// A variant that an instance manages: `VariantAutoscaling` and HPA `<name>-va` and `<name>-hpa`, Deployment `<name>`.
@@ -54,11 +55,16 @@ impl Model<'_> {
         let own = ListParams::default().labels(&format!("llm-d.ai/model={}", self.name));
         let what = format!("the servers of {} to take orders", self.name);
         let told = wait::until(&what, self.wva.patience(), || async {
-            let pods = match pods.list(&own).await {
-                Ok(pods) if !pods.items.is_empty() => pods.items,
-                seen => return Look::NotYet(format!("{:?}", seen.map(|pods| pods.items.len()))),
+            let mut pods = match pods.list(&own).await {
+                Ok(pods) => pods.items,
+                Err(error) => return Look::NotYet(error.to_string()),
             };
-            for pod in pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+            let there = pods.len();
+            pods.retain(|pod| ready_ip(pod).is_some());
+            if pods.is_empty() {
+                return Look::NotYet(format!("none of {there} pods is ready"));
+            }
+            for pod in pods {
                 if let Err(error) = environment.tell(&pod, 8000, "/admin/config", figures).await {
                     return Look::NotYet(format!("{}: {error}", pod.name_any()));
                 }
