@@ -277,7 +277,7 @@ fn overrides_keep_zeros_and_inherit_the_rest() {
     assert_eq!(data["a"], "model_id: \"m/x\"\nnamespace: \"n\"\nqueueLengthThreshold: 0\n");
     assert_eq!(
         data["default"],
-        "kvCacheThreshold: 0.8\nkvSpareTrigger: 0.1\nqueueLengthThreshold: 5\nqueueSpareTrigger: 3\n"
+        "kvCacheThreshold: 0.8\nkvSpareTrigger: 0.1\nqueueLengthThreshold: 5\nqueueSpareTrigger: 3\nscaleUpPolicy: step\n"
     );
 }
 
