@@ -1,7 +1,7 @@
 //! `ValidatingAdmissionPolicies`: expressions that an object has to fulfil before it is stored.
 //!
 //! Left out are variables, parameters, and the authorizer; an expression that needs them cannot be evaluated, and is
-//! treated as the policy's `failurePolicy` says.
+//! a denial, as under `failurePolicy: Fail`; `Ignore` is not read.
 
 use kube_cel::{AdmissionRequest, GroupVersionKind, GroupVersionResource, VapEvaluator, VapExpression};
 use serde_json::Value;
