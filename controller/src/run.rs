@@ -128,7 +128,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
     let reporter = ReportingController { manager: manager.clone(), identity: telemetry::host() };
     let (events, event_writer) =
         EventWriter::new(client.clone(), reporter, config.rest_timeout, leadership.clone(), metrics.events.clone());
-    tasks.spawn(EVENTS, event_writer.run());
+    tasks.spawn_fed(EVENTS, CYCLE, event_writer.run());
     let asleep = Asleep { scales, scraper, leadership: &leadership, events: &events, metrics: &metrics };
     let waker = asleep.start(&mut tasks, &config, &shared, &stop);
     let settings = LiveSettings::new(&config, sources, events.clone());
@@ -142,7 +142,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         Arc::clone(&shared),
         metrics.status.clone(),
     );
-    tasks.spawn(STATUS, writer.run());
+    tasks.spawn_fed(STATUS, CYCLE, writer.run());
     tasks
         .spawn("saturation", SaturationWatcher::new(prometheus.clone(), Arc::clone(&shared), leadership.clone()).run());
     let partners = Partners {
@@ -199,7 +199,7 @@ impl Asleep<'_> {
             metrics: metrics.zero.clone(),
         };
         let (waker, wake_task) = WakeTask::new(parts);
-        tasks.spawn("wake", wake_task.run());
+        tasks.spawn_fed("wake", CYCLE, wake_task.run());
         let listener = Listener::new(
             config.scope.clone(),
             Arc::clone(shared),

@@ -7,14 +7,21 @@ mod fault;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+/// Longest between the end of a task whose input is gone and that of the task which fed it. Ends because of one another are
+/// reported in any order.
+const FEEDER_ENDS_WITHIN: Duration = Duration::from_millis(100);
 
 /// All tasks. They end when it is dropped.
 #[derive(Debug, Default)]
 pub struct Tasks {
     set: JoinSet<()>,
     running: HashMap<Id, (String, AbortHandle)>,
+    /// Who feeds a task, by its name.
+    feeders: HashMap<String, &'static str>,
 }
 
 /// A task that is no longer there.
@@ -45,6 +52,19 @@ impl Tasks {
         self.running.insert(handle.id(), (name, handle));
     }
 
+    /// Starts a task that returns when its input ends, which another task holds. Its own return is then no news; that of its
+    /// feeder is.
+    pub fn spawn_fed(
+        &mut self,
+        name: impl Into<String>,
+        feeder: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let name = name.into();
+        self.feeders.insert(name.clone(), feeder);
+        self.spawn(name, task);
+    }
+
     /// Ends a task that is no longer needed. That it ends is no news then.
     pub fn cancel(&mut self, name: &str) {
         self.keep_only(|running| running != name);
@@ -61,8 +81,35 @@ impl Tasks {
         });
     }
 
-    /// Returns when a task has ended that was not cancelled. Without tasks, never.
+    /// Returns when a task has ended that was not cancelled; the one that ended first by itself, when others ended because of
+    /// it. Without tasks, never.
     pub async fn next_end(&mut self) -> Ended {
+        let mut ended = self.next().await;
+        while ended.panic.is_none()
+            && let Some(feeder) = self.feeders.get(&ended.name).copied()
+            && self.runs(feeder)
+            && let Ok(end) = tokio::time::timeout(FEEDER_ENDS_WITHIN, self.end_of(feeder)).await
+        {
+            ended = end;
+        }
+        ended
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        self.running.values().any(|(running, _)| running == name)
+    }
+
+    async fn end_of(&mut self, name: &str) -> Ended {
+        loop {
+            let ended = self.next().await;
+            if ended.name == name || ended.panic.is_some() {
+                return ended;
+            }
+        }
+    }
+
+    /// The next task that ended and was not cancelled, in whatever order the runtime says so.
+    async fn next(&mut self) -> Ended {
         loop {
             let (id, panic) = match self.set.join_next_with_id().await {
                 None => std::future::pending().await,
@@ -77,8 +124,8 @@ impl Tasks {
 
     /// Returns when none of these tasks runs any longer.
     pub async fn ended(&mut self, names: &[&str]) {
-        while self.running.values().any(|(name, _)| names.contains(&name.as_str())) {
-            let ended = self.next_end().await;
+        while names.iter().any(|name| self.runs(name)) {
+            let ended = self.next().await;
             if ended.panic.is_some() {
                 tracing::error!("While stopping, {ended}");
             }
@@ -120,6 +167,39 @@ mod tests {
         assert_eq!(tasks.next_end().await, Ended { name: "returns".to_owned(), panic: None });
         tasks.spawn("panics", async { std::panic::resume_unwind(Box::new("why")) });
         assert_eq!(tasks.next_end().await.to_string(), "the task \"panics\" panicked: why");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_ends_because_its_feeder_did_is_not_to_blame() {
+        for panics in [false, true] {
+            let mut tasks = Tasks::default();
+            let (input, mut fed) = tokio::sync::mpsc::channel::<()>(1);
+            let returned = std::sync::Arc::new(tokio::sync::Notify::new());
+            let says = std::sync::Arc::clone(&returned);
+            tasks.spawn_fed("fed", "feeder", async move {
+                assert_eq!(fed.recv().await, None);
+                says.notify_one();
+            });
+            // Like the real one, it lets go of the input before the runtime knows that it ended.
+            tasks.spawn("feeder", async move {
+                drop(input);
+                returned.notified().await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                assert!(!panics, "why");
+            });
+            let panic = panics.then(|| "why".to_owned());
+            assert_eq!(tasks.next_end().await, Ended { name: "feeder".to_owned(), panic });
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fed_task_that_ends_while_its_feeder_goes_on_is_to_blame() {
+        let mut tasks = Tasks::default();
+        tasks.spawn("feeder", std::future::pending());
+        tasks.spawn_fed("fed", "feeder", std::future::ready(()));
+        assert_eq!(tasks.next_end().await, Ended { name: "fed".to_owned(), panic: None });
+        tasks.spawn_fed("orphan", "nobody", std::future::ready(()));
+        assert_eq!(tasks.next_end().await.name, "orphan");
     }
 
     #[tokio::test]
