@@ -2,6 +2,7 @@
 //! there, [`mirror`] of those that may be missing: [`keda`], [`pools`], the [`inventory`] of GPUs), and [`targets`] of other
 //! kinds than Deployment, which are read and written through their [`scale`] subresource.
 
+pub(crate) mod gpu;
 pub mod index;
 pub mod inventory;
 pub mod keda;

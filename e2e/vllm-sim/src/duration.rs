@@ -15,29 +15,10 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    total_seconds(text)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    parsed
+        .and_then(|duration| Duration::try_from(duration).ok())
         .ok_or_else(|| InvalidDuration { text: text.to_owned() })
-}
-
-fn total_seconds(text: &str) -> Option<f64> {
-    let mut rest = text;
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|c: char| !c.is_ascii_alphabetic()).map_or(rest.len(), |i| digits + i);
-        seconds += number
-            * match &rest[digits..unit_end] {
-                "ms" => 0.001,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &rest[unit_end..];
-    }
-    (!text.is_empty()).then_some(seconds)
 }
 
 /// Writes a duration the way [`parse`] reads it, in seconds or milliseconds.

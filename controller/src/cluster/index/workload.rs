@@ -4,27 +4,13 @@ use k8s_openapi::api::core::v1::{Container, NodeSelectorRequirement, PodSpec};
 use wva_api::ScaleTargetRef;
 use wva_engine::vllm::{self, ServerArguments};
 
+use crate::cluster::gpu;
+
 /// Kind of the targets that are watched and not read one by one.
 pub const DEPLOYMENT: &str = "Deployment";
 
 /// Accelerator of a variant when nothing names it.
 pub const UNKNOWN_ACCELERATOR: &str = "unknown";
-
-/// Resources that count as GPUs.
-const GPU_RESOURCES: [&str; 6] =
-    ["nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe", "habana.ai/gaudi"];
-
-/// Node labels of cloud providers that name an accelerator.
-pub(crate) const CLOUD_LABELS: [&str; 4] = [
-    "cloud.google.com/gke-accelerator",
-    "k8s.amazonaws.com/accelerator",
-    "karpenter.k8s.aws/instance-gpu-name",
-    "accelerator",
-];
-
-/// Node labels of GPU operators that name an accelerator, besides `<vendor>/gpu.product`.
-const OPERATOR_LABELS: [&str; 3] =
-    ["amd.com/gpu.product-name", "beta.amd.com/gpu.product-name", "gpu.intel.com/product"];
 
 /// Whether a target reference means a Deployment.
 pub fn is_deployment(target: &ScaleTargetRef) -> bool {
@@ -65,7 +51,7 @@ pub fn server(template: &PodSpec) -> ServerArguments {
 
 fn by_node_selector(template: &PodSpec) -> Option<String> {
     let selector = template.node_selector.as_ref()?;
-    selector.iter().find(|(label, _)| names_accelerator(label)).map(|(_, product)| product.clone())
+    selector.iter().find(|(label, _)| gpu::names_product(label)).map(|(_, product)| product.clone())
 }
 
 fn by_affinity(template: &PodSpec) -> Option<String> {
@@ -78,7 +64,7 @@ fn by_affinity(template: &PodSpec) -> Option<String> {
 /// A requirement that admits exactly one product names the accelerator; a choice of several does not.
 fn single_product(requirement: &NodeSelectorRequirement) -> Option<String> {
     match (requirement.operator.as_str(), requirement.values.as_deref()) {
-        ("In", Some([product])) if names_accelerator(&requirement.key) => Some(product.clone()),
+        ("In", Some([product])) if gpu::names_product(&requirement.key) => Some(product.clone()),
         _ => None,
     }
 }
@@ -87,16 +73,12 @@ fn by_resource(template: &PodSpec) -> Option<String> {
     template.containers.iter().find_map(gpus).map(|(resource, _)| resource.to_owned())
 }
 
-fn names_accelerator(label: &str) -> bool {
-    label.ends_with("/gpu.product") || OPERATOR_LABELS.contains(&label) || CLOUD_LABELS.contains(&label)
-}
-
 /// GPU resource and count of a container. For extended resources the API server demands that a request, if given,
 /// equals the limit; either may be written alone.
 pub(crate) fn gpus(container: &Container) -> Option<(&'static str, u32)> {
     let resources = container.resources.as_ref()?;
     [&resources.requests, &resources.limits].into_iter().flatten().find_map(|quantities| {
-        GPU_RESOURCES.into_iter().find_map(|resource| {
+        gpu::resources().find_map(|resource| {
             let count = quantities.get(resource)?.0.parse().ok().filter(|&count| count > 0)?;
             Some((resource, count))
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
 
-use crate::cluster::index::workload::CLOUD_LABELS;
+use crate::cluster::gpu::{CLOUD_LABELS, VENDORS, Vendor};
 
 /// A node with GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,28 +16,6 @@ pub struct GpuNode {
     /// Whether a new pod could be given one: the node is ready and not cordoned.
     pub usable: bool,
 }
-
-/// A kind of GPU: the resource pods ask for, and the node labels that may name the product, the usual one first.
-struct Vendor {
-    resources: &'static [&'static str],
-    labels: &'static [&'static str],
-}
-
-/// Resources of the vendors' device plugins. Labels come from NVIDIA's feature discovery, AMD's node labeller (the
-/// `beta.` form from before its operator) and Intel's node feature rules. For Gaudi nobody names the product;
-/// `gpu.product` of AMD and Intel is what guides for this controller have people set by hand.
-const VENDORS: [Vendor; 4] = [
-    Vendor { resources: &["nvidia.com/gpu"], labels: &["nvidia.com/gpu.product"] },
-    Vendor {
-        resources: &["amd.com/gpu"],
-        labels: &["amd.com/gpu.product-name", "beta.amd.com/gpu.product-name", "amd.com/gpu.product"],
-    },
-    Vendor {
-        resources: &["gpu.intel.com/i915", "gpu.intel.com/xe", "intel.com/gpu"],
-        labels: &["gpu.intel.com/product", "intel.com/gpu.product"],
-    },
-    Vendor { resources: &["habana.ai/gaudi"], labels: &["intel.com/gpu.product"] },
-];
 
 impl GpuNode {
     /// Reads a node; `None` when it has no GPU.
