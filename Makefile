@@ -23,8 +23,6 @@ REFERENCE := docs/kubectl-wva-reference.md
 # Where install-plugin puts the plugin; must be on PATH.
 BINDIR ?= $(HOME)/.local/bin
 KEYS_DOC := docs/configuration.md
-# The table at the end of a run; where nothing could be built there is none.
-SUMMARY := $${CARGO_TARGET_DIR:-target}/debug/wva-e2e summary || true
 # kubectl, helm, prometheus and the schemas of Kubernetes as found or fetched by hack/tools.sh.
 TOOLS := eval "$$(hack/tools.sh env)"
 
@@ -68,7 +66,8 @@ bench: ## Figures: cluster start, controller memory, time, queries and writes pe
 
 .PHONY: test
 test: ## All tests
-	@$(TOOLS); status=0; $(CARGO) nextest run --workspace || status=$$?; $(SUMMARY); \
+	@$(TOOLS); status=0; $(CARGO) nextest run --workspace || status=$$?; \
+	$${CARGO_TARGET_DIR:-target}/debug/wva-e2e summary --promises docs/promises.md || status=1; \
 	[ $$status = 0 ] && $(CARGO) test --workspace --doc --quiet
 
 .PHONY: chart

@@ -1,7 +1,9 @@
 //! Hunting flaky tests: the suites again and again, what failed ranked by rate and by what it said.
 
 pub mod junit;
+pub mod promises;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Instant;
@@ -100,14 +102,40 @@ fn once(run: u32, test: Option<&str>, packages: &[String], dir: &Path) -> Result
     Ok(junit::read(&xml))
 }
 
-/// Prints the table of the last run of nextest.
+/// What the last run of nextest is asked.
+#[derive(clap::Args, Debug)]
+pub struct Asked {
+    /// Result of nextest, a `JUnit` file; that of the last run if not given.
+    file: Option<PathBuf>,
+    /// How many of the slowest tests.
+    #[arg(long, default_value_t = 10)]
+    slowest: usize,
+    /// Fail unless every row of this table of promises has tests, and all of them passed. For runs of all tests.
+    #[arg(long, value_name = "FILE")]
+    promises: Option<PathBuf>,
+}
+
+/// The table of the last run of nextest, and whether it keeps the promises that were asked for.
 ///
 /// # Errors
-/// When there is no result of one.
-pub fn summary(file: Option<&Path>, slowest: usize) -> Result<String, Error> {
-    let path = file.map_or_else(|| target_dir().join("nextest/default/junit.xml"), Path::to_owned);
-    let xml = std::fs::read_to_string(&path).map_err(|source| Error::File { doing: "reading", path, source })?;
-    Ok(junit::summary(&junit::read(&xml), slowest))
+/// When there is no result of one, or no table of promises.
+pub fn summary(Asked { file, slowest, promises }: &Asked) -> Result<(String, bool), Error> {
+    let cases = junit::read(&read(&file.clone().unwrap_or_else(|| target_dir().join("nextest/default/junit.xml")))?);
+    let mut text = junit::summary(&cases, *slowest);
+    let Some(promises) = promises else { return Ok((text, true)) };
+    let table = read(promises)?;
+    let rows = promises::rows(&table);
+    let unproven = promises::unproven(&rows, &cases);
+    let _ =
+        writeln!(text, "{} promises in {}, {} of their proofs missing", rows.len(), promises.display(), unproven.len());
+    for line in &unproven {
+        let _ = writeln!(text, "  {line}");
+    }
+    Ok((text, unproven.is_empty() && !rows.is_empty()))
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::File { doing: "reading", path: path.to_owned(), source })
 }
 
 fn target_dir() -> PathBuf {

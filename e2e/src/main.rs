@@ -110,13 +110,7 @@ enum Command {
     /// nothing did.
     Hunt(hunt::Args),
     /// Print the table of the last run of the tests: failed, flaky and slowest ones.
-    Summary {
-        /// Result of nextest, a `JUnit` file; that of the last run if not given.
-        file: Option<PathBuf>,
-        /// How many of the slowest tests.
-        #[arg(long, default_value_t = 10)]
-        slowest: usize,
-    },
+    Summary(hunt::Asked),
     /// Write a container image of a static binary as an archive for `kind load image-archive` or `docker load`; needs no
     /// container engine.
     Image(image::Args),
@@ -235,9 +229,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let passed = hunt::run(&args, |step| anstream::println!("{step}"))?;
             Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Summary { file, slowest } => {
-            anstream::print!("{}", hunt::summary(file.as_deref(), slowest)?);
-            Ok(ExitCode::SUCCESS)
+        Command::Summary(asked) => {
+            let (text, proven) = hunt::summary(&asked)?;
+            anstream::print!("{text}");
+            Ok(if proven { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Image(args) => {
             image::run(&args)?;

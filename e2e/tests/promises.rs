@@ -1,32 +1,13 @@
-//! docs/promises.md keeps what it says: every promise of the users' guides names a test that exists.
+//! docs/promises.md keeps what it says: every promise of the users' guides names functions that exist. That they ran and
+//! passed is asked of the results of a whole run, by `wva-e2e summary --promises` in `make test`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// One row: the promise, and the tests that prove it.
-struct Row<'a> {
-    line: usize,
-    promise: &'a str,
-    proofs: Vec<&'a str>,
-}
+use wva_e2e::hunt::promises;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
-}
-
-/// Rows of all tables with the columns promise, proof and remark.
-fn rows(text: &str) -> Vec<Row<'_>> {
-    let cells = |line: &'_ str| line.trim_matches('|').split('|').count();
-    let table = text.lines().enumerate().filter(|(_, line)| line.starts_with("| ") && cells(line) == 3);
-    table
-        .filter(|(_, line)| !line.starts_with("| Promise") && !line.starts_with("| ---"))
-        .map(|(index, line)| {
-            let mut cells = line.trim_matches('|').split('|').map(str::trim);
-            let (promise, proof) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
-            // Every second piece between backticks is quoted.
-            Row { line: index + 1, promise, proofs: proof.split('`').skip(1).step_by(2).collect() }
-        })
-        .collect()
 }
 
 /// Whether a proof, `path::function`, names a function of that file.
@@ -41,20 +22,16 @@ fn exists(proof: &str, sources: &mut BTreeMap<String, String>) -> bool {
 #[test]
 fn every_promise_of_the_guides_names_tests_that_exist() {
     let text = std::fs::read_to_string(root().join("docs/promises.md")).expect("the table is there");
-    let rows = rows(&text);
+    let rows = promises::rows(&text);
     assert!(rows.len() > 100, "only {} promises were found: has the form of the table changed?", rows.len());
     let mut sources = BTreeMap::new();
     let mut wrong = Vec::new();
-    for Row { line, promise, proofs } in &rows {
-        if proofs.is_empty() {
-            wrong.push(format!("line {line}: no test for: {promise}"));
+    for row in &rows {
+        if row.proofs.is_empty() {
+            wrong.push(format!("line {}: no test for: {}", row.line, row.promise));
         }
-        wrong.extend(
-            proofs
-                .iter()
-                .filter(|proof| !exists(proof, &mut sources))
-                .map(|proof| format!("line {line}: no such test: {proof}")),
-        );
+        let missing = row.proofs.iter().filter(|proof| !exists(proof, &mut sources));
+        wrong.extend(missing.map(|proof| format!("line {}: no such test: {proof}", row.line)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
