@@ -24,6 +24,12 @@ fn texts(set: &str) -> Vec<String> {
     rendered.manifests.iter().chain(&rendered.hooks).map(|manifest| manifest.text.clone()).collect()
 }
 
+/// The texts without their checksums: one that changes starts the pods again and is no effect of a value by itself.
+fn effects(set: &str) -> Vec<String> {
+    let without = |text: String| text.lines().filter(|line| !line.contains("checksum/")).collect::<Vec<_>>().join("\n");
+    texts(set).into_iter().map(without).collect()
+}
+
 /// A changed value, and behind a bar what has to be set for it to count.
 const CHANGES: &[&str] = &[
     "nameOverride=x",
@@ -213,8 +219,8 @@ fn every_value_has_an_effect() {
     let mut bases = BTreeMap::new();
     for change in CHANGES {
         let (set, with) = change.split_once('|').unwrap_or((change, ""));
-        let base = bases.entry(with).or_insert_with(|| texts(with));
-        assert_ne!(*base, texts(&format!("{with} {set}")), "{change}");
+        let base = bases.entry(with).or_insert_with(|| effects(with));
+        assert_ne!(*base, effects(&format!("{with} {set}")), "{change}");
     }
 }
 

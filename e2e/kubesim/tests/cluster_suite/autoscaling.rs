@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::Ipv4Addr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -32,6 +35,8 @@ use crate::fixture::{TestCluster, deployment, eventually, forever, marker, shell
 #[derive(Clone, Default)]
 struct Adapter {
     value: Arc<Mutex<Option<String>>>,
+    /// How often the value was asked for.
+    asked: Arc<AtomicUsize>,
 }
 
 type Answer = Result<Json<Value>, StatusCode>;
@@ -71,6 +76,12 @@ impl Adapter {
     fn set(&self, value: Option<&str>) {
         *self.value.lock().unwrap() = value.map(str::to_owned);
     }
+
+    /// Returns when the value was asked for that many times more: once in a sync of the autoscaler.
+    async fn asked_again(&self, times: usize) {
+        let until = self.asked.load(Ordering::SeqCst) + times;
+        eventually("asked again", async || self.asked.load(Ordering::SeqCst) >= until).await;
+    }
 }
 
 async fn resources() -> Json<Value> {
@@ -89,6 +100,7 @@ async fn values(
     if (namespace.as_str(), query.get("labelSelector").map(String::as_str)) != ("default", Some("variant_name=web")) {
         return Err(StatusCode::BAD_REQUEST);
     }
+    adapter.asked.fetch_add(1, Ordering::SeqCst);
     let value = adapter.value.lock().unwrap().clone();
     let items: Vec<Value> = value
         .into_iter()
@@ -170,7 +182,9 @@ async fn without_its_metric_an_autoscaler_holds() {
     scaled_to(&test, 3).await;
     adapter.set(None);
     until_condition(&test, "ScalingActive", "False", "FailedGetExternalMetric").await;
-    scaled_to(&test, 3).await;
+    adapter.asked_again(6).await;
+    let replicas = test.api::<Deployment>().get("web").await.unwrap().spec.unwrap().replicas;
+    assert_eq!(replicas, Some(3));
     test.shutdown().await;
 }
 
