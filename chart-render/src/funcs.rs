@@ -21,6 +21,7 @@ mod paths;
 mod patterns;
 mod random;
 mod strings;
+mod toml;
 mod types;
 mod unsupported;
 mod urls;
@@ -125,6 +126,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         patterns::TABLE,
         random::TABLE,
         strings::TABLE,
+        toml::TABLE,
         types::TABLE,
         urls::TABLE,
         versions::TABLE,

@@ -15,6 +15,40 @@ pub(crate) struct Time {
 }
 
 impl Time {
+    /// The zones of TOML's times that name none: of a date with a time, a date, a time.
+    pub(crate) const LOCAL_DATETIME: &'static str = "datetime-local";
+    pub(crate) const LOCAL_DATE: &'static str = "date-local";
+    pub(crate) const LOCAL_TIME: &'static str = "time-local";
+
+    /// Year, month, day; hour, minute, second, nanosecond; the zone's distance to UTC in minutes and its name. None when
+    /// the calendar has no such day.
+    pub(crate) fn civil(
+        (year, month, day): (u16, u8, u8),
+        (hour, minute, second, nanosecond): (u8, u8, u8, u32),
+        minutes: i16,
+        zone: &str,
+    ) -> Option<Self> {
+        let small = |number: u8| i8::try_from(number).ok();
+        let date = jiff::civil::Date::new(i16::try_from(year).ok()?, small(month)?, small(day)?).ok()?;
+        // A leap second is the last second of its minute.
+        let second = small(second.min(59))?;
+        let clock =
+            jiff::civil::Time::new(small(hour)?, small(minute)?, second, i32::try_from(nanosecond).ok()?).ok()?;
+        let offset = Offset::from_seconds(i32::from(minutes) * 60).ok()?;
+        let moment = date.to_datetime(clock).to_zoned(TimeZone::fixed(offset)).ok()?.timestamp();
+        Some(Self::fixed(moment, offset, zone))
+    }
+
+    /// As TOML has it.
+    pub(crate) fn toml(&self) -> String {
+        match self.fixed_name.as_deref() {
+            Some(Self::LOCAL_DATETIME) => self.format("2006-01-02T15:04:05.999999999"),
+            Some(Self::LOCAL_DATE) => self.format("2006-01-02"),
+            Some(Self::LOCAL_TIME) => self.format("15:04:05.999999999"),
+            _ => self.rfc3339(),
+        }
+    }
+
     pub(crate) fn now() -> Self {
         Self::at(Timestamp::now(), TimeZone::system())
     }

@@ -23,6 +23,7 @@
 //! | [`values`] | `-f`, `--set…`, merging, nulls |
 //! | `numbers`, `gofmt` | how Go prints numbers and formats text |
 //! | `yaml` | YAML 1.1 in, go-yaml's layout out |
+//! | `toml` | TOML as Go writes it |
 //! | `value`, `engine`, `eval` | template values, the set of templates, their execution |
 //! | `funcs` | the functions templates call |
 //! | `quirks` | Helm's oddities, each by name |
@@ -59,6 +60,7 @@ mod render;
 pub mod schema;
 mod scope;
 mod semver;
+mod toml;
 mod tree;
 mod value;
 pub mod values;

@@ -1,10 +1,11 @@
 //! Private keys, new ones and those that a chart brings along, as PEM.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use dsa::{Components, KeySize, SigningKey};
 use getrandom::SysRng;
 use p256::SecretKey;
 use p256::pkcs8::EncodePrivateKey as _;
+use p256::pkcs8::der::asn1::UintRef;
+use p256::pkcs8::der::{Encode as _, pem};
 use rcgen::KeyPair;
 use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
@@ -25,7 +26,7 @@ fn generate(call: &Call<'_>) -> Result<String, Fault> {
         "" | "rsa" => rsa(LONG),
         "ecdsa" => elliptic(),
         "ed25519" => edwards(),
-        "dsa" => Err(Fault::new("chart-render makes no DSA keys; use \"rsa\", \"ecdsa\" or \"ed25519\"")),
+        "dsa" => signature_standard(),
         other => Ok(format!("Unknown type {other}")),
     }
 }
@@ -52,16 +53,37 @@ fn elliptic() -> Result<String, Fault> {
     }
 }
 
+/// A DSA key of 2048 and 256 bits as OpenSSL writes it: version, p, q, g, public and private part.
+fn signature_standard() -> Result<String, Fault> {
+    let mut random = UnwrapErr(SysRng);
+    let components = Components::try_generate_from_rng_with_key_size(&mut random, KeySize::DSA_2048_256)
+        .map_err(failed("generate a private key"))?;
+    let key = SigningKey::try_generate_from_rng_with_components(&mut random, components)
+        .map_err(failed("generate a private key"))?;
+    let (public, components) = (key.verifying_key(), key.verifying_key().components());
+    let numbers = [
+        Box::default(),
+        components.p().to_be_bytes(),
+        components.q().to_be_bytes(),
+        components.g().to_be_bytes(),
+        public.y().to_be_bytes(),
+        key.x().to_be_bytes(),
+    ];
+    let encoding = failed("encode a private key");
+    let numbers: Vec<UintRef<'_>> =
+        numbers.iter().map(|number| UintRef::new(number)).collect::<Result<_, _>>().map_err(&encoding)?;
+    let der = numbers.to_der().map_err(&encoding)?;
+    pem::encode_string("DSA PRIVATE KEY", LineEnding::LF, &der).map_err(failed("encode a private key"))
+}
+
 /// What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410, section 7).
 const ED25519_HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 fn edwards() -> Result<String, Fault> {
     let mut key = [0; 32];
     super::random::fill(&mut key)?;
-    let encoded = STANDARD.encode([&ED25519_HEAD[..], &key].concat());
-    let (first, second) = encoded.split_at(64.min(encoded.len()));
-    let lines = if second.is_empty() { first.to_owned() } else { format!("{first}\n{second}") };
-    Ok(format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n"))
+    pem::encode_string("PRIVATE KEY", LineEnding::LF, &[&ED25519_HEAD[..], &key].concat())
+        .map_err(failed("encode a private key"))
 }
 
 /// A key that signs, from any PEM that helm reads.

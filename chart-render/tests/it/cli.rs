@@ -63,10 +63,10 @@ fn what_is_not_supported_is_refused_by_name() {
     let dir = TempDir::new().expect("temporary directory");
     fs::create_dir(dir.path().join("templates")).expect("create templates");
     fs::write(dir.path().join("Chart.yaml"), "apiVersion: v2\nname: one\nversion: 0.1.0\n").expect("write Chart.yaml");
-    fs::write(dir.path().join("templates/x.yaml"), "a: {{ toToml .Values }}").expect("write");
+    fs::write(dir.path().join("templates/x.yaml"), "a: {{ call .Values }}").expect("write");
     let (success, _, stderr) = run(&["template", "r", &dir.path().display().to_string()]);
     assert!(!success);
-    assert!(stderr.contains("\"toToml\""), "{stderr}");
+    assert!(stderr.contains("\"call\""), "{stderr}");
 }
 
 #[test]

@@ -135,8 +135,31 @@ fn assert_prints_the_same(expressions: &[&str]) {
     "{{ $ca := genCA \"ca\" 365 }}{{ $c := genSignedCert \"a.b\" (list \"10.0.0.1\" \"::1\") (list \"a.b\" \"*.c\") 30 $ca }}x: {{ $c.Cert | trunc 27 }} {{ $c.Key | trunc 31 }} {{ $ca.Key | trunc 31 }} {{ hasSuffix \"-----\\n\" $ca.Cert }}",
     "(genSelfSignedCert \"self\" nil nil 10).Cert | trunc 27", "typeOf (genCA \"a\" 1)", "kindOf (genCA \"a\" 1)",
     "genPrivateKey \"ecdsa\" | trunc 30", "genPrivateKey \"ecdsa\" | len", "genPrivateKey \"ed25519\" | trunc 27", "genPrivateKey \"ed25519\" | len", "genPrivateKey \"x\"",
+    "genPrivateKey \"dsa\" | trunc 31", "genPrivateKey \"dsa\" | hasSuffix \"-----END DSA PRIVATE KEY-----\\n\"",
     "{{ $ca := genCAWithKey \"ca\" 3 (genPrivateKey \"ecdsa\") }}x: {{ (genSignedCertWithKey \"a\" nil nil 3 $ca (genPrivateKey \"ed25519\")).Cert | trunc 27 }}",
     "{{ $a := genCA \"a\" 3 }}{{ $b := buildCustomCert (b64enc $a.Cert) (b64enc $a.Key) }}x: {{ eq $a.Cert $b.Cert }} {{ eq $a.Key $b.Key }}",
+])]
+#[case::toml_written(&[
+    "toToml .Values.m | quote", "toToml (dict \"a\" 1 \"b\" 1.5 \"c\" 2.0 \"d\" 1e6 \"e\" true \"f\" (int64 3) \"g\" nil) | quote",
+    "toToml (dict \"a\" (dict \"b\" (dict \"c\" dict)) \"z\" (list (dict \"y\" (list (dict \"w\" 1))))) | quote",
+    "toToml (dict \"a b\" (dict \"c.d\" (dict \"\" 1)) \"é\" (list (dict \"g h\" (list (dict \"i\" 1))))) | quote",
+    "toToml (dict \"x\" (list (list (dict \"b\" 1 \"c\" nil)) 1) \"y\" (list (dict \"z\" (dict \"e\" nil) \"a\" 1) \"t\")) | quote",
+    "toToml (dict \"s\" \"q\\\"b\\\\ \\t\\n\\r\\a\\x7f é\") | quote", "toToml (dict \"a\" (list 1 nil)) | quote", "toToml (list (dict \"a\" 1)) | quote",
+    "toToml (list 1 (list nil)) | quote", "toToml (list (dict \"a\" (list nil))) | quote", "toToml \"x\" | quote", "toToml 5", "toToml true", "toToml dict | quote", "toToml (list) | quote",
+    "toToml (split \":\" \"a:b\") | quote", "toToml (dict \"d\" (list (split \":\" \"a\"))) | quote", "toToml .Release | quote", "toToml .Template | quote", "toToml .Files | quote",
+    "toToml .Capabilities.KubeVersion | quote", "toToml (dict \"a\" (list .Capabilities.KubeVersion) \"v\" (semver \"1.2.3\")) | quote", "toToml .Chart | quote",
+    "toToml (dict \"t\" (toDate \"2006-01-02\" \"2020-01-02\")) | quote", "toToml (genCA \"a\" 1) | trunc 20 | quote",
+    "toToml (dict \"a\" (float64 \"inf\") \"b\" (float64 \"-inf\") \"c\" (float64 \"nan\")) | quote",
+])]
+#[case::toml_read(&[
+    "fromToml \"a = 1\\nb = 1.5\\nc = \\\"x\\\"\\nd = [1, 'a']\\n[e]\\nf = true\\n[[g]]\\nh=1\" | toJson", "fromToml \"\" | toJson", "typeOf (fromToml \"a=1\").a",
+    "fromToml \"a = 1979-05-27T07:32:00Z\\nb = 1979-05-27T07:32:00.5\\nc = 1979-05-27\\nd = 07:32:00\\ne=1979-05-27T00:32:00-07:00\" | toJson",
+    "fromToml \"a = 1979-05-27T07:32:00Z\\nb = 1979-05-27T07:32:00.5\\nc = 1979-05-27\\nd = 07:32:00\\ne=1979-05-27T00:32:00-07:00\" | toString",
+    "fromToml \"a = 1979-05-27T07:32:00Z\\nb = 1979-05-27T07:32:00.5\\nc = 1979-05-27\\nd = 07:32:00\\ne=1979-05-27T00:32:00-07:00\" | toToml | quote",
+    "fromToml \"a = inf\\nb = -inf\\nc = nan\" | toString", "fromToml \"a=[[1],[2.0]]\\nb=[{a=1}]\\nh=0xff\\no=0o17\\ni=0b11\\nu=1_000\\nn=-5\\nf=1_0.5e1_0\" | toJson",
+    "fromToml \"a = {b = 1,\\n c = 2,}\" | toJson", "fromToml \"a.b = 1\\n[a.c]\\nd=1\\n['x y']\" | toJson", "first (fromToml \"[[b]]\\na=1\").b | toJson",
+    "hasKey (fromToml \"a =\") \"Error\"", "hasKey (fromToml \"a = 1\\na = 2\") \"Error\"", "hasKey (fromToml \"a = 99999999999999999999\") \"Error\"", "keys (fromToml \"a = [\") | toJson",
+    "fromToml \"d = 1979-05-27 07:32\" | toJson", "(fromToml \"a = 2020-01-01\").a | date \"2006\"", "toToml (fromToml \"[[b]]\\na=1\\n[b.c]\\nd=2\") | quote", "kindOf (fromToml \"[[b]]\\na=1\").b",
 ])]
 #[case::patterns(&[
     "regexMatch \"^[\\\\w-\\\\.]+$\" \"a-b.c\"", "regexMatch \"^\\\\w+$\" \"é\"", "regexMatch \"^\\\\d$\" \"٣\"", "regexReplaceAll \"\\\\s\" \"a\\u00a0b c\" \"_\"",
@@ -176,6 +199,11 @@ fn it_prints_what_helm_prints(#[case] expressions: &[&str]) {
 #[case("indent -1 \"a\"")]
 #[case("index \"abc\" 3")]
 #[case("atoi 5")]
+#[case("toToml nil")]
+#[case("toToml .Values.nope")]
+#[case("fromToml 5")]
+#[case("mustToToml (dict \"a\" 1)")]
+#[case("mustFromToml \"a = 1\"")]
 fn it_refuses_what_helm_refuses(#[case] expression: &str) {
     let [expected, actual] = rendered(&[as_template(expression)]);
     assert_eq!((expected, actual), (None, None), "{expression}");
