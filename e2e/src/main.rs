@@ -4,6 +4,7 @@ mod conformance_args;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -162,7 +163,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { dir } => run_demo(absolute(&dir)?).await,
         Command::Up { dir, start } => {
+            let begun = Instant::now();
+            anstream::eprintln!("Starting an environment in {}; `wva-e2e down` stops it", dir.display());
             let facts = Session::new(&absolute(&dir)?).up(&start, None).await?;
+            anstream::eprintln!("{}", up_after(begun.elapsed()));
             anstream::println!("export KUBECONFIG={}", facts.kubeconfig.display());
             Ok(ExitCode::SUCCESS)
         }
@@ -260,6 +264,15 @@ async fn run_demo(dir: PathBuf) -> anyhow::Result<ExitCode> {
         Some(false) => ExitCode::FAILURE,
         None => ExitCode::from(130),
     })
+}
+
+/// What is said when an environment is up; the line behind it, on standard output, is for the shell.
+fn up_after(took: Duration) -> String {
+    format!(
+        "Up after {:.1} s. With the line below in your shell, next:\n  kubectl wva instances       # the controllers, and who leads\n  \
+         kubectl wva add-model --help\n  kubectl wva status -A -w    # what is decided, live",
+        took.as_secs_f64()
+    )
 }
 
 /// Child processes run elsewhere, so relative folders must not depend on where.
