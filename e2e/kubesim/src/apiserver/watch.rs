@@ -182,8 +182,12 @@ impl Watch {
                 () = tokio::time::sleep_until(self.end) => return None,
                 () = tokio::time::sleep_until(bookmark), if self.next_bookmark.is_some() => {
                     self.next_bookmark = Some(Instant::now() + BOOKMARK_INTERVAL);
-                    self.position = self.position.max(self.shared.lock().store.revision());
-                    self.push_bookmark(&Value::Null);
+                    // It says that all events before it were sent; some may wait, where both came at once.
+                    let shared = Arc::clone(&self.shared);
+                    self.catch_up(&shared.lock());
+                    if !self.finished {
+                        self.push_bookmark(&Value::Null);
+                    }
                 }
             }
         }
