@@ -65,9 +65,9 @@ bench: ## Figures: cluster start, controller memory, time, queries and writes pe
 	@$(TOOLS); hack/bench-render.py target/release/chart-render "$$HELM"
 
 .PHONY: test
-test: ## All tests
-	@$(TOOLS); status=0; $(CARGO) nextest run --workspace || status=$$?; \
-	$${CARGO_TARGET_DIR:-target}/debug/wva-e2e summary --promises docs/promises.md || status=1; \
+test: ## All tests; of the suites on clusters several at once
+	@$(TOOLS); status=0; $(CARGO) nextest run --workspace --profile all || status=$$?; target=$${CARGO_TARGET_DIR:-target}; \
+	$$target/debug/wva-e2e summary $$target/nextest/all/junit.xml --promises docs/promises.md || status=1; \
 	[ $$status = 0 ] && $(CARGO) test --workspace --doc --quiet
 
 .PHONY: chart
@@ -83,7 +83,7 @@ parity: ## chart-render gives what helm gives, byte for byte
 
 # The suites on a cluster: PROVIDER=embedded|kind|existing, T=NAME (only these), JOBS=N (at once), SHARD=1/4 (a part),
 # CONTROLLER_INSTANCE=ID (what all ids begin with), SESSION=DIR (a cluster that is up already), KEEP=1 (leave it up).
-JOBS ?= 6
+JOBS ?= 4
 SHARD ?=
 E2E = $(CARGO) nextest run -p wva-e2e --test-threads $(JOBS) $(if $(SHARD),--partition hash:$(SHARD))
 # Beside the embedded cluster, only what is true of every cluster.
@@ -94,12 +94,12 @@ test-e2e-smoke: build ## The shortest suite, on any provider: install, one model
 	@$(TOOLS); $(E2E) -E 'binary(suites) and test(/^smoke::/)'
 
 .PHONY: test-e2e
-test-e2e: build ## The suites on a cluster (T=NAME, JOBS=6, SHARD=1/4, PROVIDER=embedded|kind|existing)
-	@$(TOOLS); $(E2E) -E '$(E2E_OF)$(if $(T), and test($(T)))'
+test-e2e: build ## The suites on a cluster (T=NAME, JOBS=4, SHARD=1/4, PROVIDER=embedded|kind|existing)
+	@$(TOOLS); status=0; $(E2E) -E '$(E2E_OF)$(if $(T), and test($(T)))' || status=$$?; $(SUMMARY); exit $$status
 
 # The isolation guide's name for it.
 .PHONY: test-e2e-full
-test-e2e-full: test-e2e
+test-e2e-full: test-e2e ## The same: all suites, with their number and the time at the end
 
 .PHONY: test-e2e-storm
 test-e2e-storm: build ## Eight instances, 100 rounds, one controller killed in each: foreign writes and shared series are counted
@@ -126,10 +126,6 @@ conformance: ## Hold the embedded API server to the answers of a real Kubernetes
 .PHONY: kubectl-versions
 kubectl-versions: ## The users' commands with kubectl 1.34, 1.35 and 1.36 and the helm beside each
 	@hack/kubectl-versions.sh
-
-# The isolation guide's name for it.
-.PHONY: test-e2e-full
-test-e2e-full: test-e2e
 
 .PHONY: lint
 lint: fmt-check clippy check-engine check-imports check-generated check-docs check-pages ## Formatting, clippy, dependencies, circles of imports, generated files, pages
@@ -206,7 +202,7 @@ ROUNDS ?= 5
 
 .PHONY: hunt
 hunt: build ## Run the suites TIMES times (T=NAME: only these) and rank failures by rate and signature
-	@$(TOOLS); target/debug/wva-e2e hunt --times $(TIMES) $(if $(T),--test $(T))
+	@$(TOOLS); NEXTEST_TEST_THREADS=$(JOBS) target/debug/wva-e2e hunt --times $(TIMES) $(if $(T),--test $(T))
 
 .PHONY: soak
 soak: build ## Carry out all faults on real processes, ROUNDS times

@@ -33,6 +33,8 @@ pub struct Variant<'a> {
     pub min: u32,
     /// Most replicas of the HPA.
     pub max: u32,
+    /// Instance that is to manage it; empty for the controller without an id.
+    pub instance: &'a str,
 }
 
 impl Variant<'_> {

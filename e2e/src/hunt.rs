@@ -120,8 +120,9 @@ pub struct Asked {
 /// # Errors
 /// When there is no result of one, or no table of promises.
 pub fn summary(Asked { file, slowest, promises }: &Asked) -> Result<(String, bool), Error> {
-    let cases = junit::read(&read(&file.clone().unwrap_or_else(|| target_dir().join("nextest/default/junit.xml")))?);
-    let mut text = junit::summary(&cases, *slowest);
+    let xml = read(&file.clone().unwrap_or_else(|| target_dir().join("nextest/default/junit.xml")))?;
+    let cases = junit::read(&xml);
+    let mut text = junit::summary(&cases, junit::wall_time(&xml), *slowest);
     let Some(promises) = promises else { return Ok((text, true)) };
     let table = read(promises)?;
     let rows = promises::rows(&table);

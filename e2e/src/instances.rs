@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Every instance has the release name `wva`, so all their objects have equal names; what tells them apart is the id, and
-//! namespaces that begin with it. `CONTROLLER_INSTANCE` is what all ids of the run begin with.
+//! namespaces that begin with it. `CONTROLLER_INSTANCE=test-a` gives a test that asks for one instance the id `test-a`; while
+//! another test has it, and where a test asks for several, ids begin with it: `test-a-4x2c0`.
 
 #![expect(clippy::panic, reason = "a test fails by panicking, and this is the beginning and the end of one")]
 
@@ -71,6 +72,8 @@ pub enum Install {
 pub struct Wva<'a> {
     environment: &'a Environment,
     id: String,
+    /// Whether its namespace is there already, made to claim the id.
+    claimed: bool,
 }
 
 /// Runs a test with an instance of its own.
@@ -106,7 +109,16 @@ where
 {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let environment = run::environment().await.unwrap_or_else(|error| panic!("{error}"));
-    let instances: [Wva<'_>; N] = std::array::from_fn(|_| Wva { environment: &environment, id: new_id() });
+    let given = std::env::var("CONTROLLER_INSTANCE").ok().filter(|id| !id.is_empty());
+    let prefix = given.as_deref().unwrap_or(PREFIX);
+    let mut instances: [Wva<'_>; N] =
+        std::array::from_fn(|_| Wva { environment: &environment, id: new_id(prefix), claimed: false });
+    if let ([wva], Some(given)) = (&mut instances[..], &given) {
+        wva.claimed = claim(&environment.client(), given).await;
+        if wva.claimed {
+            wva.id.clone_from(given);
+        }
+    }
     let body = async {
         let started = join_all(instances.iter().map(|wva| wva.install(install, set)));
         started.await;
@@ -143,14 +155,37 @@ fn mutation() -> Option<String> {
     std::env::var("WVA_MUTATION").ok().filter(|name| !name.is_empty() && name != "none")
 }
 
-/// An id nobody else has: the run's prefix, the time in milliseconds, a number of this process and its own.
-fn new_id() -> String {
+/// Whether this test may have the id as it was given: it is the one that made the namespace of that name. Which is gone
+/// last, after all else of the id.
+async fn claim(client: &kube::Client, id: &str) -> bool {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let models = api.get_opt(&models_of(id)).await;
+    matches!(models, Ok(None)) && api.create(&PostParams::default(), &namespace(id, id)).await.is_ok()
+}
+
+/// Where the models of an instance are.
+fn models_of(id: &str) -> String {
+    format!("{id}-models")
+}
+
+/// A namespace that goes with an instance.
+fn namespace(name: &str, id: &str) -> Namespace {
+    let mut namespace = Namespace::default();
+    namespace.metadata.name = Some(name.to_owned());
+    namespace.metadata.labels = Some(BTreeMap::from([
+        (labels::CONTROLLER_INSTANCE.to_owned(), id.to_owned()),
+        (RUN_LABEL.to_owned(), std::process::id().to_string()),
+    ]));
+    namespace
+}
+
+/// An id nobody else has: a prefix, the time in milliseconds, a number of this process and its own.
+fn new_id(prefix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let prefix = std::env::var("CONTROLLER_INSTANCE").ok().filter(|id| !id.is_empty());
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
     let unique = (millis % 10_000_000) * 100_000 + u128::from(std::process::id() % 100_000);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("{}-{}{count}", prefix.as_deref().unwrap_or(PREFIX), base36(unique))
+    format!("{prefix}-{}{count}", base36(unique))
 }
 
 fn base36(mut number: u128) -> String {
@@ -175,7 +210,7 @@ impl<'a> Wva<'a> {
 
     /// Namespace of its models.
     pub fn models(&self) -> String {
-        format!("{}-models", self.id)
+        models_of(&self.id)
     }
 
     /// The label by which everything of it is found.
@@ -223,7 +258,9 @@ impl<'a> Wva<'a> {
 
     async fn install(&self, install: Install, set: &[&str]) {
         let failed = |what: &str, error: &dyn std::fmt::Display| panic!("{what} instance {}: {error}", self.id);
-        self.make_namespace(&self.namespace()).await;
+        if !self.claimed {
+            self.make_namespace(&self.namespace()).await;
+        }
         self.make_namespace(&self.models()).await;
         let mut controller = self.controller();
         controller.set.extend(set.iter().map(|set| (*set).to_owned()));
@@ -249,14 +286,8 @@ impl<'a> Wva<'a> {
     /// # Panics
     /// When the cluster refuses it.
     pub async fn make_namespace(&self, name: &str) {
-        let mut namespace = Namespace::default();
-        namespace.metadata.name = Some(name.to_owned());
-        namespace.metadata.labels = Some(BTreeMap::from([
-            (labels::CONTROLLER_INSTANCE.to_owned(), self.id.clone()),
-            (RUN_LABEL.to_owned(), std::process::id().to_string()),
-        ]));
         let api: Api<Namespace> = Api::all(self.environment.client());
-        let made = api.create(&PostParams::default(), &namespace).await;
+        let made = api.create(&PostParams::default(), &namespace(name, &self.id)).await;
         made.unwrap_or_else(|error| panic!("making namespace {name}: {error}"));
     }
 
@@ -297,6 +328,11 @@ impl<'a> Wva<'a> {
         Model { wva: self, namespace: namespace.to_owned(), name: name.clone() }
     }
 
+    /// A model in the namespace of this instance's models whose objects the test has applied itself.
+    pub fn model(&self, name: &str) -> Model<'_> {
+        Model { wva: self, namespace: self.models(), name: name.to_owned() }
+    }
+
     /// Waits until Prometheus has exactly this many series of this query.
     ///
     /// # Panics
@@ -320,7 +356,7 @@ mod tests {
 
     #[test]
     fn ids_are_label_values_and_namespace_names_and_no_two_are_equal() {
-        let ids: Vec<String> = (0..50).map(|_| new_id()).collect();
+        let ids: Vec<String> = (0..50).map(|_| new_id(PREFIX)).collect();
         let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
         assert_eq!(distinct.len(), ids.len());
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

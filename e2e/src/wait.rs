@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Pause between two looks. Conditions are read from loopback servers, so looking often is cheap.
+/// Least pause between two looks; as long as the look itself where that took longer, so that waiting takes half a
+/// processor at most.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A condition did not come true in time.
@@ -35,6 +36,7 @@ where
 {
     let end = Instant::now() + limit;
     loop {
+        let began = Instant::now();
         let seen = match look().await {
             Look::Done(value) => return Ok(value),
             Look::NotYet(seen) => seen,
@@ -42,7 +44,7 @@ where
         if Instant::now() >= end {
             return Err(TimedOut { what: what.to_owned(), limit, seen });
         }
-        sleep(PAUSE).await;
+        sleep(PAUSE.max(began.elapsed())).await;
     }
 }
 

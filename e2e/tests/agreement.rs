@@ -1,5 +1,8 @@
 //! `chart-render check` and the API server are of one mind: helm is refused where check finds an object in two releases,
 //! and nowhere else.
+//!
+//! In a cluster of its own: the chart's objects without a namespace are counted as refused or taken, with names others
+//! use.
 
 use chart_render::check::{Installed, Rule, check};
 use chart_render::{Chart, Options, Release, Values, render};

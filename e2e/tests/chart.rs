@@ -1,4 +1,6 @@
 //! Every object of the chart, judged by an API server: no unknown field, no invalid value, no template left out.
+//!
+//! In clusters of their own: the namespaces are those that the chart's value sets name.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,7 @@
 //! Configuration as the guide describes it, with its own commands.
+//!
+//! In clusters of their own: the guide's controller has no id, so it answers for every variant of a cluster without
+//! one.
 
 use std::time::Duration;
 

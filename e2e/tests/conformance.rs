@@ -1,4 +1,6 @@
 //! The embedded API server, held to what a real Kubernetes control plane answered.
+//!
+//! On an API server of its own, started as the recorded one was: its scripts use fixed names and list whole clusters.
 
 use std::path::{Path, PathBuf};
 

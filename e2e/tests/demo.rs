@@ -1,4 +1,6 @@
 //! The demo as a newcomer runs it: the real binary, its exit status, and what it leaves behind.
+//!
+//! In clusters of their own, which the demo starts.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,4 +1,6 @@
 //! A test that fails on purpose, and what it leaves behind.
+//!
+//! In a cluster of its own with one GPU: that there is none for the second server is what fails.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test that called it")]
 
@@ -35,6 +37,7 @@ async fn fails(environment: &Environment) {
         cost: "10",
         min: 1,
         max: 4,
+        instance: "",
     };
     kubectl.apply(&variant.manifest().unwrap()).await.unwrap();
 

@@ -1,4 +1,6 @@
 //! The fault suite: eleven faults on real processes, with nothing scaled down wrongly, written twice or lost.
+//!
+//! In a cluster of their own: the API server goes away, and Prometheus is killed.
 
 use wva_e2e::faults;
 

@@ -1,4 +1,6 @@
 //! A fleet, planned by chart-render and installed by helm: what is written works, and what is removed is gone.
+//!
+//! In clusters of their own: the inventory of a whole cluster is compared before and after.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -3,6 +3,8 @@
 //!
 //! One leader is stopped and one killed. `WVA_HANDOVERS=20` stops and kills as many, and as many again with a scrape
 //! configuration that is not the chart's, where each pod has a series of its own.
+//!
+//! In a cluster of its own, where a killed container starts again after 50 ms.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,6 @@
 //! What a user does with helm, on the embedded cluster.
+//!
+//! In clusters of their own: a guide's release has no id, and the definitions that all releases share are applied anew.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

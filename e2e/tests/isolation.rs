@@ -1,5 +1,5 @@
-//! What the isolation guide promises, for instances whose ids begin with what `CONTROLLER_INSTANCE` says: several suites
-//! may run side by side, each in a cluster of its own or all in one.
+//! What the isolation guide promises, for instances whose id is what `CONTROLLER_INSTANCE` says, or begins with it where
+//! there are several: several suites may run side by side, each in a cluster of its own or all in one.
 
 use wva_e2e::instances::{DEPLOYMENT, Wva, with_instance, with_instances};
 use wva_e2e::kubectl::Kubectl;

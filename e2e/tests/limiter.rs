@@ -1,4 +1,6 @@
 //! Growth within the GPUs there are.
+//!
+//! In a cluster of its own: it counts the GPUs of a node, and cordons it.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test that called it")]
 
@@ -109,6 +111,7 @@ async fn a_variant_grows_only_when_a_gpu_of_its_type_is_free_on_a_node_that_take
             cost: "40",
             min: 1,
             max: 4,
+            instance: "",
         };
         kubectl.apply(&variant.manifest().unwrap()).await.unwrap();
         kubectl.apply(&gateway::monitored(NAMESPACE).unwrap()).await.unwrap();

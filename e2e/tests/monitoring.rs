@@ -1,4 +1,6 @@
 //! Monitoring inside a cluster: the pod that kind clusters run, on an embedded cluster that enforces roles.
+//!
+//! In a cluster of its own, without the monitoring that others have.
 
 use std::time::Duration;
 

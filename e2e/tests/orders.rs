@@ -1,5 +1,7 @@
 //! Five releases of each kind, installed and removed in each of the 120 orders, on the API server alone: every object
 //! is new when its release comes, and no other release's object changes when it goes.
+//!
+//! On an API server of its own: all objects of the chart in it are compared.
 
 use std::collections::{BTreeSet, HashSet};
 

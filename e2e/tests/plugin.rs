@@ -1,4 +1,6 @@
 //! `kubectl wva` with the real kubectl and helm on the embedded cluster.
+//!
+//! In clusters of their own: answers are compared word for word, with all that `-A` shows, and kinds are taken away.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

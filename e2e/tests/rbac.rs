@@ -1,4 +1,6 @@
 //! The chart's roles, enforced: nothing the controller does is refused, and nothing is granted that it does not use.
+//!
+//! In clusters of their own: kinds of targets are defined, and the record of requests is that of one controller.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Five controllers and five models side by side, installed and removed in several orders: each release has all its
 //! objects for as long as it is there, whatever its neighbours do.
+//!
+//! In clusters of their own: all objects of the chart in a cluster are compared.
 
 use std::collections::BTreeSet;
 

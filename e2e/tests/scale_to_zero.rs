@@ -1,4 +1,6 @@
-//! To zero and back, with a gateway in front.
+//! Out of zero, with a gateway in front. (Into zero: `suites/retention.rs`.)
+//!
+//! In a cluster of its own: it begins without the kind `InferencePool`, and instances of a cluster share its kinds.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test that called it")]
 
@@ -78,11 +80,6 @@ impl<'a> Scene<'a> {
         self.ready_pod("app=pool-epp", 8080).await
     }
 
-    /// Base URL of the one model server, once it is ready.
-    async fn server(&self) -> String {
-        self.ready_pod("llm-d.ai/inferenceServing=true", 8000).await
-    }
-
     async fn ready_pod(&self, labels: &str, port: u16) -> String {
         let pods: Api<Pod> = Api::namespaced(self.environment.client(), NAMESPACE);
         let listed = ListParams::default().labels(labels);
@@ -102,7 +99,7 @@ impl<'a> Scene<'a> {
 }
 
 fn variant(name: &'static str, gpu: Gpu, cost: &'static str) -> Variant<'static> {
-    Variant { name, namespace: NAMESPACE, model_id: MODEL, accelerator: gpu.name, cost, min: 1, max: 2 }
+    Variant { name, namespace: NAMESPACE, model_id: MODEL, accelerator: gpu.name, cost, min: 1, max: 2, instance: "" }
 }
 
 fn client() -> reqwest::Client {
@@ -181,101 +178,6 @@ async fn a_request_that_waits_wakes_the_cheapest_variant_and_no_other() {
         ];
         scene.until_said("the HPA to follow the woken number", &followed, |seen| seen == "1/True").await;
         assert_eq!((scene.replicas(CHEAP).await, scene.replicas(DEAR).await), (1, 0));
-    })
-    .await;
-}
-
-/// Whether an HPA scales, and why not.
-const SCALING_ACTIVE: &str = "jsonpath={.status.conditions[?(@.type==\"ScalingActive\")].status} \
-                              {.status.conditions[?(@.type==\"ScalingActive\")].reason}";
-
-/// Retention of the tests below, in seconds.
-const RETENTION: u64 = 15;
-
-/// One replica of a model that goes to zero when it has been idle for the retention.
-async fn with_retention(environment: &Environment) -> Scene<'_> {
-    let kubectl = environment.kubectl();
-    let policies = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": "wva-model-scale-to-zero-config", "namespace": CONTROLLER_NAMESPACE},
-        "data": {"default": format!("enable_scale_to_zero: true\nretention_period: {RETENTION}s\n")},
-    });
-    kubectl.apply(&policies.to_string()).await.unwrap();
-    let scene = Scene::new(environment, 1).await;
-    kubectl.apply(&gateway::monitored(NAMESPACE).unwrap()).await.unwrap();
-    scene
-}
-
-/// Nothing completes for longer than the retention while a long answer is computed, and the model stays; then it goes, not
-/// before the retention has passed since the answer, although its HPA keeps one replica of whatever runs.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_idle_model_goes_to_zero_after_its_retention_and_not_while_it_answers() {
-    with_controller(async |environment: &Environment| {
-        let scene = with_retention(environment).await;
-        let server = scene.server().await;
-        // 1,700 tokens at 11.5 ms each take about 20 s.
-        let sent = Instant::now();
-        let answer = completion(&client(), &server, 1700).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-        let took = sent.elapsed();
-        assert!(took > Duration::from_secs(RETENTION), "an answer of {took:?} proves nothing");
-        assert_eq!(scene.replicas(CHEAP).await, 1, "the model was put to sleep while it computed");
-
-        let answered = Instant::now();
-        scene.until_replicas(CHEAP, 0, PATIENCE).await;
-        let idle = answered.elapsed();
-        anstream::println!("answered for {:.1} s, asleep {:.1} s later", took.as_secs_f64(), idle.as_secs_f64());
-        assert!(idle >= Duration::from_secs(RETENTION), "asleep {idle:?} after the last answer");
-        let said = ["get", "va", CHEAP, "-n", NAMESPACE, "-o", "jsonpath={.status.desiredOptimizedAlloc.numReplicas}"];
-        scene.until_said("0 in the status", &said, |seen| seen == "0").await;
-        let left_alone = ["get", "hpa", "llama-a100-hpa", "-n", NAMESPACE, "-o", SCALING_ACTIVE];
-        scene.until_said("the HPA to leave it alone", &left_alone, |seen| seen == "False ScalingDisabled").await;
-        assert_eq!(scene.replicas(CHEAP).await, 0);
-    })
-    .await;
-}
-
-/// A counter that falls back to zero, as when the process in a pod is started again, hides no request that it has counted:
-/// the model is not put to sleep before the retention has passed since the last answer.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_counter_that_falls_back_to_zero_hides_no_request() {
-    with_controller(async |environment: &Environment| {
-        let scene = with_retention(environment).await;
-        let server = scene.server().await;
-        let counted = async |wanted: f64| {
-            let query = format!("sum(vllm:request_success_total{{namespace=\"{NAMESPACE}\"}})");
-            wait::until(&format!("a count of {wanted}"), PATIENCE, || async {
-                match environment.prometheus().query(&query).await.unwrap().first() {
-                    Some(series) if (series.value - wanted).abs() < 0.5 => Look::Done(()),
-                    seen => Look::NotYet(format!("{seen:?}")),
-                }
-            })
-            .await
-            .unwrap();
-        };
-        counted(0.0).await;
-        for _ in 0..3 {
-            let answer = completion(&client(), &server, 4).send().await.unwrap();
-            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-        }
-        let answered = Instant::now();
-        counted(3.0).await;
-
-        let pins = json!({"counters": {"vllm:request_success_total": 0}});
-        let pinned = client().post(format!("{server}/admin/config")).json(&pins).send().await.unwrap();
-        assert!(pinned.status().is_success(), "{}", pinned.text().await.unwrap());
-        counted(0.0).await;
-        let fell_after = answered.elapsed();
-        assert!(fell_after < Duration::from_secs(RETENTION), "a fall after {fell_after:?} proves nothing");
-
-        scene.until_replicas(CHEAP, 0, PATIENCE).await;
-        let idle = answered.elapsed();
-        anstream::println!(
-            "the counter fell after {:.1} s, asleep after {:.1} s",
-            fell_after.as_secs_f64(),
-            idle.as_secs_f64()
-        );
-        assert!(idle >= Duration::from_secs(RETENTION), "asleep {idle:?} after the last answer");
     })
     .await;
 }

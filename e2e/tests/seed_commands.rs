@@ -1,5 +1,7 @@
 //! Every command block of the users' guides on isolation and on the chart runs as written, and its clean-up leaves
 //! nothing behind. The blocks are in `examples/seed-commands.yaml`.
+//!
+//! In clusters of their own: the guides' names are fixed, and nothing of the chart may be left in the cluster.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! `helm upgrade` over what earlier releases installed, and what is refused before anything is changed. The charts in
 //! `old-releases/` have the shape of 0.4.1, 0.4.2, 0.5.0 and 0.5.1.
+//!
+//! In clusters of their own: the definition of variants is replaced by older ones.
 
 use std::path::{Path, PathBuf};
 

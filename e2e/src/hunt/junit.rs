@@ -54,6 +54,12 @@ pub fn read(xml: &str) -> Vec<Case> {
     cases
 }
 
+/// Seconds from the beginning of the run to its end, in which tests ran at once.
+pub fn wall_time(xml: &str) -> Option<f64> {
+    let tag = xml.split_once("<testsuites")?.1.split('>').next()?;
+    attribute(tag, "time")?.parse().ok()
+}
+
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
     Some(unescaped(tag[start..].split('"').next()?))
@@ -96,17 +102,15 @@ pub fn signature(failure: &str) -> String {
     signature
 }
 
-/// The table at the end of a run: failed ones with what they said, flaky ones, and the `slowest`.
-pub fn summary(cases: &[Case], slowest: usize) -> String {
+/// The table at the end of a run that took `wall` seconds: failed ones with what they said, flaky ones, and the `slowest`.
+pub fn summary(cases: &[Case], wall: Option<f64>, slowest: usize) -> String {
     let failed: Vec<&Case> = cases.iter().filter(|case| case.failure.is_some()).collect();
     let flaky: Vec<&Case> = cases.iter().filter(|case| case.is_flaky()).collect();
     let seconds: f64 = cases.iter().map(|case| case.seconds).sum();
-    let mut text = format!(
-        "{} tests, {} failed, {} flaky; {seconds:.0} s of tests in all\n",
-        cases.len(),
-        failed.len(),
-        flaky.len()
-    );
+    let (all, failures, again) = (cases.len(), failed.len(), flaky.len());
+    let wall = wall.map(|wall| format!(" in {wall:.0} s")).unwrap_or_default();
+    let mut text =
+        format!("{all} tests{wall}, {failures} failed, {again} flaky; {seconds:.0} s of tests one after the other\n");
     for case in failed {
         let why = case.failure.as_deref().map(signature).unwrap_or_default();
         let _ = writeln!(text, "  FAILED  {}\n          {why}", case.name);
@@ -170,7 +174,7 @@ mod tests {
     use super::*;
 
     const FILE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="nextest-run" tests="3" failures="1">
+<testsuites name="nextest-run" tests="3" failures="1" time="13.000">
     <testsuite name="wva-e2e::isolation" tests="3">
         <testcase name="two_controllers" classname="wva-e2e::isolation" timestamp="t" time="12.5">
             <failure message="thread 'x' (77) panicked at e2e/tests/isolation.rs:10:5" type="test failure">thread 'x' (77) panicked at e2e/tests/isolation.rs:10:5:
@@ -201,8 +205,8 @@ waited 60s for 2 pods &amp; a Lease of e2e-0a1b2c3d; last seen: 1</failure>
 
     #[test]
     fn the_summary_names_the_failed_the_flaky_and_the_slowest() {
-        insta::assert_snapshot!(summary(&read(FILE), 2), @r"
-        3 tests, 1 failed, 1 flaky; 16 s of tests in all
+        insta::assert_snapshot!(summary(&read(FILE), wall_time(FILE), 2), @r"
+        3 tests in 13 s, 1 failed, 1 flaky; 16 s of tests one after the other
           FAILED  wva-e2e::isolation two_controllers
                   waited Ns for N pods & a Lease of ID last seen: N
           FLAKY   wva-e2e::isolation relabel: failed 1 times before it passed

@@ -17,17 +17,18 @@ pub const RUN_LABEL: &str = "e2e.llmd.ai/made-by-a-run";
 /// How long namespaces may take to go.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Asks for everything of an instance to go: its namespaces with all they hold, then what has no namespace.
+/// Asks for everything of an instance to go: what has no namespace, then its namespaces with all they hold. Whoever makes
+/// a namespace of this name next finds nothing of the id left.
 pub(super) async fn remove(client: &Client, id: &str) -> Result<(), kube::Error> {
     let selector = format!("{}={id}", labels::CONTROLLER_INSTANCE);
     let own = ListParams::default().labels(&selector);
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    for namespace in namespaces.list(&own.clone().labels(&format!("{selector},{RUN_LABEL}"))).await? {
-        namespaces.delete(&namespace.name_any(), &DeleteParams::background()).await?;
-    }
     let delete = DeleteParams::background();
     Api::<ClusterRoleBinding>::all(client.clone()).delete_collection(&delete, &own).await?;
     Api::<ClusterRole>::all(client.clone()).delete_collection(&delete, &own).await?;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for namespace in namespaces.list(&own.clone().labels(&format!("{selector},{RUN_LABEL}"))).await? {
+        namespaces.delete(&namespace.name_any(), &delete).await?;
+    }
     Ok(())
 }
 

@@ -1,54 +1,53 @@
 //! Growth ahead of saturation by the rate of requests, and by counted tokens.
 
-#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test that called it")]
-
 use std::time::Duration;
 
 use serde_json::json;
 use vllm_sim::load::{Load, Plan, Shape};
 use wva_e2e::endpoints::{self, Follower};
-use wva_e2e::environment::Environment;
 use wva_e2e::gateway::{self, Variant};
-use wva_e2e::harness::with_environment;
-use wva_e2e::instance::{Controller, make_namespace};
-use wva_e2e::session::{CONTROLLER_NAMESPACE, CONTROLLER_RELEASE};
+use wva_e2e::instances::{Install, RELEASE, Wva, with_instances_by};
 use wva_e2e::wait::{self, Look};
 use wva_e2e::workload::{A100, Vllm};
 
-const NAMESPACE: &str = "chat";
+use crate::reaches_pods;
+
 const VARIANT: &str = "llama-a100";
 const MODEL: &str = "meta-llama/Llama-3.1-8B";
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One model on one variant, and its controller.
 struct Scene<'a> {
-    environment: &'a Environment,
+    wva: &'a Wva<'a>,
+    namespace: String,
     endpoints: Follower,
 }
 
 impl<'a> Scene<'a> {
-    async fn new(environment: &'a Environment, set: &str, config_map: serde_json::Value, server: Vllm) -> Self {
-        let kubectl = environment.kubectl();
-        let prometheus = environment.prometheus();
-        let mut controller = Controller::quick(CONTROLLER_RELEASE, CONTROLLER_NAMESPACE, "", prometheus.url());
-        controller.set.push(set.to_owned());
-        controller.install(kubectl).await.unwrap();
+    async fn new(wva: &'a Wva<'a>, config_map: (&str, &[(&str, &str)]), server: Vllm) -> Self {
+        let kubectl = wva.kubectl();
+        let namespace = wva.models();
+        let (name, entries) = config_map;
+        let data: serde_json::Map<_, _> = entries.iter().map(|&(key, text)| (key.to_owned(), json!(text))).collect();
+        let metadata = json!({"name": name, "namespace": wva.namespace()});
+        let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
         kubectl.apply(&config_map.to_string()).await.unwrap();
-        make_namespace(kubectl, NAMESPACE).await.unwrap();
         kubectl.apply(&server.manifest().unwrap()).await.unwrap();
         let variant = Variant {
             name: VARIANT,
-            namespace: NAMESPACE,
+            namespace: &namespace,
             model_id: MODEL,
             accelerator: "A100",
             cost: "40",
             min: 1,
             max: 3,
+            instance: wva.id(),
         };
         kubectl.apply(&variant.manifest().unwrap()).await.unwrap();
-        kubectl.apply(&gateway::monitored(NAMESPACE).unwrap()).await.unwrap();
-        let endpoints = endpoints::follow_pods(environment.client(), NAMESPACE, "llm-d.ai/inferenceServing=true", 8000);
-        let scene = Self { environment, endpoints };
+        kubectl.apply(&gateway::monitored(&namespace).unwrap()).await.unwrap();
+        let client = wva.environment().client();
+        let endpoints = endpoints::follow_pods(client, &namespace, "llm-d.ai/inferenceServing=true", 8000);
+        let scene = Self { wva, namespace, endpoints };
         scene.until_replicas(|replicas| replicas == "1/1").await;
         scene
     }
@@ -63,9 +62,9 @@ impl<'a> Scene<'a> {
     /// Waits for replicas as decided and as ready, e.g. `2/2`.
     async fn until_replicas(&self, wanted: impl Fn(&str) -> bool) {
         let decided =
-            ["get", "va", VARIANT, "-n", NAMESPACE, "-o", "jsonpath={.status.desiredOptimizedAlloc.numReplicas}"];
-        let ready = ["get", "deployment", VARIANT, "-n", NAMESPACE, "-o", "jsonpath={.status.readyReplicas}"];
-        let kubectl = self.environment.kubectl();
+            ["get", "va", VARIANT, "-n", &self.namespace, "-o", "jsonpath={.status.desiredOptimizedAlloc.numReplicas}"];
+        let ready = ["get", "deployment", VARIANT, "-n", &self.namespace, "-o", "jsonpath={.status.readyReplicas}"];
+        let kubectl = self.wva.kubectl();
         wait::until("replicas to be as decided", PATIENCE, || async {
             let seen = (kubectl.run(&decided).await, kubectl.run(&ready).await);
             match seen {
@@ -78,7 +77,7 @@ impl<'a> Scene<'a> {
     }
 
     async fn until(&self, what: &str, promql: &str, wanted: impl Fn(f64) -> bool) {
-        let prometheus = self.environment.prometheus();
+        let prometheus = self.wva.environment().prometheus();
         wait::until(what, PATIENCE, || async {
             match prometheus.query(promql).await.unwrap().first() {
                 Some(series) if wanted(series.value) => Look::Done(()),
@@ -90,36 +89,44 @@ impl<'a> Scene<'a> {
     }
 
     async fn highest(&self, promql: &str) -> f64 {
-        self.environment.prometheus().query(promql).await.unwrap()[0].value
+        self.wva.environment().prometheus().query(promql).await.unwrap()[0].value
     }
 
     /// What `kubectl wva explain` says of the variant.
     async fn explained(&self) -> serde_json::Value {
-        let line = ["explain", VARIANT, "-n", NAMESPACE, "-o", "json"];
-        let explained = self.environment.kubectl().answer(&line).await.unwrap();
+        let line = ["explain", VARIANT, "-n", &self.namespace, "-o", "json"];
+        let explained = self.wva.kubectl().answer(&line).await.unwrap();
         serde_json::from_str(&explained.out).unwrap()
     }
 
     /// Messages of the events on the variant.
     async fn told(&self) -> String {
         let path = "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}";
-        self.environment.kubectl().run(&["get", "events", "-n", NAMESPACE, "-o", path]).await.unwrap()
+        self.wva.kubectl().run(&["get", "events", "-n", &self.namespace, "-o", path]).await.unwrap()
     }
 }
 
-fn config_map(name: &str, data: &[(&str, &str)]) -> serde_json::Value {
-    let data: serde_json::Map<_, _> = data.iter().map(|&(key, text)| (key.to_owned(), json!(text))).collect();
-    json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": CONTROLLER_NAMESPACE}, "data": data,
+/// Runs a test with a controller whose growth by the rate of requests is on or off. Load comes from this machine.
+async fn with_proactive_model(on: bool, test: impl AsyncFnOnce(&Wva<'_>)) {
+    let set = format!("wva.proactiveModel={on}");
+    with_instances_by(Install::ChartRender, &[&set], async |[wva]: &[Wva<'_>; 1]| {
+        if reaches_pods(wva) {
+            test(wva).await;
+        }
     })
+    .await;
+}
+
+/// Servers of 16 slots.
+fn servers(wva: &Wva<'_>) -> Vllm {
+    Vllm { slots: "16".to_owned(), blocks: "4096".to_owned(), ..Vllm::new(&wva.models(), VARIANT, MODEL, A100) }
 }
 
 /// One server of 16 slots takes 6.5 requests of 64 tokens in and 64 out per second with 13 ms between tokens, and 16 without
 /// such a promise: four a second need one, ten a second need two, and neither comes near a full cache or a queue.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_grows_with_the_rate_of_requests_before_its_servers_are_saturated_and_shrinks_with_it() {
-    with_environment(async |environment: &Environment| {
+    with_proactive_model(true, async |wva| {
         let classes = [
             (
                 "serviceClasses",
@@ -130,13 +137,11 @@ async fn a_model_grows_with_the_rate_of_requests_before_its_servers_are_saturate
                 "- {model: meta-llama/Llama-3.1-8B, accelerator: A100, alpha: 11.45, beta: 0.0856, gamma: 0.00049}",
             ),
         ];
-        let server =
-            Vllm { slots: "16".to_owned(), blocks: "4096".to_owned(), ..Vllm::new(NAMESPACE, VARIANT, MODEL, A100) };
-        let scene =
-            Scene::new(environment, "wva.proactiveModel=true", config_map("serviceclass", &classes), server).await;
+        let scene = Scene::new(wva, ("serviceclass", &classes), servers(wva)).await;
 
         let load = scene.load(4.0, (64, 64));
-        let rate = format!("sum(rate(vllm:request_success_total{{namespace=\"{NAMESPACE}\"}}[10s]))");
+        let namespace = wva.models();
+        let rate = format!("sum(rate(vllm:request_success_total{{namespace=\"{namespace}\"}}[10s]))");
         scene.until("the load to be seen in full", &rate, |rate| rate > 3.5).await;
         scene.until_replicas(|replicas| replicas == "1/1").await;
 
@@ -145,7 +150,7 @@ async fn a_model_grows_with_the_rate_of_requests_before_its_servers_are_saturate
         let told = scene.told().await;
         assert!(told.contains("requests arrive per second and the replicas can take"), "{told}");
         let [kv, queue] = ["vllm:kv_cache_usage_perc", "vllm:num_requests_waiting"]
-            .map(|name| format!("max(max_over_time({name}{{namespace=\"{NAMESPACE}\"}}[10m]))"));
+            .map(|name| format!("max(max_over_time({name}{{namespace=\"{namespace}\"}}[10m]))"));
         let (kv, queue) = (scene.highest(&kv).await, scene.highest(&queue).await);
         anstream::println!("grown at a KV cache of at most {kv:.3} and a queue of at most {queue}");
         assert!(kv < 0.5 && queue < 2.0, "saturation alone would have grown too: KV cache {kv}, queue {queue}");
@@ -165,15 +170,12 @@ async fn a_model_grows_with_the_rate_of_requests_before_its_servers_are_saturate
 /// then grows ahead as with a profile. What it learns from light load may be a quarter off.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_without_a_profile_grows_with_the_rate_once_its_speed_is_learnt() {
-    with_environment(async |environment: &Environment| {
+    with_proactive_model(true, async |wva| {
         let classes = [(
             "serviceClasses",
             "- {name: Premium, model: meta-llama/Llama-3.1-8B, priority: 1, slo-itl: 13, slo-ttw: 500}",
         )];
-        let server =
-            Vllm { slots: "16".to_owned(), blocks: "4096".to_owned(), ..Vllm::new(NAMESPACE, VARIANT, MODEL, A100) };
-        let scene =
-            Scene::new(environment, "wva.proactiveModel=true", config_map("serviceclass", &classes), server).await;
+        let scene = Scene::new(wva, ("serviceclass", &classes), servers(wva)).await;
 
         let load = scene.load(4.0, (64, 64));
         let learnt = wait::until("the speed to be learnt", PATIENCE, || async {
@@ -203,11 +205,11 @@ async fn a_model_without_a_profile_grows_with_the_rate_once_its_speed_is_learnt(
 /// back when the load is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_saturation_analyzer_grows_with_the_tokens_that_are_asked_for_and_shrinks_when_they_are_gone() {
-    with_environment(async |environment: &Environment| {
+    with_proactive_model(false, async |wva| {
         let entries = [("default", "analyzerName: saturation\n")];
-        let settings = config_map(&format!("{CONTROLLER_RELEASE}-saturation-scaling-config"), &entries);
-        let server = Vllm::new(NAMESPACE, VARIANT, MODEL, A100);
-        let scene = Scene::new(environment, "wva.proactiveModel=false", settings, server).await;
+        let settings = format!("{RELEASE}-saturation-scaling-config");
+        let server = Vllm::new(&wva.models(), VARIANT, MODEL, A100);
+        let scene = Scene::new(wva, (&settings, &entries), server).await;
 
         // Four slots answer about two and a half requests of this size per second.
         let load = scene.load(4.0, (256, 128));

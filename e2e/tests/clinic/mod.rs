@@ -1,0 +1,118 @@
+//! A model in good order, to be harmed and healed: what the tests of `kubectl wva doctor` share.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use wva_e2e::environment::Environment;
+use wva_e2e::instance::{Controller, Model};
+use wva_e2e::wait::{self, Look};
+use wva_e2e::workload::{A100, Vllm};
+
+pub(crate) const MODEL_ID: &str = "meta-llama/Llama-3.1-8B";
+/// Release of the controller; what its objects are called follows from it.
+pub(crate) const RELEASE: &str = "workload-variant-autoscaler";
+const DEPLOYMENT: &str = "workload-variant-autoscaler-controller-manager";
+/// The longest way: a scrape ends, its series run out of the look-back, a decision, an HPA sync.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A healthy controller of an instance, and a model in a namespace that is there.
+pub(crate) struct Clinic<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) controller: Controller,
+    models: String,
+}
+
+impl<'a> Clinic<'a> {
+    pub(crate) async fn open(environment: &'a Environment, controller: Controller, models: &str) -> Self {
+        let kubectl = environment.kubectl();
+        controller.install(kubectl).await.unwrap();
+        let server = Vllm::new(models, "llama", MODEL_ID, A100);
+        kubectl.apply(&server.manifest().unwrap()).await.unwrap();
+        let instance = &controller.instance;
+        let model = Model { release: "llama", server: &server, accelerator: "A100", cost: "40", max: 3, instance };
+        model.add(kubectl).await.unwrap();
+        let clinic = Self { environment, controller, models: models.to_owned() };
+        clinic.healthy().await;
+        clinic
+    }
+
+    /// How long to wait for doctor in this cluster.
+    pub(crate) fn patience(&self) -> Duration {
+        self.environment.facts().patience(PATIENCE)
+    }
+
+    /// A line with the names of this clinic: `@va`, `@controller`, `@system` and `@models` (namespaces), `@id`.
+    pub(crate) fn named(&self, line: &str) -> String {
+        let Controller { namespace, instance, .. } = &self.controller;
+        let names = [
+            ("@va", "llama-va"),
+            ("@controller", DEPLOYMENT),
+            ("@system", namespace),
+            ("@models", &self.models),
+            ("@id", instance),
+        ];
+        names.into_iter().fold(line.to_owned(), |line, (mark, name)| line.replace(mark, name))
+    }
+
+    /// Runs a line in a shell.
+    pub(crate) async fn run(&self, line: &str) -> String {
+        self.environment.kubectl().shell(&self.named(line)).await.unwrap()
+    }
+
+    /// Waits until doctor finds exactly this in a namespace, and gives its findings.
+    pub(crate) async fn finds_in(&self, namespace: &str, causes: &[&str]) -> Value {
+        let kubectl = self.environment.kubectl();
+        wait::until(&format!("doctor to find {causes:?} in {namespace}"), self.patience(), || async {
+            let answer = kubectl.answer(&["doctor", "-n", namespace, "-o", "json"]).await.unwrap();
+            let Ok(view) = serde_json::from_str::<Value>(&answer.out) else {
+                return Look::NotYet(format!("{answer:?}"));
+            };
+            let found: Vec<&str> =
+                view["findings"].as_array().unwrap().iter().map(|one| one["cause"].as_str().unwrap()).collect();
+            let unknown = view["checks"].as_array().unwrap().iter().any(|check| check["outcome"] == "unknown");
+            let problem = found.iter().any(|cause| *cause != "CostsEqual");
+            if found == causes && !unknown && answer.code == Some(i32::from(problem)) {
+                Look::Done(view["findings"].clone())
+            } else {
+                Look::NotYet(answer.out)
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn finds(&self, cause: &str) -> Value {
+        let findings = self.finds_in(&self.models, &[cause]).await;
+        assert_eq!(findings.as_array().unwrap().len(), 1, "{findings:#}");
+        let given = |part: &str| findings[0][part].as_array().is_some_and(|lines| !lines.is_empty());
+        assert!(findings[0]["finding"].is_string() && given("evidence"), "{findings:#}");
+        assert!(given("fix") || given("look"), "{findings:#}");
+        findings[0].clone()
+    }
+
+    pub(crate) async fn healthy(&self) {
+        self.finds_in(&self.models, &[]).await;
+    }
+
+    /// Does harm, sees it named, does what doctor says, and sees it gone.
+    pub(crate) async fn case(&self, cause: &str, harm: &str) -> Value {
+        self.run(harm).await;
+        let finding = self.finds(cause).await;
+        self.fix(&finding, 0).await;
+        self.healthy().await;
+        finding
+    }
+
+    pub(crate) async fn fix(&self, finding: &Value, way: usize) {
+        let command = finding["fix"][way].as_str().unwrap();
+        if let Err(error) = self.environment.kubectl().shell(command).await {
+            panic!("{command}\n{error}\n{finding:#}");
+        }
+    }
+}
+
+/// Has Prometheus look for metrics at another path.
+pub(crate) fn scrape(monitor: &str, path: &str) -> String {
+    let change = serde_json::json!([{"op": "replace", "path": "/spec/endpoints/0/path", "value": path}]);
+    format!("kubectl patch {monitor} --type=json -p '{change}'")
+}
