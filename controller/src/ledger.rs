@@ -30,6 +30,8 @@ pub struct Reported {
     pub ready: Option<(bool, String)>,
     /// Whether the last decision was held for lack of metrics; `None` before the first decision.
     pub held: Option<bool>,
+    /// Status and message of `Paused`; `None` while there is no such condition.
+    pub paused: Option<(bool, String)>,
     /// The target.
     pub replicas: Option<i32>,
 }
@@ -45,6 +47,7 @@ impl Reported {
                     find(conditions::READY).is_none_or(|ready| ready.status == "True" || ready.reason != it.reason)
                 })
                 .map(|it| it.reason == reasons::METRICS_UNAVAILABLE),
+            paused: find(conditions::PAUSED).map(|paused| (paused.status == "True", paused.message.clone())),
             replicas: status.desired_optimized_alloc.as_ref().and_then(|allocation| allocation.num_replicas),
         }
     }

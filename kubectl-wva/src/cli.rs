@@ -10,6 +10,7 @@ use crate::instances::InstancesArgs;
 use crate::list_models::ListModelsArgs;
 use crate::migrate::MigrateArgs;
 use crate::output::Output;
+use crate::pause::{PauseArgs, ResumeArgs};
 use crate::preflight::CheckArgs;
 use crate::release::{InstallArgs, UninstallArgs, UpgradeArgs};
 use crate::remove_model::RemoveModelArgs;
@@ -55,6 +56,10 @@ pub enum Command {
     AddModel(AddModelArgs),
     /// Take away what add-model made.
     RemoveModel(RemoveModelArgs),
+    /// Hold a variant at a number of replicas, for a while or until resume.
+    Pause(PauseArgs),
+    /// Let a paused variant be decided again.
+    Resume(ResumeArgs),
     /// List the models there are, each with its variants.
     ListModels(ListModelsArgs),
     /// Show controllers and variants: what is wrong, and what was decided last.

@@ -9,6 +9,7 @@
 //! - [`add_model`]: a model-only install: facts, then a plan, then [`install`] (the chart rendered), then [`apply`];
 //! - [`status`]: a verdict per controller instance, then the variants;
 //! - [`remove_model`], [`list_models`]: the way back, and what there is;
+//! - [`mod@pause`]: variants held at a number, and let go again;
 //! - [`instances`]: every controller and what it takes;
 //! - [`explain`]: the chain from the servers to the replicas of one variant, with the numbers of the last decision, which
 //!   [`debug_state`] fetches; [`replay`]: a decision taken again;
@@ -48,6 +49,7 @@ pub mod list_models;
 pub mod lists;
 pub mod migrate;
 pub mod output;
+pub mod pause;
 pub mod pods;
 pub mod preflight;
 mod prometheus;
@@ -100,6 +102,8 @@ pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error>
     match &cli.command {
         Command::AddModel(args) => Box::pin(add_model::run(&cli.connection, args, console)).await,
         Command::RemoveModel(args) => remove_model::run(&cli.connection, args, console).await,
+        Command::Pause(args) => pause::run(&cli.connection, args, console).await,
+        Command::Resume(args) => pause::resume(&cli.connection, args, console).await,
         Command::ListModels(args) => list_models::run(&cli.connection, args, console).await,
         Command::Instances(args) => instances::run(&cli.connection, args, console).await,
         Command::Explain(args) => explain::run(&cli.connection, args, console).await,

@@ -11,6 +11,9 @@ pub const METRICS_AVAILABLE: &str = "MetricsAvailable";
 /// The last cycle decided on data (True) or had to hold (False).
 pub const OPTIMIZATION_READY: &str = "OptimizationReady";
 
+/// Somebody holds the variant at a number (True), or asked for it in a way that is not understood (False). Absent otherwise.
+pub const PAUSED: &str = "Paused";
+
 /// Reasons, as stored in `status.conditions[].reason`.
 pub mod reasons {
     /// [`super::READY`]: True.
@@ -51,8 +54,12 @@ pub mod reasons {
     pub const OPTIMIZATION_SUCCEEDED: &str = "OptimizationSucceeded";
     /// [`super::OPTIMIZATION_READY`]: metrics allow no decision, the last one is held.
     pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
-    /// [`super::OPTIMIZATION_READY`]: decisions are paused by configuration.
+    /// [`super::OPTIMIZATION_READY`]: decisions are paused, by configuration or for this variant.
     pub const OPTIMIZATION_PAUSED: &str = "OptimizationPaused";
+    /// [`super::PAUSED`]: True; annotations of the object ask for it.
+    pub const PAUSED_BY_ANNOTATION: &str = "PausedByAnnotation";
+    /// [`super::PAUSED`]: False; annotations that ask for it cannot be understood.
+    pub const INVALID_PAUSE: &str = "InvalidPause";
 }
 
 /// Message of [`READY`] = False, [`reasons::DEPLOYMENT_NOT_FOUND`]. `kind` is the target's kind, e.g. `Deployment`;

@@ -26,6 +26,12 @@ pub const TARGET_CONFLICT: &str = "TargetConflict";
 pub const INSTANCE_CONFLICT: &str = "InstanceConflict";
 /// On a `VariantAutoscaling`, Warning: what it asks for cannot be done.
 pub const INVALID_SPEC: &str = "InvalidSpec";
+/// On a `VariantAutoscaling`: somebody holds it at a number.
+pub const PAUSED: &str = "Paused";
+/// On a `VariantAutoscaling`: nobody holds it any longer.
+pub const RESUMED: &str = "Resumed";
+/// On a `VariantAutoscaling`, Warning: annotations that ask for a pause cannot be understood and are not obeyed.
+pub const INVALID_PAUSE: &str = "InvalidPause";
 /// On a ConfigMap, Warning: it changes what only a restart can change.
 pub const IMMUTABLE_CONFIG_CHANGE_REJECTED: &str = "ImmutableConfigChangeRejected";
 /// On a ConfigMap, Warning: an entry of it cannot be used; the last good one stays in force.

@@ -7,6 +7,7 @@
 //! - [`instance`]: the identity of one controller, and everything derived from it;
 //! - [`scope`]: the one answer to "is this variant mine?";
 //! - [`conditions`]: condition types, reasons, messages, and how they are updated;
+//! - [`pause`]: how a person holds a variant at a number;
 //! - [`labels`], [`metrics`], [`events`], [`config_keys`], [`config_maps`]: names, one file per kind.
 //!
 //! The crate has no client and does no input or output.
@@ -20,10 +21,12 @@ pub mod instance;
 pub mod labels;
 pub mod metrics;
 mod mutation;
+pub mod pause;
 pub mod scope;
 pub mod variant_autoscaling;
 
 pub use instance::{Instance, InvalidInstance};
+pub use pause::Pause;
 pub use scope::{Claim, Scope};
 pub use variant_autoscaling::{
     Actuation, DesiredAllocation, ScaleTargetRef, VariantAutoscaling, VariantAutoscalingSpec, VariantAutoscalingStatus,

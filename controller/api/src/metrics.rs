@@ -6,6 +6,8 @@ pub const DESIRED_REPLICAS: &str = "wva_desired_replicas";
 pub const CURRENT_REPLICAS: &str = "wva_current_replicas";
 /// Gauge: desired divided by current; the desired number itself when current is 0.
 pub const DESIRED_RATIO: &str = "wva_desired_ratio";
+/// Gauge: 1 for a variant that somebody has paused; absent for others.
+pub const VARIANT_PAUSED: &str = "wva_variant_paused";
 /// Counter: changes of the published target, by direction and reason.
 pub const REPLICA_SCALING_TOTAL: &str = "wva_replica_scaling_total";
 

@@ -11,12 +11,14 @@
 //! - a model that is known to be idle is put to sleep if its [policy](Settings::zero) allows, and woken when requests
 //!   wait for it;
 //! - where a [forecast](Settings::proactive) is wanted, the rate of requests has its say before saturation shows;
+//! - what a person has [paused](crate::snapshot::Pause) is held, and the rest of its model is decided around it;
 //! - what grows is [limited](Settings::limiter) to the GPUs there are, over all models together.
 
 mod held;
 mod idle;
 mod limit;
 mod model;
+mod pause;
 mod rates;
 mod readings;
 mod sizing;
@@ -44,12 +46,16 @@ use crate::{Memory, Plan, Settings, Snapshot, Target};
 /// time-outs started anew.
 pub fn decide(snapshot: &Snapshot, memory: &mut Memory, settings: &Settings, now: Timestamp) -> Plan {
     let Snapshot { models, inventory: _, momentary } = snapshot;
+    let models: Vec<_> = models.iter().map(|model| pause::fixed(model, now)).collect();
     let proactive = settings.proactive.as_ref().map(Lookup::new);
     let (pools, momentary) = (Pools::of(snapshot, settings), *momentary);
     let mut shared = Shared { pools, proactive, rates: Rates::default(), momentary };
     let (mut outcomes, decided): (Vec<_>, Vec<_>) =
         models.iter().map(|model| model::decide(model, memory, settings, &mut shared, now)).unzip();
     let mut decided: Vec<_> = decided.into_iter().flatten().collect();
+    for it in &mut decided {
+        pause::apply(it, now);
+    }
     limit(&mut decided, shared.pools);
     for it in &mut decided {
         held::note(it, memory, now);
@@ -70,8 +76,9 @@ pub fn wake(snapshot: &Snapshot, memory: &Memory, settings: &Settings, now: Time
         return Vec::new();
     }
     let pools = Pools::of(snapshot, settings);
+    let models: Vec<_> = snapshot.models.iter().map(|model| pause::fixed(model, now)).collect();
     let mut decided = Vec::new();
-    for model in &snapshot.models {
+    for model in &models {
         let views = View::all(model, memory, settings, &pools, now);
         if views.iter().any(View::is_active) {
             continue;

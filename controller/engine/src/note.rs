@@ -30,6 +30,11 @@ pub enum Note {
         /// Whether the model is short meanwhile.
         short: bool,
     },
+    /// Its annotations ask for a pause in words that are not understood, and nothing is held for them.
+    PauseNotObeyed {
+        /// What is wrong with them.
+        why: String,
+    },
     /// It has pods that cannot run and are not waited for.
     PodsStopped {
         /// How many.
@@ -65,6 +70,7 @@ impl fmt::Display for Note {
             Self::TakenBack { published } => write!(f, "the scale-down to {published} replicas is taken back"),
             Self::Held { by, hold, short: true } => write!(f, "saturated, held by {by}{hold}"),
             Self::Held { by, hold, short: false } => write!(f, "held by {by}{hold}"),
+            Self::PauseNotObeyed { why } => write!(f, "the pause is not obeyed: {why}"),
             Self::PodsStopped { pods: 1, obstacle } => write!(f, "a pod of it {obstacle}"),
             Self::PodsStopped { pods, obstacle } => write!(f, "{pods} pods of it do not run, and the first {obstacle}"),
             Self::LoadNotMeasured => f.write_str(

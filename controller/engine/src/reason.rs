@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Thresholds;
+use crate::snapshot::Pause;
 
 /// Why a target is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +149,13 @@ pub enum Reason {
     Held,
     /// Decisions are paused by configuration: the last one is held.
     Paused,
+    /// A person paused this variant: its number is held.
+    VariantPaused {
+        /// What they asked for.
+        pause: Pause,
+        /// Replicas that are held.
+        replicas: u32,
+    },
     /// The workload is scaled to zero.
     AtZero,
     /// Nothing was asked of the model for the retention of its policy: it is put to sleep.
@@ -241,7 +249,7 @@ pub enum Unsettled {
 pub enum Outcome {
     /// The last decision is held, because the metrics allow none.
     Held,
-    /// Decisions are paused by configuration.
+    /// Decisions are paused, by configuration or for this variant.
     Paused,
     /// Nothing is to be done, or the rate of requests had its say.
     Balanced,
@@ -277,6 +285,7 @@ impl Reason {
             Self::Rebased { .. } => "rebased",
             Self::Held => "held",
             Self::Paused => "paused",
+            Self::VariantPaused { .. } => "variant_paused",
             Self::AtZero => "at_zero",
             Self::ScaledToZero { .. } => "scaled_to_zero",
             Self::IdleAtMinimum { .. } => "idle_at_minimum",
@@ -293,7 +302,7 @@ impl Reason {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Held => Outcome::Held,
-            Self::Paused => Outcome::Paused,
+            Self::Paused | Self::VariantPaused { .. } => Outcome::Paused,
             Self::Woken { .. } => Outcome::FromZero,
             Self::LimitedByGpus { .. } => Outcome::LimitedByGpus,
             Self::GpusUnknown { .. } => Outcome::GpusUnknown,
@@ -334,6 +343,8 @@ impl Reason {
             | Self::RateShort { .. }
             | Self::LoadShort { .. }
             | Self::LimitedByGpus { .. } => true,
+            // Somebody who names a number wants it; who names none wants what is there.
+            Self::VariantPaused { pause, .. } => pause.replicas.is_some_and(|asked| asked > 0),
             // What is only held, on its way already or moved by a limit is nobody's need.
             Self::ScaleDown { .. }
             | Self::TokensToSpare { .. }

@@ -4,6 +4,7 @@ mod autoscaler;
 mod demand;
 mod inventory;
 mod obstacle;
+mod pause;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ pub use self::autoscaler::{
 pub use self::demand::{Demand, Gateway};
 pub use self::inventory::{Gpus, Inventory};
 pub use self::obstacle::Obstacle;
+pub use self::pause::{Pause, PauseRequest};
 use crate::vllm::ServerArguments;
 
 /// One look at the world: every model this controller decides for.
@@ -105,6 +107,9 @@ pub struct Variant {
     /// Whoever follows the published number; `None` when nobody is known to.
     #[serde(default)]
     pub autoscaler: Option<Autoscaler>,
+    /// What a person asked for: to hold its number; `None` for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<PauseRequest>,
     /// GPUs one replica requests; 0 counts as 1.
     pub gpus_per_replica: u32,
     /// How its servers are started; `None` when that could not be read.

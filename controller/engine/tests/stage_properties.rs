@@ -125,7 +125,7 @@ proptest! {
             let (pool, gpus) = (pool_of(&variant.accelerator), i64::from(variant.gpus_per_replica.max(1)));
             *free.entry(pool.clone()).or_default() -= i64::from(in_use(variant)) * gpus;
             // What is held is not decided, and a minimum is kept by whoever follows.
-            let is_kept = matches!(target.reason, Reason::Held | Reason::Paused | Reason::AtZero);
+            let is_kept = matches!(target.reason, Reason::Held | Reason::Paused | Reason::VariantPaused { .. } | Reason::AtZero);
             let floor = in_use(variant).max(variant.bounds.min.unwrap_or(0));
             if !is_kept && target.replicas > floor {
                 *granted.entry(pool).or_default() += i64::from(target.replicas - floor) * gpus;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wva_engine::{Plan, Snapshot, Target};
+use wva_engine::{Plan, Reason, Snapshot, Target};
 
 use crate::cluster::index::ObjectKey;
 use crate::ledger::Ledger;
@@ -28,6 +28,7 @@ pub fn publish(variant: &ObjectKey, target: &Target, before: Option<u32>, ledger
         desired: target.replicas,
         before: was,
         reason: target.reason.class(),
+        paused: matches!(target.reason, Reason::VariantPaused { .. }),
     };
     published.publish(variant, numbers);
     if was != Some(target.replicas) {

@@ -172,6 +172,40 @@ async fn a_saturated_variant_gets_a_replica_and_a_status() {
 }
 
 #[tokio::test]
+async fn a_pause_is_obeyed_at_once_and_told_in_status_events_and_a_series_until_it_is_taken_back() {
+    let prometheus = FakePrometheus::default();
+    prometheus.set("a-1", 0.95, 9.0);
+    let scene = Scene::start_with(prometheus, one_variant(), LONG).await;
+    scene.desired("a", Some("2")).await;
+    let annotated = |annotations: &str| {
+        variant("a").replace("generation: 1,", &format!("generation: 1, annotations: {{{annotations}}},"))
+    };
+    let paused = "wva.llmd.ai/paused: 'true', wva.llmd.ai/paused-replicas: '4', wva.llmd.ai/paused-by: alice";
+    scene.change(|index| index.apply_variant(&annotated(paused)));
+    scene.desired("a", Some("4")).await;
+    scene.reported("a", "Paused", "True PausedByAnnotation").await;
+    scene.reported("a", "OptimizationReady", "False OptimizationPaused").await;
+    let written = scene.written("a").unwrap().to_string();
+    assert!(written.contains("Paused by alice: 4 replicas are held"), "{written}");
+    assert_eq!(scene.gauge("wva_variant_paused", "a").as_deref(), Some("1"));
+
+    scene.change(|index| index.apply_variant(&annotated(&paused.replace("'4'", "four"))));
+    scene.reported("a", "Paused", "False InvalidPause").await;
+    assert_eq!(scene.gauge("wva_variant_paused", "a"), None);
+
+    scene.change(|index| index.apply_variant(&annotated(paused)));
+    scene.reported("a", "Paused", "True PausedByAnnotation").await;
+    scene.change(|index| index.apply_variant(&variant("a")));
+    eventually("no condition any more", || scene.condition("a", "Paused").is_none()).await;
+    let of_pauses = || {
+        let events = scene.events().into_iter().filter(|it| ["Paused", "InvalidPause", "Resumed"].contains(&&**it));
+        events.collect::<Vec<_>>()
+    };
+    // The pause that is repeated is a series on its first event.
+    eventually("events", || of_pauses() == ["Paused", "InvalidPause", "Resumed"]).await;
+}
+
+#[tokio::test]
 async fn a_lost_target_is_reported_while_prometheus_is_down_and_found_again_at_once() {
     let scene = Scene::start(one_variant(), LONG).await;
     scene.prometheus.set("a-1", 0.3, 0.0);

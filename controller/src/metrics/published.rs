@@ -21,6 +21,7 @@ pub struct Published {
     desired: Family<VariantLabels, Gauge>,
     current: Family<VariantLabels, Gauge>,
     ratio: Family<VariantLabels, Gauge<f64, AtomicU64>>,
+    paused: Family<PausedLabels, Gauge>,
     scalings: Family<ScalingLabels, Counter>,
     shown: Arc<Mutex<BTreeMap<ObjectKey, Shown>>>,
 }
@@ -47,6 +48,12 @@ struct VariantLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PausedLabels {
+    variant_name: String,
+    namespace: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ScalingLabels {
     variant_name: String,
     namespace: String,
@@ -67,6 +74,8 @@ pub struct Numbers<'a> {
     pub before: Option<u32>,
     /// Class of the reason.
     pub reason: &'static str,
+    /// Whether somebody holds it at a number.
+    pub paused: bool,
 }
 
 impl Published {
@@ -75,10 +84,11 @@ impl Published {
             desired: Family::default(),
             current: Family::default(),
             ratio: Family::default(),
+            paused: Family::default(),
             scalings: Family::default(),
             shown: Arc::default(),
         };
-        let Self { desired, current, ratio, scalings, shown: _ } = published.clone();
+        let Self { desired, current, ratio, paused, scalings, shown: _ } = published.clone();
         registry.register(metrics::DESIRED_REPLICAS, "Desired number of replicas for each variant", desired);
         registry.register(metrics::CURRENT_REPLICAS, "Current number of replicas for each variant", current);
         registry.register(
@@ -86,6 +96,7 @@ impl Published {
             "Ratio of the desired number of replicas and the current number of replicas for each variant",
             ratio,
         );
+        registry.register(metrics::VARIANT_PAUSED, "1 for each variant that somebody has paused", paused);
         // The encoder appends `_total` to the name of a counter.
         let scaling = metrics::REPLICA_SCALING_TOTAL.trim_end_matches("_total");
         registry.register(scaling, "Total number of replica scaling operations", scalings);
@@ -94,7 +105,7 @@ impl Published {
 
     /// Shows the numbers of a variant.
     pub fn publish(&self, variant: &ObjectKey, numbers: Numbers<'_>) {
-        let Numbers { accelerator, current, desired, before, reason } = numbers;
+        let Numbers { accelerator, current, desired, before, reason, paused } = numbers;
         let labels = VariantLabels {
             variant_name: variant.name.clone(),
             namespace: variant.namespace.clone(),
@@ -108,6 +119,11 @@ impl Published {
         self.desired.get_or_create(&labels).set(desired.into());
         self.current.get_or_create(&labels).set(current.into());
         self.ratio.get_or_create(&labels).set(ratio(desired, current));
+        if paused {
+            self.paused.get_or_create(&PausedLabels::of(variant)).set(1);
+        } else {
+            self.paused.remove(&PausedLabels::of(variant));
+        }
 
         let mut scalings = previous.map(|previous| previous.scalings).unwrap_or_default();
         if let Some(direction) = direction(before.unwrap_or(current), desired) {
@@ -122,6 +138,7 @@ impl Published {
     pub fn remove(&self, variant: &ObjectKey) {
         let Some(Shown { labels, scalings }) = lock(&self.shown).remove(variant) else { return };
         self.remove_gauges(&labels);
+        self.paused.remove(&PausedLabels::of(variant));
         for scaling in scalings {
             self.scalings.remove(&scaling.labels(variant));
         }
@@ -131,6 +148,13 @@ impl Published {
         self.desired.remove(labels);
         self.current.remove(labels);
         self.ratio.remove(labels);
+    }
+}
+
+impl PausedLabels {
+    fn of(variant: &ObjectKey) -> Self {
+        let ObjectKey { namespace, name } = variant.clone();
+        Self { variant_name: name, namespace }
     }
 }
 
@@ -164,7 +188,7 @@ mod tests {
     use crate::metrics::Metrics;
 
     fn numbers(accelerator: &str, current: u32, desired: u32) -> Numbers<'_> {
-        Numbers { accelerator, current, desired, before: Some(current), reason: "saturation" }
+        Numbers { accelerator, current, desired, before: Some(current), reason: "saturation", paused: false }
     }
 
     fn series(metrics: &Metrics) -> Vec<String> {
@@ -214,6 +238,28 @@ mod tests {
         let counts: Vec<String> = series(&metrics).into_iter().filter(|line| line.contains("scaling")).collect();
         assert!(counts.iter().any(|line| line.contains(r#"direction="up""#) && line.ends_with(" 2")), "{counts:?}");
         assert!(counts.iter().any(|line| line.contains(r#"direction="down""#) && line.ends_with(" 1")), "{counts:?}");
+    }
+
+    #[test]
+    fn a_pause_shows_while_it_lasts() {
+        let metrics = Metrics::new(&Instance::default());
+        let variant = ObjectKey::new("ns", "llama");
+        let shown = || {
+            metrics
+                .encode(true)
+                .unwrap()
+                .lines()
+                .filter(|line| line.starts_with("wva_variant_paused{"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        metrics.published.publish(&variant, Numbers { paused: true, ..numbers("A100", 1, 1) });
+        assert_eq!(shown(), [r#"wva_variant_paused{variant_name="llama",namespace="ns"} 1"#]);
+        metrics.published.publish(&variant, numbers("A100", 1, 1));
+        assert!(shown().is_empty());
+        metrics.published.publish(&variant, Numbers { paused: true, ..numbers("A100", 1, 1) });
+        metrics.published.remove(&variant);
+        assert!(shown().is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use wva_engine::snapshot::{Model, Pod, Source, Variant as Observed};
+use wva_engine::snapshot::{Model, Pause, PauseRequest, Pod, Source, Variant as Observed};
 use wva_engine::{ModelKey, Snapshot};
 
 use super::limits::{Limits, Of};
@@ -46,7 +46,10 @@ pub fn snapshot(
         let (bounds, autoscaler) = limits.find(Of { key, target: &variant.target, spec_replicas });
         let (stored, stored_since) = stored_target(variant).unzip();
         let stored_since = stored_since.flatten();
-        let is_recent = stored_since.is_none_or(|since| now.duration_since(since) < STORED_COUNTS_FOR);
+        let pause = pause(variant);
+        // Who paused it meant what was published then, however long ago.
+        let is_paused = pause.as_ref().is_some_and(|pause| pause.in_force(now).is_some());
+        let is_recent = is_paused || stored_since.is_none_or(|since| now.duration_since(since) < STORED_COUNTS_FOR);
         let desired = published(key).or_else(|| stored.map(|it| if is_recent { it } else { spec_replicas }));
         let observed = Observed {
             name: key.name.clone(),
@@ -58,6 +61,7 @@ pub fn snapshot(
             desired_since: stored_since.filter(|_| desired == stored),
             bounds,
             autoscaler,
+            pause,
             gpus_per_replica: workload.gpus_per_replica,
             server: workload.server.cloned(),
             pods: pods
@@ -88,6 +92,16 @@ fn current(spec_replicas: u32, status_replicas: u32) -> u32 {
 /// The variant's label, or else what its target asks for. A missing name never stops scaling.
 fn accelerator(variant: &Variant, of_target: Option<&str>) -> String {
     variant.accelerator.as_deref().or(of_target).unwrap_or(workload::UNKNOWN_ACCELERATOR).to_owned()
+}
+
+/// What the variant's annotations say of a pause.
+fn pause(variant: &Variant) -> Option<PauseRequest> {
+    match wva_api::Pause::read(&variant.annotations) {
+        Ok(pause) => pause.map(|wva_api::Pause { replicas, until, by, reason }| {
+            PauseRequest::Asked(Pause { replicas, until, by, why: reason })
+        }),
+        Err(why) => Some(PauseRequest::Malformed(why)),
+    }
 }
 
 /// What an earlier process published, as the stored status tells it, and when it changed last. A new leader goes on from

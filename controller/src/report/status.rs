@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use wva_api::conditions::{self, condition, reasons};
 use wva_api::{Actuation, DesiredAllocation, Instance, VariantAutoscalingStatus};
-use wva_engine::plan::{Evidence, Outcome};
+use wva_engine::plan::{Evidence, Note, Outcome};
 use wva_engine::{Reason, Target};
 
 use crate::cluster::index::Variant;
@@ -27,12 +27,13 @@ pub fn status(
         (Eligibility::Ready, Some(target)) => {
             found.push(metrics_condition(target, state));
             found.push(optimization_condition(target, state));
+            found.extend(paused_condition(target, state));
             let applied = target.current == target.replicas;
             (Some(allocation(variant, target, now)), Some(Actuation { applied }))
         }
         // The last decision holds while a conflict lasts.
         (Eligibility::Ready | Eligibility::InstanceConflict(_), None) => {
-            let kept = [conditions::METRICS_AVAILABLE, conditions::OPTIMIZATION_READY];
+            let kept = [conditions::METRICS_AVAILABLE, conditions::OPTIMIZATION_READY, conditions::PAUSED];
             let kept = kept.iter().filter_map(|type_| conditions::find(&stored.conditions, type_));
             found.extend(kept.filter(|it| !repeats_ready(it, &stored.conditions)).cloned());
             (stored.desired_optimized_alloc.clone(), stored.actuation.clone())
@@ -170,6 +171,16 @@ fn optimization_condition(target: &Target, state: impl Fn(&str, bool, &str, Stri
     };
     let message = format!("{} (target: {} replicas)", sentence(&target.explanation()), target.replicas);
     state(conditions::OPTIMIZATION_READY, ready, reason, message)
+}
+
+/// Who holds the number, until when and why; or what is wrong with the annotations that ask for it.
+fn paused_condition(target: &Target, state: impl Fn(&str, bool, &str, String) -> Condition) -> Option<Condition> {
+    if let Reason::VariantPaused { .. } = target.reason {
+        return Some(state(conditions::PAUSED, true, reasons::PAUSED_BY_ANNOTATION, sentence(&target.reason)));
+    }
+    let mut notes = target.notes.iter();
+    let why = notes.find(|note| matches!(note, Note::PauseNotObeyed { .. }))?;
+    Some(state(conditions::PAUSED, false, reasons::INVALID_PAUSE, sentence(why)))
 }
 
 /// The allocation, with the time of the last change: a decision confirmed is not a new decision.

@@ -20,10 +20,15 @@ pub struct Transition {
 /// What changed from `before` to `after`. `decision` is what `after` was made of, if a decision was taken.
 pub fn between(before: &Reported, after: &VariantAutoscalingStatus, decision: Option<&Target>) -> Vec<Transition> {
     let new = Reported::of(after);
-    [readiness(before, &new, after), scaling(before, &new, decision), safety_net(before, &new, after)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        readiness(before, &new, after),
+        pause(before, &new, decision),
+        scaling(before, &new, decision),
+        safety_net(before, &new, after),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn readiness(before: &Reported, new: &Reported, after: &VariantAutoscalingStatus) -> Option<Transition> {
@@ -52,6 +57,27 @@ fn scaling(before: &Reported, new: &Reported, decision: Option<&Target>) -> Opti
     };
     let message = format!("Target changed from {from} to {to} replicas ({} there): {}", target.current, target.reason);
     Some(Transition { warning: false, reason, message })
+}
+
+/// A pause that began, changed or ended. A variant that is not decided says nothing of one.
+fn pause(before: &Reported, new: &Reported, decision: Option<&Target>) -> Option<Transition> {
+    decision?;
+    let was = before.paused.as_ref();
+    match &new.paused {
+        same if same.as_ref() == was => None,
+        Some((true, message)) => Some(Transition { warning: false, reason: events::PAUSED, message: message.clone() }),
+        Some((false, message)) => {
+            Some(Transition { warning: true, reason: events::INVALID_PAUSE, message: message.clone() })
+        }
+        None => {
+            let message = "The number is decided again".to_owned();
+            was.is_some_and(|(held, _)| *held).then_some(Transition {
+                warning: false,
+                reason: events::RESUMED,
+                message,
+            })
+        }
+    }
 }
 
 fn safety_net(before: &Reported, new: &Reported, after: &VariantAutoscalingStatus) -> Option<Transition> {

@@ -20,6 +20,7 @@ pub(crate) struct FakeApi {
 #[derive(Default)]
 struct Log {
     asked: Vec<String>,
+    bodies: Vec<Value>,
     headers: Vec<String>,
 }
 
@@ -61,6 +62,11 @@ impl FakeApi {
     /// `METHOD path` of every request so far; ` (dry run)` follows where it was one.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.log.lock().unwrap().asked.clone()
+    }
+
+    /// The bodies of the patches so far.
+    pub(crate) fn bodies(&self) -> Vec<Value> {
+        self.log.lock().unwrap().bodies.clone()
     }
 
     /// The headers of every request so far, names in lower case.
@@ -110,13 +116,17 @@ fn serve(stream: impl Read + Write, answer: &impl Fn(&str, &str) -> (u16, Value)
         }
         headers.push(format!("{name}: {value}"));
     }
-    reader.read_exact(&mut vec![0; length]).unwrap();
+    let mut sent = vec![0; length];
+    reader.read_exact(&mut sent).unwrap();
     let mut words = first.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     let path = target.split('?').next().unwrap();
     let dry_run = if target.contains("dryRun=All") { " (dry run)" } else { "" };
     let mut seen = log.lock().unwrap();
     seen.asked.push(format!("{method} {path}{dry_run}"));
+    if method == "PATCH" {
+        seen.bodies.extend(serde_json::from_slice::<Value>(&sent));
+    }
     seen.headers.append(&mut headers);
     drop(seen);
     let (code, body) = answer(method, path);

@@ -10,5 +10,6 @@ mod fake_api;
 mod helm_parity;
 mod krew;
 mod objects;
+mod pause;
 mod status;
 mod watch;

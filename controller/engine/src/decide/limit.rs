@@ -179,7 +179,7 @@ fn request<'a>(decided: &'a Decided<'_>, promised: bool, replicas: u32) -> Reque
 
 /// Numbers that are held are not limited: nothing is decided on them.
 fn is_kept(decided: &Decided<'_>) -> bool {
-    matches!(decided.target.reason, Reason::Held | Reason::Paused | Reason::AtZero)
+    matches!(decided.target.reason, Reason::Held | Reason::Paused | Reason::VariantPaused { .. } | Reason::AtZero)
 }
 
 /// Replicas that will take GPUs whatever is granted, besides those that do already.
@@ -187,7 +187,7 @@ fn taken_anyway(decided: &Decided<'_>) -> u32 {
     let Decided { target, variant, .. } = decided;
     let kept = match target.reason {
         Reason::AtZero => 0,
-        Reason::Held | Reason::Paused => target.replicas,
+        Reason::Held | Reason::Paused | Reason::VariantPaused { .. } => target.replicas,
         _ => variant.bounds.min.unwrap_or(0).min(target.replicas),
     };
     kept.saturating_sub(in_use(variant))

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Reason, Trigger, Unsettled};
+use crate::snapshot::Pause;
 
 /// What [`Reason::NotWatchedYet`] says.
 const NOT_WATCHED_YET: &str =
@@ -108,6 +109,7 @@ impl fmt::Display for Reason {
             }
             Self::Held => f.write_str("the metrics allow no decision; the last one is held"),
             Self::Paused => f.write_str("decisions are paused; the last one is held"),
+            Self::VariantPaused { pause, replicas } => of_pause(f, pause, *replicas),
             Self::AtZero => f.write_str("the workload is scaled to zero"),
             Self::ScaledToZero { retention } => {
                 write!(f, "nothing was asked of the model for {retention:#}: it is scaled to zero")
@@ -137,6 +139,16 @@ impl fmt::Display for Reason {
             }
             Self::Bounded { min, max } => bounded(f, *min, *max),
         }
+    }
+}
+
+/// A pause, with the number that is held and the one that was asked for where limits allow another.
+fn of_pause(f: &mut fmt::Formatter<'_>, pause: &Pause, replicas: u32) -> fmt::Result {
+    let noun = if replicas == 1 { "replica is" } else { "replicas are" };
+    write!(f, "paused{pause}: {replicas} {noun} held")?;
+    match pause.replicas.filter(|asked| *asked != replicas) {
+        Some(asked) => write!(f, ", {asked} asked for is outside the limits of whoever follows the number"),
+        None => Ok(()),
     }
 }
 
@@ -189,6 +201,23 @@ mod tests {
     #[case::rebased(
         Reason::Rebased { unreached: 5 },
         "5 replicas were published but not reached in time; starting from the current ones"
+    )]
+    #[case::paused(
+        Reason::VariantPaused {
+            pause: Pause {
+                replicas: Some(8),
+                until: Some(jiff::Timestamp::UNIX_EPOCH),
+                by: Some("alice".into()),
+                why: Some("node upgrade".into()),
+            },
+            replicas: 4,
+        },
+        "paused by alice until 1970-01-01T00:00:00Z (node upgrade): 4 replicas are held, 8 asked for is outside the limits \
+         of whoever follows the number"
+    )]
+    #[case::paused_as_it_is(
+        Reason::VariantPaused { pause: Pause::default(), replicas: 1 },
+        "paused: 1 replica is held"
     )]
     #[case::tokens_short(
         Reason::TokensShort { demand: 8600, anticipated: 8000, required: 2117.65 },

@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::{Deployment as ApiDeployment, ReplicaSet as ApiR
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod as ApiPod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use kube::core::PartialObjectMeta;
-use wva_api::{Instance, VariantAutoscaling, labels};
+use wva_api::{Instance, VariantAutoscaling, labels, pause};
 use wva_engine::snapshot::Readiness;
 
 use crate::lock::lock;
@@ -37,16 +37,17 @@ pub fn variant(object: VariantAutoscaling) -> Variant {
         uid: object.metadata.uid.unwrap_or_default(),
         version: object.metadata.resource_version.unwrap_or_default(),
         labels: object.metadata.labels.unwrap_or_default(),
-        annotations: promises(object.metadata.annotations.unwrap_or_default()),
+        annotations: meaningful(object.metadata.annotations.unwrap_or_default()),
         generation: object.metadata.generation,
         target: object.spec.scale_target_ref,
         status: object.status.unwrap_or_default(),
     }
 }
 
-/// The annotations that say what was promised.
-fn promises(mut annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    annotations.retain(|name, _| [labels::SLO_TPOT_MS, labels::SLO_TTFT_MS, labels::SERVICE_CLASS].contains(&&**name));
+/// The annotations that say what was promised, and what is paused.
+fn meaningful(mut annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let promises = [labels::SLO_TPOT_MS, labels::SLO_TTFT_MS, labels::SERVICE_CLASS];
+    annotations.retain(|name, _| promises.contains(&&**name) || pause::ANNOTATIONS.contains(&&**name));
     annotations
 }
 

@@ -28,7 +28,7 @@ pub struct Variant {
     pub version: String,
     /// Labels: who it belongs to.
     pub labels: BTreeMap<String, String>,
-    /// Annotations, of which only what was promised to the users of its model is kept.
+    /// Annotations, of which only what was promised to the users of its model and what is paused is kept.
     pub annotations: BTreeMap<String, String>,
     /// `metadata.generation`.
     pub generation: Option<i64>,

@@ -302,3 +302,14 @@ fn a_stored_number_counts_until_nobody_can_be_following_it_any_longer(
     assert_eq!(observed.desired, Some(expect));
     assert_eq!(observed.desired_since.is_some(), expect == 1, "the time is that of the stored number");
 }
+
+#[test]
+fn a_stored_number_counts_for_as_long_as_its_variant_is_paused() {
+    let status = "annotations: {wva.llmd.ai/paused: 'true'}}, status: {desiredOptimizedAlloc: {numReplicas: 4, \
+                  lastRunTime: '2026-01-01T01:00:00Z'}}, spec: {";
+    let stored = variant("a").replace("}, spec: {", &format!(", {status}"));
+    let index = Index::default().with_variant(&stored).with_deployment("a", 2);
+    let snapshot = observed(&index, &Ok(answered(&[])));
+    let one = one(&snapshot);
+    assert_eq!((one.desired, &one.pause), (Some(4), &Some(PauseRequest::Asked(Pause::default()))));
+}

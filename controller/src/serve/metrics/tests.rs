@@ -62,7 +62,8 @@ async fn who_does_not_lead_tells_only_of_its_own_health() {
     for (leadership, leads) in [(Leadership::always(), true), (Leadership::never(), false)] {
         let (listener, address) = listener().await;
         let source = source(leadership);
-        let numbers = Numbers { accelerator: "A100", current: 1, desired: 2, before: None, reason: "saturation" };
+        let numbers =
+            Numbers { accelerator: "A100", current: 1, desired: 2, before: None, reason: "saturation", paused: false };
         source.metrics.published.publish(&ObjectKey::new("ns", "llama"), numbers);
         tokio::spawn(serve_plain(listener, source));
         let text = client().get(format!("http://{address}")).send().await.unwrap().text().await.unwrap();

@@ -46,6 +46,7 @@ pub(super) fn snapshot(view: &View<'_>, published: &[Option<u32>], autoscaler: O
             desired_since: None,
             bounds: Bounds { min: Some(of.min), max: Some(of.max) },
             autoscaler: autoscaler.cloned(),
+            pause: None,
             gpus_per_replica: of.gpus_per_replica,
             server: Some(arguments(&of.server)),
             pods: pods.map(|it| pod(view, it)).collect(),
