@@ -18,6 +18,13 @@ async fn names(kubectl: &Kubectl, kind: &str, selector: &str) -> String {
     kubectl.run(&["get", kind, "-A", "-l", selector, "-o", "name"]).await.expect("kubectl lists")
 }
 
+/// The controllers that `metadata.managedFields` of the variants of a namespace names as writers.
+async fn writers(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
+    let path = "jsonpath={range .items[*].metadata.managedFields[*]}{.manager}{\"\\n\"}{end}";
+    let managers = kubectl.run(&["get", "va", "-n", namespace, "--show-managed-fields", "-o", path]).await.unwrap();
+    managers.lines().filter(|manager| manager.starts_with("wva-controller")).map(str::to_owned).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_of_a_suite_carries_its_instance_and_the_guides_queries_find_it() {
     with_instance(async |wva| {
@@ -74,6 +81,7 @@ async fn a_relabelled_variant_changes_hands_without_a_restart_and_never_has_two_
         let mut both = [old, new];
         both.sort_unstable();
         assert_eq!(instances(one, &of_both, 2).await, both.join(" "));
+        assert_eq!(writers(kubectl, &namespace).await, [format!("wva-controller/{old}")]);
 
         let pods = async || {
             let path = "jsonpath={.items[*].metadata.uid} {.items[*].status.containerStatuses[*].restartCount}";
@@ -91,6 +99,8 @@ async fn a_relabelled_variant_changes_hands_without_a_restart_and_never_has_two_
         instances(one, &series(new), 1).await;
         instances(one, &series(old), 0).await;
         assert_eq!(pods().await, before, "neither controller was restarted");
+        // Who reads the object sees one owner: the first write of the new one takes out the entry of the old one.
+        assert_eq!(writers(kubectl, &namespace).await, [format!("wva-controller/{new}")]);
 
         // A label nobody answers to: no controller takes it.
         kubectl.run(&["label", "va", "--all", "-n", &namespace, "wva.llmd.ai/controller-instance-"]).await.unwrap();
