@@ -13,7 +13,7 @@ type Row = (String, BTreeSet<String>, String);
 fn everything() -> Metrics {
     let metrics = Metrics::new(&Instance::default());
     let numbers =
-        Numbers { accelerator: "A100", current: 1, desired: 2, before: None, reason: "saturation", paused: false };
+        Numbers { accelerator: "A100", current: 1, desired: 2, before: None, reason: "saturation", paused: true };
     metrics.published.publish(&ObjectKey::new("ns", "llama"), numbers);
     metrics.cycle.decisions.get_or_create(&ReasonLabel { reason: "steady" }).inc();
     metrics.cycle.variants.get_or_create(&ClaimLabel { claim: "managed" }).set(1);

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 /// Longest a test waits for a line of the log.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An API server with ConfigMaps, and pods that can be listed. Of everything else there is nothing, and events are taken.
 #[derive(Clone)]
