@@ -21,7 +21,8 @@ async fn names(kubectl: &Kubectl, kind: &str, selector: &str) -> String {
 /// The controllers that `metadata.managedFields` of the variants of a namespace names as writers.
 async fn writers(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
     let path = "jsonpath={range .items[*].metadata.managedFields[*]}{.manager}{\"\\n\"}{end}";
-    let managers = kubectl.run(&["get", "va", "-n", namespace, "--show-managed-fields", "-o", path]).await.unwrap();
+    let managers =
+        kubectl.run(&["get", "va", "-n", namespace, "--show-managed-fields", "-o", path]).await.expect("the variant");
     managers.lines().filter(|manager| manager.starts_with("wva-controller")).map(str::to_owned).collect()
 }
 
