@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Controller, FakeApi};
+use support::{Controller, FakeApi, eventually};
 
 const MAIN: &str = "wva-variantautoscaling-config";
 const PROMETHEUS: (&str, &str) = ("PROMETHEUS_BASE_URL", "http://127.0.0.1:9");
@@ -59,20 +59,16 @@ fn a_start_with_a_bad_value_uses_the_last_good_one_of_its_lease_and_says_so_unti
     let mut next = deciding(&api, &election, &[]);
     next.says(&["starting with the last good values", "did you mean \"60s\"?", "GLOBAL_OPT_INTERVAL"]);
     next.says(&["Starting", "interval=\"7s\""]);
-    eventually("an event", || {
-        let events = api.events(MAIN, "InvalidConfig");
-        events.iter().any(|event| event.contains("The value \"7s\" stays in force"))
-    });
+    eventually(
+        Duration::from_secs(10),
+        || "an event".to_owned(),
+        || {
+            let events = api.events(MAIN, "InvalidConfig");
+            events.iter().any(|event| event.contains("The value \"7s\" stays in force"))
+        },
+    );
     api.put("wva-system", MAIN, &[PROMETHEUS, ("GLOBAL_OPT_INTERVAL", "9s"), ("METRICS_WINDOW", "31s")]);
     next.says(&["Updated optimization interval", "old=7s", "new=9s"]);
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

@@ -7,9 +7,9 @@ mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use support::{Controller, FakeApi, PATIENCE};
+use support::{Controller, FakeApi, PATIENCE, eventually};
 use wva_controller::config::keys::{KEYS, Mask};
 
 const MAIN: &str = "wva-variantautoscaling-config";
@@ -86,11 +86,8 @@ impl Scene {
 
     /// Waits until it has sent that to the API server. The log may say so before.
     fn sends(&self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.api.sent().contains(text) {
-            assert!(Instant::now() < deadline, "{text} is not sent: {}", self.api.sent());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let late = || format!("{text} is not sent: {}", self.api.sent());
+        eventually(PATIENCE, late, || self.api.sent().contains(text));
     }
 
     /// Everything it has said so far, on every way out.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use support::{Controller, FakeApi};
+use support::{Controller, FakeApi, eventually};
 
 const MAIN: &str = "wva-variantautoscaling-config";
 /// Longest a process may outlive one of its tasks.
@@ -170,11 +170,8 @@ fn requests_that_fail_in_an_outage_of_the_api_server_take_no_line_of_log_each() 
     let (lines, requests) = (controller.log().lines().count(), api.requests().len());
 
     api.fail(usize::MAX);
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while api.requests().len() < requests + FAILED {
-        assert!(Instant::now() < deadline, "it asks again: {:?}", api.requests());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let late = || format!("it asks again: {:?}", api.requests());
+    eventually(Duration::from_mins(1), late, || api.requests().len() >= requests + FAILED);
 
     let log = controller.log();
     let said: Vec<&str> = log.lines().skip(lines).collect();

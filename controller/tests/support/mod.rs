@@ -19,6 +19,16 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+/// Looks until it holds; after that long the test fails with those words.
+#[track_caller]
+pub(crate) fn eventually(limit: Duration, what: impl Fn() -> String, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{}", what());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Longest a test waits for a line of the log.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
