@@ -85,18 +85,9 @@ pub struct PausedView {
     pub paused: bool,
     /// Whether that is new: `resume` finds some that were not paused.
     pub changed: bool,
-    /// Replicas that are held; absent where those that are published are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replicas: Option<u32>,
-    /// When it ends by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    /// Who paused it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// Why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    /// The pause that was asked for; nothing of it where there is none.
+    #[serde(flatten)]
+    pub pause: Pause,
 }
 
 /// Carries out `pause`.
@@ -161,17 +152,13 @@ async fn write(session: &Session, view: &PausedView, wanted: Option<&Pause>, dry
 fn view(variant: &Guarded, wanted: Option<&Pause>) -> PausedView {
     let metadata = variants::metadata(variant);
     let annotations = metadata.annotations.clone().unwrap_or_default();
-    let Pause { replicas, until, by, reason } = wanted.cloned().unwrap_or_default();
     PausedView {
         namespace: metadata.namespace.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
         shown: variants::shown(metadata).to_owned(),
         paused: wanted.is_some(),
         changed: wanted.is_some() || pause::ANNOTATIONS.iter().any(|name| annotations.contains_key(*name)),
-        replicas,
-        until,
-        by,
-        reason,
+        pause: wanted.cloned().unwrap_or_default(),
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::jiff::Timestamp;
+use jiff::Timestamp;
+use serde::Serialize;
 
 /// Annotation: `true` holds the published number; `false` and no annotation do not.
 pub const PAUSED: &str = "wva.llmd.ai/paused";
@@ -24,15 +25,20 @@ pub const ANNOTATIONS: [&str; 5] = [PAUSED, REPLICAS, UNTIL, BY, REASON];
 const MOST: u32 = 100_000;
 
 /// What the annotations say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Pause {
     /// Replicas to hold; `None` holds what is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
     /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// Who paused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

@@ -51,8 +51,8 @@ pub fn sleepers(index: &Index, ownership: &Ownership, pools: &Pools) -> BTreeMap
     models.into_iter().filter_map(|(model, sleeper)| Some((model, sleeper?))).collect()
 }
 
-/// The variants that go to sleep, or are paused at zero, and whose autoscaler would keep them awake, with the replicas they have: the controller takes
-/// them to zero itself.
+/// The variants that go to sleep, or are paused at zero, and whose autoscaler would keep them awake, with the replicas they
+/// have: the controller takes them to zero itself.
 pub fn ours_to_scale(targets: &[wva_engine::Target], snapshot: &Snapshot) -> Vec<(ObjectKey, u32)> {
     let wanted = |reason: &Reason| matches!(reason, Reason::ScaledToZero { .. } | Reason::VariantPaused { .. });
     let sleeps = |target: &&wva_engine::Target| target.replicas == 0 && wanted(&target.reason);

@@ -1,5 +1,7 @@
 //! What is said of each variant.
 
+use wva_api::Pause;
+
 use super::{Choice, PausedView};
 use crate::Error;
 use crate::add_model::DryRun;
@@ -34,12 +36,12 @@ pub(super) fn finish(views: &[PausedView], choice: &Choice, console: &mut Consol
 }
 
 fn happened(view: &PausedView) -> String {
-    let PausedView { paused, changed, replicas, until, by, reason, .. } = view;
-    match (paused, changed) {
+    match (view.paused, view.changed) {
         (false, true) => return "resumed".to_owned(),
         (false, false) => return "was not paused".to_owned(),
         (true, _) => {}
     }
+    let Pause { replicas, until, by, reason } = &view.pause;
     let at = match replicas {
         Some(1) => " at 1 replica".to_owned(),
         Some(replicas) => format!(" at {replicas} replicas"),
