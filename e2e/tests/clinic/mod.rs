@@ -70,7 +70,7 @@ impl<'a> Clinic<'a> {
             let found: Vec<&str> =
                 view["findings"].as_array().unwrap().iter().map(|one| one["cause"].as_str().unwrap()).collect();
             let unknown = view["checks"].as_array().unwrap().iter().any(|check| check["outcome"] == "unknown");
-            let problem = found.iter().any(|cause| *cause != "CostsEqual");
+            let problem = found.iter().any(|cause| !["CostsEqual", "SeriesPerPod"].contains(cause));
             if found == causes && !unknown && answer.code == Some(i32::from(problem)) {
                 Look::Done(view["findings"].clone())
             } else {

@@ -6,6 +6,7 @@ pub(super) mod costs;
 pub(super) mod follower;
 pub(super) mod instance_label;
 pub(super) mod keda;
+pub(super) mod leader_series;
 pub(super) mod metrics;
 pub(super) mod monitors;
 pub(super) mod news;

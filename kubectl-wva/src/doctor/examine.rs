@@ -1,7 +1,7 @@
 //! The order in which causes are looked for, and what each leaves for the next.
 
 use super::Facts;
-use super::checks::{config, controller, costs, follower, metrics, news, owner, servers, target};
+use super::checks::{config, controller, costs, follower, leader_series, metrics, news, owner, servers, target};
 use super::examination::Examination;
 use super::view::DoctorView;
 
@@ -16,6 +16,7 @@ pub fn examine(facts: &Facts) -> DoctorView {
     servers::check(&mut examination, &working);
     let measured = metrics::check(&mut examination, working);
     follower::check(&mut examination, &measured);
+    leader_series::check(&mut examination, &measured);
     costs::check(&mut examination);
     examination.into_view()
 }

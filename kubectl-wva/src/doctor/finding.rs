@@ -65,13 +65,15 @@ pub enum Cause {
     MetricNotServed,
     /// The HPA follows the number later, or less closely, than it could.
     HpaFollowsSlowly,
+    /// Each pod of a controller has series of its own, so that a change of leader shows two.
+    SeriesPerPod,
     /// The variants of a model cost the same, so that cost decides nothing.
     CostsEqual,
 }
 
 impl Cause {
     /// All causes, in order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::NamespaceExcluded,
         Self::InstanceMismatch,
         Self::NamespaceNotWatched,
@@ -101,6 +103,7 @@ impl Cause {
         Self::HpaTargetMisread,
         Self::MetricNotServed,
         Self::HpaFollowsSlowly,
+        Self::SeriesPerPod,
         Self::CostsEqual,
     ];
 
@@ -141,13 +144,14 @@ impl Cause {
             Self::HpaTargetMisread => "HPAs take the number as it is",
             Self::MetricNotServed => "the published numbers reach the HPAs",
             Self::HpaFollowsSlowly => "HPAs follow the number at once and exactly",
+            Self::SeriesPerPod => "a change of leader changes no series",
             Self::CostsEqual => "variants of a model differ in cost",
         }
     }
 
     /// Whether it keeps something from working, so that the exit code is 1. The others are advice.
     pub fn is_problem(self) -> bool {
-        !matches!(self, Self::CostsEqual | Self::HpaFollowsSlowly)
+        !matches!(self, Self::CostsEqual | Self::HpaFollowsSlowly | Self::SeriesPerPod)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether the published number reaches whoever is to follow it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricIdentifier};
@@ -303,11 +303,12 @@ fn unserved(
     }
 }
 
-/// Series that differ only in who scraped them: names the monitor that is not the chart's.
+/// Series that differ only in who scraped them: names the monitor that is not the chart's, which may keep labels of the
+/// pod that the chart's takes away.
 fn twice_scraped(facts: &Facts, one: &Managed<'_>, series: &[&Labels]) -> Option<Finding> {
-    let source = |labels: &Labels| ["pod", "instance"].map(|key| labels.get(key).cloned());
-    let first = source(series.first()?);
-    if first.iter().all(Option::is_none) || series.iter().any(|labels| source(labels) != first) {
+    let pods: BTreeSet<&String> =
+        series.iter().filter_map(|labels| labels.get("pod").or_else(|| labels.get("instance"))).collect();
+    if pods.len() > 1 {
         return None;
     }
     let owner = &one.owner?.controller;
@@ -321,8 +322,11 @@ fn twice_scraped(facts: &Facts, one: &Managed<'_>, series: &[&Labels]) -> Option
         others.sort_by_key(|monitor| monitor.creation_timestamp().map(|time| time.0));
         others.remove(0);
     }
+    if pods.is_empty() && others.is_empty() {
+        return None;
+    }
     let (namespace, name) = (one.namespace(), one.name());
-    let pod = first[0].clone().or(first[1].clone()).unwrap_or_default();
+    let pod = pods.first().map_or_else(|| owner.key(), |pod| (*pod).clone());
     let mut finding = Finding::new(
         Cause::DuplicateSeries,
         Subject::new("deployment", &owner.namespace, &owner.name),

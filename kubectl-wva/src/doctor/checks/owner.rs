@@ -11,7 +11,7 @@ use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, Installed, fixes};
 
 /// Causes that only the list of controllers tells.
-const OF_CONTROLLERS: [Cause; 8] = [
+const OF_CONTROLLERS: [Cause; 9] = [
     Cause::InstanceMismatch,
     Cause::NamespaceNotWatched,
     Cause::NoController,
@@ -20,6 +20,7 @@ const OF_CONTROLLERS: [Cause; 8] = [
     Cause::NoLeader,
     Cause::OptimizationDisabled,
     Cause::OptimizationSlow,
+    Cause::SeriesPerPod,
 ];
 
 /// Finds the controller of each variant to judge; variants without one go no further.
