@@ -9,5 +9,6 @@ pub mod keda;
 pub mod mirror;
 pub mod pools;
 pub mod scale;
+pub mod selector;
 pub mod targets;
 pub mod watch;

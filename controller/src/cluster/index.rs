@@ -11,7 +11,6 @@ pub mod keda;
 pub mod obstacle;
 pub mod records;
 pub mod scaled;
-pub mod selector;
 pub mod target;
 pub mod workload;
 

@@ -1,12 +1,11 @@
 //! GPUs of the cluster: how many of each type there are, and how many of them others hold.
 //!
 //! Only in limited mode. [`watch`] keeps nodes with GPUs and pods that hold some in memory, [`node`] and [`pod`] say
-//! what is kept of each, [`selector`] checks `WVA_NODE_SELECTOR`. [`ClusterGpus::inventory`] adds up what the limiter is
+//! what is kept of each; `WVA_NODE_SELECTOR` narrows the nodes. [`ClusterGpus::inventory`] adds up what the limiter is
 //! to know; whatever cannot be known makes the whole of it unknown, and [`ClusterGpus::unknown`] says why.
 
 pub mod node;
 pub mod pod;
-pub mod selector;
 pub mod watch;
 
 use std::collections::{BTreeMap, HashSet};

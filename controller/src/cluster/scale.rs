@@ -13,8 +13,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use wva_engine::vllm::ServerArguments;
 
-use super::index::selector::{self, Selector};
 use super::index::{ObjectKey, Scale, TargetKind, workload};
+use super::selector::{self, Selector};
 use crate::api_error;
 use crate::lock::lock;
 

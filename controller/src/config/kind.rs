@@ -61,7 +61,7 @@ impl Kind {
                 Ok(_) => Err("is not an http:// or https:// address".to_owned()),
                 Err(why) => Err(format!("is not an address: {why}")),
             },
-            Self::Selector => crate::cluster::inventory::selector::check(text),
+            Self::Selector => crate::cluster::selector::check(text).map_err(|why| why.to_string()),
             Self::Matchers => Matchers::parse(text).map(drop),
             Self::Headers => Headers::parse(text).map(drop),
             Self::Address => address::BindAddress::parse(text).map(drop),

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kube::core::Expression;
 
-use crate::cluster::index::selector::{pairs, selects};
 use crate::cluster::index::target::{PodsOf, Target, Workload};
 use crate::cluster::index::{Index, ObjectKey, Pod, Scaled, Variant};
+use crate::cluster::selector::{pairs, selects};
 
 /// One pod, by its name.
 type Found<'a> = (&'a ObjectKey, &'a Pod);

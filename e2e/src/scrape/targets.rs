@@ -1,10 +1,10 @@
 //! Which addresses a `ServiceMonitor` selects. Follows the Prometheus operator: services by label in the selected
 //! namespaces, then their endpoints by port name, each with the labels the operator would attach.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::{Endpoints, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt as _;
+use kube::core::{Selector, SelectorExt as _};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -142,21 +142,8 @@ fn selects(monitor: &Monitor, service: &Service) -> bool {
     let in_namespace = namespace_selector.any
         || namespace_selector.match_names.iter().any(|name| name == namespace)
         || (namespace_selector.match_names.is_empty() && namespace == monitor.namespace);
-    let no_labels = BTreeMap::new();
-    let labels = service.metadata.labels.as_ref().unwrap_or(&no_labels);
-    let by_label = selector.match_labels.iter().flatten().all(|(name, value)| labels.get(name) == Some(value));
-    let by_expression = selector.match_expressions.iter().flatten().all(|requirement| {
-        let value = labels.get(&requirement.key);
-        let listed = value.is_some_and(|v| requirement.values.iter().flatten().any(|listed| listed == v));
-        match requirement.operator.as_str() {
-            "In" => listed,
-            "NotIn" => !listed,
-            "Exists" => value.is_some(),
-            "DoesNotExist" => value.is_none(),
-            _ => false,
-        }
-    });
-    in_namespace && by_label && by_expression
+    let by_label = Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(service.labels()));
+    in_namespace && by_label
 }
 
 fn addresses(service: &Service, endpoints: &Endpoints, port: &str) -> Vec<Target> {

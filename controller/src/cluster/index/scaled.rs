@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use wva_api::ScaleTargetRef;
 use wva_engine::vllm::ServerArguments;
 
-use super::selector::Selector;
 use super::{Effect, Index, ObjectKey, workload};
+use crate::cluster::selector::Selector;
 
 /// Which target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

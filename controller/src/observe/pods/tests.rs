@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rstest::rstest;
 
 use super::*;
-use crate::cluster::index::{Scale, TargetKey, convert, selector};
+use crate::cluster::index::{Scale, TargetKey, convert};
+use crate::cluster::selector;
 use crate::fixtures::{variant, variant_on, yaml};
 
 const ROLLOUT: &str = "apiVersion: argoproj.io/v1alpha1, kind: Rollout";

@@ -5,7 +5,8 @@ use wva_api::{Instance, Scope};
 use wva_engine::snapshot::{Bounds, Obstacle, Readiness, Reading};
 
 use super::*;
-use crate::cluster::index::{Scale, Scaled, TargetKey, convert, selector};
+use crate::cluster::index::{Scale, Scaled, TargetKey, convert};
+use crate::cluster::selector;
 use crate::fixtures::{variant, variant_on, yaml};
 use crate::observe::prometheus::readings::Answers;
 use crate::observe::prometheus::response::Sample;

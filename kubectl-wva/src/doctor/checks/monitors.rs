@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
+use kube::core::{Selector, SelectorExt as _};
 use serde_json::json;
 
 use crate::doctor::finding::Finding;
@@ -141,20 +142,7 @@ fn looks_at(monitor: &DynamicObject, namespace: &str) -> bool {
 
 fn selects(monitor: &DynamicObject, labels: &Labels) -> bool {
     let selector = serde_json::from_value::<LabelSelector>(monitor.data["spec"]["selector"].clone());
-    let Ok(selector) = selector else { return false };
-    let words = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
-    let expressions = selector.match_expressions.iter().flatten().all(|requirement| {
-        let value = labels.get(&requirement.key);
-        let values = requirement.values.as_deref().unwrap_or_default();
-        match requirement.operator.as_str() {
-            "In" => value.is_some_and(|value| values.contains(value)),
-            "NotIn" => value.is_none_or(|value| !values.contains(value)),
-            "Exists" => value.is_some(),
-            "DoesNotExist" => value.is_none(),
-            _ => false,
-        }
-    });
-    words && expressions
+    selector.is_ok_and(|selector| Selector::try_from(selector).is_ok_and(|selector| selector.matches(labels)))
 }
 
 /// Whether the monitor names a port that the Service has; one that goes by number or target port counts as right.
