@@ -370,6 +370,7 @@ impl Cycle {
         let memory = self.term.memory.clone();
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
+        self.metrics.cycle.longest_index_lock.set(shared.longest_hold_of_index().as_secs_f64());
     }
 
     /// Tells what was decided for a variant.

@@ -60,6 +60,8 @@ pub struct CycleMetrics {
     pub conflicts: Family<ConflictLabel, Gauge>,
     /// Time of the last cycle that ended, in seconds since 1970.
     pub last_success: Gauge<f64, AtomicU64>,
+    /// Longest time for which the index of the cluster was locked, in seconds.
+    pub longest_index_lock: Gauge<f64, AtomicU64>,
 }
 
 /// Metrics of queries to Prometheus.
@@ -179,9 +181,18 @@ impl CycleMetrics {
             variants: Family::default(),
             conflicts: Family::default(),
             last_success: Gauge::default(),
+            longest_index_lock: Gauge::default(),
         };
-        let Self { duration, decisions, safety_net, safety_net_activations, variants, conflicts, last_success } =
-            metrics.clone();
+        let Self {
+            duration,
+            decisions,
+            safety_net,
+            safety_net_activations,
+            variants,
+            conflicts,
+            last_success,
+            longest_index_lock,
+        } = metrics.clone();
         registry.register_with_unit("wva_cycle_duration", "Duration of a decision cycle", Unit::Seconds, duration);
         registry.register("wva_decisions", "Decisions by class of their reason", decisions);
         registry.register("wva_safety_net_active", "Variants held because metrics allow no decision", safety_net);
@@ -197,6 +208,12 @@ impl CycleMetrics {
             "Time of the last decision cycle that ended",
             Unit::Seconds,
             last_success,
+        );
+        registry.register_with_unit(
+            "wva_longest_index_lock",
+            "Longest time since the start for which the index of the cluster was locked",
+            Unit::Seconds,
+            longest_index_lock,
         );
         metrics
     }

@@ -4,7 +4,10 @@
 //! GPUs, variants that are left alone, the last cycle. None is held across an await, and the index only for as long as it takes
 //! to copy from it what is needed.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,8 @@ use crate::trouble::Troubles;
 #[derive(Debug, Default)]
 pub struct Shared {
     index: Mutex<Index>,
+    /// Nanoseconds of the longest hold of the index.
+    longest_hold: AtomicU64,
     last_cycle: Mutex<Option<LastCycle>>,
     refused: Mutex<Refusals>,
     /// What is known of gateways.
@@ -47,6 +52,35 @@ pub struct Shared {
     pub troubles: Troubles,
 }
 
+/// The index, locked. How long it was is remembered when it is let go.
+#[derive(Debug)]
+pub struct IndexGuard<'a> {
+    guard: MutexGuard<'a, Index>,
+    since: Instant,
+    longest: &'a AtomicU64,
+}
+
+impl Deref for IndexGuard<'_> {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        &self.guard
+    }
+}
+
+impl DerefMut for IndexGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Index {
+        &mut self.guard
+    }
+}
+
+impl Drop for IndexGuard<'_> {
+    fn drop(&mut self) {
+        let held = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.longest.fetch_max(held, Ordering::Relaxed);
+    }
+}
+
 /// Everything the last decision was made of and led to; enough to take it again elsewhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastCycle {
@@ -66,8 +100,14 @@ pub struct LastCycle {
 
 impl Shared {
     /// The index. Held for the length of a computation, never across an await.
-    pub fn index(&self) -> MutexGuard<'_, Index> {
-        lock(&self.index)
+    pub fn index(&self) -> IndexGuard<'_> {
+        let guard = lock(&self.index);
+        IndexGuard { guard, since: Instant::now(), longest: &self.longest_hold }
+    }
+
+    /// The longest time for which anybody held the index since the start.
+    pub fn longest_hold_of_index(&self) -> Duration {
+        Duration::from_nanos(self.longest_hold.load(Ordering::Relaxed))
     }
 
     /// Variants that the cycle leaves alone because of another instance.
@@ -78,5 +118,28 @@ impl Shared {
     /// The last cycle; `None` before the first.
     pub fn last_cycle(&self) -> MutexGuard<'_, Option<LastCycle>> {
         lock(&self.last_cycle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_hold_of_the_index_is_remembered() {
+        let shared = Shared::default();
+        assert_eq!(shared.longest_hold_of_index(), Duration::ZERO, "nobody held it yet");
+        let (guard, taken) = (shared.index(), Instant::now());
+        let held = loop {
+            let held = taken.elapsed();
+            if held >= Duration::from_millis(2) {
+                break held;
+            }
+        };
+        drop(guard);
+        let longest = shared.longest_hold_of_index();
+        assert!(longest >= held, "{longest:?} of {held:?}");
+        drop(shared.index());
+        assert!(shared.longest_hold_of_index() >= longest, "a shorter one changes nothing");
     }
 }

@@ -89,6 +89,8 @@ pub struct Figures {
     pub queries: f64,
     /// `VariantAutoscaling` objects written in a quiet cycle, as their resourceVersions tell.
     pub writes: f64,
+    /// Longest time for which the controller's index was locked, from its start on.
+    pub index_lock: Duration,
     /// From the creation of a Deployment to `Ready=True` of its variant.
     pub condition: Summary,
     /// From saturation visible in Prometheus to the changed gauge, at the default interval.
@@ -97,7 +99,8 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fleet, resident_kib, cycle, cycle_cpu, idle_cores, queries, writes, condition, gauge } = self;
+        let Self { fleet, resident_kib, cycle, cycle_cpu, idle_cores, queries, writes, index_lock, condition, gauge } =
+            self;
         let Fleet { variants, pods } = fleet;
         let mib = f64::from(u32::try_from(*resident_kib).unwrap_or(u32::MAX)) / 1024.0;
         writeln!(f, "{variants} variants with {pods} pods each")?;
@@ -107,6 +110,7 @@ impl fmt::Display for Figures {
         writeln!(f, "  between cycles                      {idle_cores:.4} cores")?;
         writeln!(f, "  Prometheus queries a cycle          {queries:.2}")?;
         writeln!(f, "  variants written in a quiet cycle   {writes:.2}")?;
+        writeln!(f, "  index locked, longest               {:.1} ms", index_lock.as_secs_f64() * 1e3)?;
         writeln!(f, "  target created to Ready             {condition} (median / p90 / max of {CREATIONS})")?;
         write!(f, "  saturation in Prometheus to gauge   {gauge} (median / p90 / max of {SATURATIONS})")
     }
@@ -206,8 +210,19 @@ impl Stage {
         self.settled(&controller).await?;
         let gauge = self.gauges(&controller).await?;
         controller.stop().await;
-        let Quiet { cycle, cycle_cpu, queries, writes } = quiet;
-        Ok(Figures { fleet: self.fleet, resident_kib, cycle, cycle_cpu, idle_cores, queries, writes, condition, gauge })
+        let Quiet { cycle, cycle_cpu, queries, writes, index_lock } = quiet;
+        Ok(Figures {
+            fleet: self.fleet,
+            resident_kib,
+            cycle,
+            cycle_cpu,
+            idle_cores,
+            queries,
+            writes,
+            index_lock,
+            condition,
+            gauge,
+        })
     }
 
     fn start(&self, interval: Option<&str>) -> Result<Controller, Error> {
@@ -276,6 +291,7 @@ impl Stage {
             cycle_cpu: seconds(busy / done),
             queries: queries / done,
             writes: written / done,
+            index_lock: seconds(last.sum("wva_longest_index_lock_seconds", &[])),
         };
         Ok((idle_cores, quiet))
     }
@@ -369,6 +385,7 @@ struct Quiet {
     cycle_cpu: Duration,
     queries: f64,
     writes: f64,
+    index_lock: Duration,
 }
 
 /// A second, but longer for more pods than two cores can report, scrape and decide on within one.
