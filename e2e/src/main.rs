@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -243,14 +243,31 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve { dir, start, with } => {
-            log_to_stderr("info");
-            let session = Session::new(&dir);
-            match with {
-                Some(pid) => run::serve(&session, &start, pid, interrupted()).await?,
-                None => session.serve(&start, interrupted()).await?,
-            }
+            serve(dir, &start, with).await?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// Keeps an environment up until it is told to stop, the process `with` ends, or a task of its cluster fails.
+async fn serve(dir: PathBuf, start: &Start, with: Option<i32>) -> anyhow::Result<()> {
+    log_to_stderr("info");
+    let session = Session::new(&dir);
+    let failure = kubesim::supervision::failure();
+    let mut failed = None;
+    let stop = async {
+        tokio::select! {
+            () = interrupted() => {}
+            what = failure => failed = Some(what),
+        }
+    };
+    match with {
+        Some(pid) => Box::pin(run::serve(&session, start, pid, stop)).await?,
+        None => Box::pin(session.serve(start, stop)).await?,
+    }
+    match failed {
+        None => Ok(()),
+        Some(what) => bail!("serving the environment in {}: {what}; it ended with it", dir.display()),
     }
 }
 

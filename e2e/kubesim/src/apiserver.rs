@@ -94,6 +94,7 @@ pub use self::tls::TlsError;
 use self::tls::{Authority, Pair};
 use self::tokens::MASTERS;
 pub use self::validation::Gates;
+use crate::supervision;
 
 /// How long a stopping server waits for requests in flight before it drops them.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -171,7 +172,8 @@ impl Server {
         let (commands, commanded) = mpsc::channel(1);
         let control = Control::new(shared, commands);
         let mut tasks = JoinSet::new();
-        tasks.spawn(listener::run(listener, address, acceptor, control.clone(), commanded));
+        let listening = listener::run(listener, address, acceptor, control.clone(), commanded);
+        tasks.spawn(supervision::named("API server".to_owned(), listening));
         tracing::info!(%address, "API server listens");
         Ok(Self { address, network, control, admin, tasks, _claim: claim })
     }

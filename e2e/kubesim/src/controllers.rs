@@ -33,7 +33,10 @@ use kube::{Api, Client, runtime::watcher};
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use crate::machinery::{cache::Cache, events::Recorder};
+use crate::{
+    machinery::{cache::Cache, events::Recorder},
+    supervision,
+};
 
 /// How the controllers behave.
 #[derive(Debug, Clone)]
@@ -126,6 +129,7 @@ impl Context {
             ctx.synced().await;
             run(ctx).await;
         };
+        let controller = supervision::endless(format!("controller {name}"), controller);
         tasks.spawn(controller.instrument(info_span!("controller", name)));
     }
 

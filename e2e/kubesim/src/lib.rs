@@ -5,7 +5,8 @@
 //! - [`controllers`] turn what users write into pods, addresses and replica counts;
 //! - [`node`] makes pods real: each container is a local process with a loopback address of its own.
 //!
-//! [`cluster`] starts all of them in one process, and the `kubesim` program does so for a shell. Controllers and node
+//! [`cluster`] starts all of them in one process, and the `kubesim` program does so for a shell; it ends when one of their tasks
+//! fails ([`supervision`]). Controllers and node
 //! agent also run against a real API server. Objects end with the process that keeps them.
 
 pub mod apiserver;
@@ -13,3 +14,4 @@ pub mod cluster;
 pub mod controllers;
 mod machinery;
 pub mod node;
+pub mod supervision;

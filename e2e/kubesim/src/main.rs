@@ -8,6 +8,7 @@ use kubesim::{
     apiserver::{Authorization, Gates},
     cluster::{Cluster, Options},
     node::{Images, Mapping, NodeConfig},
+    supervision,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -89,7 +90,8 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,kubesim=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    // Before anything starts, so that no signal is lost.
+    // Before anything starts, so that no signal and no failure is lost.
+    let failure = supervision::failure();
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
 
@@ -111,15 +113,16 @@ async fn main() -> anyhow::Result<()> {
     })
     .await
     .context("starting the cluster")?;
-    let announced = announce(&cluster, args.kubeconfig_out.as_deref());
-    if announced.is_ok() {
+    let mut outcome = announce(&cluster, args.kubeconfig_out.as_deref());
+    if outcome.is_ok() {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            what = failure => outcome = Err(anyhow::anyhow!("{what}; the cluster ends with it")),
         }
     }
     cluster.shutdown().await;
-    announced
+    outcome
 }
 
 /// Tells the shell how to reach the cluster.

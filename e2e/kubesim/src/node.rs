@@ -60,7 +60,10 @@ pub use self::{
     ip_pool::IpPool,
 };
 use self::{log_store::LogStore, reaper::Reaper, worker::Wish};
-use crate::machinery::{cache::Cache, events::Recorder};
+use crate::{
+    machinery::{cache::Cache, events::Recorder},
+    supervision,
+};
 
 /// Why a node agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -182,9 +185,13 @@ impl NodeAgent {
             shutdown: watch::Sender::new(None),
             client: client.clone(),
         });
-        tasks.spawn(register::beat(client, config, server, address));
+        tasks.spawn(supervision::endless(
+            format!("heartbeat of node {node}"),
+            register::beat(client, config, server, address),
+        ));
         let span = info_span!("node", name = node);
-        let workers = tokio::spawn(dispatch(Arc::clone(&agent)).instrument(span));
+        let worker = supervision::named(format!("agent of node {node}"), dispatch(Arc::clone(&agent)));
+        let workers = tokio::spawn(worker.instrument(span));
         info!(node, %server, "Node registered");
         Ok(Self { agent, workers, _tasks: tasks })
     }

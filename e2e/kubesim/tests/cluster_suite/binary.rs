@@ -13,6 +13,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use rstest::rstest;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -22,6 +23,11 @@ use crate::fixture::{NAMESPACE, eventually, forever, marker, pod, processes, she
 
 /// The program with one pod running in it.
 async fn start(marker: &str, directory: &Path) -> Child {
+    start_with(marker, directory, &[]).await
+}
+
+/// The same, with variables in its environment.
+async fn start_with(marker: &str, directory: &Path, environment: &[(&str, &str)]) -> Child {
     let kubeconfig = &directory.join("kubeconfig.out");
     let mut program = Command::new(cargo_bin!("kubesim"))
         .args(["--node", "name=plain", "--image", "example/shell=/bin/sh"])
@@ -29,7 +35,9 @@ async fn start(marker: &str, directory: &Path) -> Child {
         .arg(kubeconfig)
         .arg("--work-dir")
         .arg(directory)
+        .envs(environment.iter().copied())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
@@ -65,6 +73,32 @@ async fn even_a_killed_cluster_leaves_no_process_behind() {
     let mut program = start(&marker, directory.path()).await;
     send(&program, Signal::SIGKILL);
     program.wait().await.unwrap();
+    eventually("without processes", async || processes(&marker) == 0).await;
+}
+
+#[rstest]
+#[case::a_controller_panics("panic", "controller scheduler", "the controller scheduler panicked: struck by a test (")]
+#[case::a_controller_returns("return", "controller hpa", "the controller hpa ended although nobody asked it to;")]
+#[case::a_node_agent_panics("panic", "agent of node plain", "the agent of node plain panicked: struck by a test (")]
+#[case::a_heartbeat_returns("return", "heartbeat of node plain", "the heartbeat of node plain ended although")]
+#[case::the_api_server_panics("panic", "API server", "the API server panicked: struck by a test (")]
+#[tokio::test]
+async fn a_cluster_ends_with_the_first_of_its_tasks_that_fails(
+    #[case] fault: &str,
+    #[case] task: &str,
+    #[case] said: &str,
+) {
+    let (marker, directory) = (marker(), tempfile::tempdir().unwrap());
+    let strike = directory.path().join("strike");
+    let order = format!("{fault}:{task}:{}", strike.display());
+    let program = start_with(&marker, directory.path(), &[("KUBESIM_TEST_FAULT", &order)]).await;
+    std::fs::write(&strike, "").unwrap();
+    // Pods get two seconds to end.
+    let ended = tokio::time::timeout(Duration::from_secs(10), program.wait_with_output()).await;
+    let output = ended.expect("it ends").unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains(said) && stderr.contains("the cluster ends with it"), "{stderr}");
     eventually("without processes", async || processes(&marker) == 0).await;
 }
 
