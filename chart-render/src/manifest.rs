@@ -113,7 +113,7 @@ pub(crate) fn sort(files: &[(String, String)]) -> Result<Sorted, Error> {
         for document in split(text) {
             let readable = if bytes::has_any(&document) { Err("invalid UTF-8".to_owned()) } else { Ok(()) };
             let object = readable
-                .and_then(|()| yaml::parse(&document))
+                .and_then(|()| yaml::parse(&format!("{document}\n")))
                 .and_then(check_head)
                 .map_err(|message| Error { source_path: source.clone(), message, excerpt: numbered(&document) })?;
             let manifest = Manifest { source: source.clone(), text: document, object };

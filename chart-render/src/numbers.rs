@@ -24,6 +24,30 @@ pub(crate) fn format_g(value: f64) -> String {
     format!("{value}")
 }
 
+/// A `float64` as a key of JSON that sigs.k8s.io/yaml makes of YAML: with the digits of a `float32`.
+pub(crate) fn format_key(value: f64) -> String {
+    let short = value.to_string().parse::<f32>().unwrap_or(f32::NAN);
+    if short.is_nan() {
+        return ".nan".to_owned();
+    }
+    if short.is_infinite() {
+        return if short > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    format_g(short.to_string().parse().unwrap_or(value))
+}
+
+/// A part of a whole.
+#[expect(clippy::cast_precision_loss, reason = "counts that are far from the limits of a float's digits")]
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// A whole number as a `float64`.
+#[expect(clippy::cast_precision_loss, reason = "as Go converts it")]
+pub(crate) fn float(value: i64) -> f64 {
+    value as f64
+}
+
 /// A `float64` as Go's `encoding/json` writes it: exponents only below 1e-6 and from 1e21 on.
 pub(crate) fn format_json(value: f64) -> String {
     let (mantissa, exponent) = scientific(value);

@@ -13,8 +13,8 @@ use crate::{bytes, numbers, yaml};
 
 pub(super) const TABLE: &[Entry] = &[
     ("toYaml", 1, Some(1), |call| text(yaml::to_yaml(&call.any(0).to_json()))),
-    ("fromYaml", 1, Some(1), |call| Ok(from(yaml::parse_fragment(&call.str(0)?), THROUGH_YAML))),
-    ("fromYamlArray", 1, Some(1), |call| Ok(from_array(yaml::parse_fragment(&call.str(0)?), THROUGH_YAML))),
+    ("fromYaml", 1, Some(1), |call| Ok(from(yaml::parse(&call.str(0)?), THROUGH_YAML))),
+    ("fromYamlArray", 1, Some(1), |call| Ok(from_array(yaml::parse(&call.str(0)?), THROUGH_YAML))),
     ("toJson", 1, Some(1), to_json),
     ("toRawJson", 1, Some(1), |call| text(json(&call.any(0), None))),
     ("toPrettyJson", 1, Some(1), |call| text(escape_html(&json(&call.any(0), Some(0))))),

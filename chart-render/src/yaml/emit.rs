@@ -13,6 +13,8 @@ use crate::{bytes, numbers};
 const INDENT: usize = 2;
 /// The first space beyond this column becomes a line break where the style allows it.
 const BEST_WIDTH: usize = 80;
+/// Longer keys, in bytes, and those of several lines stand behind a `?`.
+const LONGEST_SIMPLE_KEY: usize = 128;
 
 /// One document without the final line break.
 pub(crate) fn to_yaml(json: &Json) -> String {
@@ -70,16 +72,25 @@ impl Emitter {
         keys.sort_by(|a, b| natural(a, b));
         for key in keys {
             self.begin(indent);
-            self.string(key, indent + INDENT, true);
+            let simple = key.len() <= LONGEST_SIMPLE_KEY && !key.chars().any(is_break);
+            if simple {
+                self.string(key, indent + INDENT, true);
+            } else {
+                self.text("? ");
+                self.string(key, indent + INDENT, false);
+                self.end_line();
+                self.begin(indent);
+            }
             self.put(':');
             match &map[key] {
+                // Behind a key on lines of its own they begin on the line of the colon.
                 Json::Object(inner) if !inner.is_empty() => {
-                    self.put('\n');
+                    self.end_line_if(simple);
                     self.mapping(inner, indent + INDENT);
                 }
                 Json::Array(items) if !items.is_empty() => {
-                    self.put('\n');
-                    self.sequence(items, indent + self.list_indent);
+                    self.end_line_if(simple);
+                    self.sequence(items, indent + if simple { self.list_indent } else { INDENT });
                 }
                 scalar => {
                     self.put(' ');
@@ -106,7 +117,11 @@ impl Emitter {
     }
 
     fn end_line(&mut self) {
-        if self.column > 0 {
+        self.end_line_if(self.column > 0);
+    }
+
+    fn end_line_if(&mut self, ends: bool) {
+        if ends {
             self.put('\n');
         }
     }
@@ -192,9 +207,11 @@ impl Emitter {
         self.put('"');
         let mut after_space = false;
         let last = text.chars().count().saturating_sub(1);
+        // go-yaml looks for a byte order mark at the beginning of the text whichever character it writes.
+        let marked = text.starts_with('\u{feff}');
         let mut characters = text.chars().enumerate().peekable();
         while let Some((index, character)) = characters.next() {
-            if !is_printable(character) || is_break(character) || character == '"' || character == '\\' {
+            if marked || !is_printable(character) || is_break(character) || character == '"' || character == '\\' {
                 self.text(&escape(character));
                 after_space = false;
             } else if character == ' ' {

@@ -158,6 +158,10 @@ impl<'a> Reader<'a> {
             }
             self.at += 1;
         }
+        // The text may end within the block, without a line break.
+        if blank == 0 && self.at == self.lines.len() {
+            return None;
+        }
         text.push_str(end);
         Some(Json::String(text))
     }
@@ -167,7 +171,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::document;
+    use super::super::compose;
     use super::*;
 
     /// Pieces that lines are drawn from; most mean something in YAML.
@@ -268,7 +272,7 @@ mod tests {
         fn what_it_reads_the_full_reader_reads_too(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..24)) {
             let text = pieces.concat();
             if let Some(quick) = parse(&text) {
-                prop_assert_eq!(document::parse_in_full(&text), Ok(quick), "{:?}", text);
+                prop_assert_eq!(compose::document(&text), Ok(quick), "{:?}", text);
             }
         }
     }
@@ -279,7 +283,7 @@ mod tests {
                     - name: x\n  value: 10s\n  on_top: true\ncount: 5\nf: 0.5\nempty: {}\nnone:\ntext: |\n  a\n\n    b\nlast: [a, b]\n";
         let read = parse(text);
         assert!(read.is_some());
-        assert_eq!(read, document::parse_in_full(text).ok());
+        assert_eq!(read, compose::document(text).ok());
     }
 
     #[test]
@@ -295,6 +299,7 @@ mod tests {
             "a: é",
             "- - a",
             "a: >\n  b",
+            "a: |\n  b",
             "",
         ] {
             assert_eq!(parse(text), None, "{text:?}");

@@ -17,3 +17,4 @@ mod numbers;
 mod parity;
 mod random;
 mod settings;
+mod yaml_forms;
