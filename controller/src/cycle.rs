@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wva_api::{Claim, Scope, conditions};
 use wva_engine::settings::Limiter;
-use wva_engine::{Memory, Settings, Snapshot, Target, decide, wake};
+use wva_engine::{Memory, Settings, Snapshot, Target, VariantKey, decide, wake};
 
 use crate::actuate::publish::{actuate, publish, published_before, withdraw};
 use crate::actuate::wake::Waker;
@@ -113,6 +113,11 @@ fn must_be_told(eligibility: &Eligibility, variant: &Variant) -> bool {
         | Eligibility::TargetConflict(_)
         | Eligibility::NoModel => true,
     }
+}
+
+/// The engine's name of a variant, as an object.
+fn key_of(variant: &VariantKey) -> ObjectKey {
+    ObjectKey::new(&*variant.namespace, &*variant.name)
 }
 
 /// Whom the cycle asks, and whom it tells.
@@ -216,6 +221,9 @@ impl Cycle {
                     self.decide(&answer, Timestamp::now());
                     self.metrics.cycle.duration.observe(started.elapsed().as_secs_f64());
                     self.shared.pulse.beat(self.settings.live().interval);
+                    if let Some(left) = self.until_a_pause_ends(Timestamp::now()) {
+                        next = next.min(Instant::now() + left).max(started + LEAST_PAUSE);
+                    }
                 }
                 () = tokio::time::sleep_until(next), if !asking => {
                     started = Instant::now();
@@ -235,6 +243,13 @@ impl Cycle {
         }
     }
 
+    /// How long the first pause lasts that ends by itself: whoever is held is decided when it does, and not an interval later.
+    fn until_a_pause_ends(&self, now: Timestamp) -> Option<Duration> {
+        let last = self.shared.last_cycle();
+        let end = last.as_ref()?.snapshot.next_end_of_a_pause(now)?;
+        Duration::try_from(end.duration_since(now)).ok()
+    }
+
     /// Takes everything back that only a leader may say, and begins another term.
     fn retire(&mut self) {
         self.term = Term::new(self.term.reporter.anew(), self.lease);
@@ -242,6 +257,7 @@ impl Cycle {
         self.shared.pulse.rest();
         withdraw(|_| false, &self.shared.ledger, &self.metrics.published);
         self.shared.ledger.keep_only(|_| false);
+        self.shared.history().keep_only(|_| false);
         self.metrics.cycle.safety_net.set(0);
         self.metrics.cycle.variants.clear();
         self.metrics.cycle.conflicts.clear();
@@ -318,6 +334,7 @@ impl Cycle {
             tracing::info!(variant = variant.name, namespace = variant.namespace, "Removed series");
         }
         ledger.keep_only(|key| ownership.mine.contains_key(key));
+        self.shared.history().keep_only(|key| ownership.mine.contains_key(&key_of(key)));
         for (key, variant) in variants {
             if let Some(eligibility) = ownership.mine.get(key).filter(|it| must_be_told(it, variant)) {
                 self.term.reporter.tell(key, variant, eligibility, None, now);
@@ -361,6 +378,7 @@ impl Cycle {
             self.report(target, &view.variants, &view.ownership, now);
         }
         self.term.reporter.end_cycle();
+        shared.history().note(&plan.targets, &snapshot, now);
         self.metrics.cycle.safety_net.set(i64::try_from(shared.ledger.held()).unwrap_or(i64::MAX));
         self.hand_over(&plan.targets);
         for (variant, from) in asleep::ours_to_scale(&plan.targets, &snapshot) {
@@ -381,7 +399,7 @@ impl Cycle {
         ownership: &Ownership,
         now: Timestamp,
     ) {
-        let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
+        let key = key_of(&target.variant);
         if let (Some(variant), Some(eligibility)) = (variants.get(&key), ownership.mine.get(&key)) {
             self.term.reporter.tell(&key, variant, eligibility, Some(target), now);
         }
@@ -452,10 +470,11 @@ impl Cycle {
         let targets = wake(&snapshot, &self.term.memory, &settings, now);
         let before = published_before(&snapshot);
         for target in &targets {
-            let key = ObjectKey::new(&*target.variant.namespace, &*target.variant.name);
+            let key = key_of(&target.variant);
             publish(&key, target, before.get(&key).copied().flatten(), &self.shared.ledger, &self.metrics.published);
             self.report(target, &variants, &ownership, now);
         }
+        self.shared.history().note(&targets, &snapshot, now);
         self.hand_over(&targets);
     }
 
@@ -463,7 +482,7 @@ impl Cycle {
     /// HPA that found its target at zero may not touch it.
     fn hand_over(&self, targets: &[Target]) {
         for target in targets.iter().filter(|target| target.wakes()) {
-            self.waker.wake(&ObjectKey::new(&*target.variant.namespace, &*target.variant.name));
+            self.waker.wake(&key_of(&target.variant));
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod certificate;
 pub mod check;
+mod debug;
 pub mod health;
 pub mod metrics;
 

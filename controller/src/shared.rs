@@ -1,7 +1,7 @@
 //! State that several tasks look at.
 //!
 //! Who takes several of its locks takes them in this order: the index, pools, readings of pickers, what of them is wanted,
-//! GPUs, variants that are left alone, the last cycle. None is held across an await, and the index only for as long as it takes
+//! GPUs, variants that are left alone, the last cycle, the history. None is held across an await, and the index only for as long as it takes
 //! to copy from it what is needed.
 
 use std::ops::{Deref, DerefMut};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-use wva_engine::{Memory, Plan, Settings, Snapshot};
+use wva_engine::{History, Memory, Plan, Settings, Snapshot};
 
 use crate::cluster::index::Index;
 use crate::cluster::inventory::GpuInventory;
@@ -31,6 +31,7 @@ pub struct Shared {
     /// Nanoseconds of the longest hold of the index.
     longest_hold: AtomicU64,
     last_cycle: Mutex<Option<LastCycle>>,
+    history: Mutex<History>,
     refused: Mutex<Refusals>,
     /// What is known of gateways.
     pub gateway: Gateway,
@@ -118,6 +119,11 @@ impl Shared {
     /// The last cycle; `None` before the first.
     pub fn last_cycle(&self) -> MutexGuard<'_, Option<LastCycle>> {
         lock(&self.last_cycle)
+    }
+
+    /// What was decided in this term of leadership.
+    pub fn history(&self) -> MutexGuard<'_, History> {
+        lock(&self.history)
     }
 }
 

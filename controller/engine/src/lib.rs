@@ -14,13 +14,14 @@
 //! - [`decide`](mod@decide): the frame around the analyzers: missing data, transitions, bounds, zero, GPUs;
 //! - [`plan`]: targets with their reasons, as data;
 //! - [`quiet`]: loads up to which no model grows;
-//! - [`memory`]: what one decision leaves for the next;
+//! - [`memory`]: what one decision leaves for the next; [`history`]: what people may ask later;
 //! - `fixtures`: snapshots written as sentences, for tests (feature `fixtures`).
 
 pub mod accelerator;
 pub mod decide;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod history;
 pub mod limiter;
 pub mod memory;
 mod note;
@@ -38,6 +39,7 @@ pub mod threshold;
 pub mod vllm;
 
 pub use decide::{decide, wake};
+pub use history::History;
 pub use memory::Memory;
 pub use plan::{Action, Plan, Reason, Target};
 pub use quiet::QuietLimits;

@@ -113,6 +113,11 @@ impl Memory {
         self.flows.entry(model.clone()).or_default()
     }
 
+    /// Requests per second that one replica of a variant completed while it was full; `None` until one was seen to be.
+    pub fn rate_of_full_replica(&self, model: &ModelKey, variant: &str) -> Option<f64> {
+        self.flows.get(model)?.full_rate(variant)
+    }
+
     /// What was wanted and published of a variant.
     pub(crate) fn history(&mut self, variant: &VariantKey) -> &mut History {
         self.histories.entry(variant.clone()).or_default()

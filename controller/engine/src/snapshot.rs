@@ -3,6 +3,7 @@
 mod autoscaler;
 mod demand;
 mod inventory;
+mod load;
 mod obstacle;
 mod pause;
 
@@ -15,6 +16,7 @@ pub use self::autoscaler::{
 };
 pub use self::demand::{Demand, Gateway};
 pub use self::inventory::{Gpus, Inventory};
+pub use self::load::Load;
 pub use self::obstacle::Obstacle;
 pub use self::pause::{Pause, PauseRequest};
 use crate::vllm::ServerArguments;
@@ -31,6 +33,14 @@ pub struct Snapshot {
     /// begun: what was there before it began is over. A moment says that a model is short, not that it can do with less.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub momentary: bool,
+}
+
+impl Snapshot {
+    /// When the first of the pauses in force at `now` ends by itself; `None` when none does.
+    pub fn next_end_of_a_pause(&self, now: Timestamp) -> Option<Timestamp> {
+        let variants = self.models.iter().flat_map(|model| &model.variants);
+        variants.filter_map(|variant| variant.pause.as_ref()?.in_force(now)?.until).min()
+    }
 }
 
 /// Variants that serve the same model in the same namespace share its load and are decided together.

@@ -1,9 +1,10 @@
 //! Variants that a person holds at a number.
 
 use jiff::SignedDuration;
+use proptest::prelude::*;
 use rstest::rstest;
 use wva_engine::Reason;
-use wva_engine::fixtures::{MODEL, ModelBuilder, Script, VariantBuilder, model, variant};
+use wva_engine::fixtures::{MODEL, ModelBuilder, START, Script, VariantBuilder, model, snapshot, variant};
 use wva_engine::plan::{Note, Outcome};
 use wva_engine::snapshot::{Pause, PauseRequest, Zero};
 
@@ -94,4 +95,44 @@ fn what_is_not_understood_is_said_and_not_obeyed() {
     assert_eq!(plan["a"], 3);
     assert_eq!(plan.target("a").notes, [Note::PauseNotObeyed { why: "no number".into() }]);
     assert!(plan.target("a").explanation().ends_with("; the pause is not obeyed: no number"));
+}
+
+#[test]
+fn the_first_of_the_pauses_to_end_is_known() {
+    let now = START;
+    let ending = |minutes: i64| Pause { until: Some(now + SignedDuration::from_mins(minutes)), ..at(None) };
+    let models = [model(MODEL)
+        .with(paused(variant("a").ready(1, IDLE), ending(9)))
+        .with(paused(variant("b").ready(1, IDLE), ending(5)))
+        .with(paused(variant("over").ready(1, IDLE), ending(-5)))
+        .with(paused(variant("endless").ready(1, IDLE), at(None)))];
+    assert_eq!(snapshot(models).next_end_of_a_pause(now), Some(now + SignedDuration::from_mins(5)));
+    assert_eq!(snapshot([model(MODEL).with(variant("a").ready(1, IDLE))]).next_end_of_a_pause(now), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the load, whatever is missing, whatever others of its model do.
+    #[test]
+    fn a_paused_number_is_the_same_for_every_load_and_within_its_limits(
+        loads in prop::collection::vec((0.0..1.0_f64, 0.0..50.0_f64), 1..12),
+        asked in prop::option::of(0..12_u32),
+        replicas in 1..6_u32,
+        (min, max) in (0..4_u32, 4..9_u32),
+        others in 0..4_u32,
+    ) {
+        let mut script = Script::new();
+        let mut seen = Vec::new();
+        for load in loads {
+            let held = variant("held").cost(1.0).ready(replicas, load).desired(replicas).at_least(min).at_most(max);
+            let other = variant("other").cost(2.0).ready(others, load);
+            let plan = script.cycle([model(MODEL).with(paused(held, at(asked))).with(other)]);
+            let number = plan["held"];
+            prop_assert_eq!(number, asked.unwrap_or(replicas).clamp(min, max));
+            seen.push(number);
+            script.pass(SignedDuration::from_secs(30));
+        }
+        prop_assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
+    }
 }

@@ -206,6 +206,35 @@ async fn a_pause_is_obeyed_at_once_and_told_in_status_events_and_a_series_until_
 }
 
 #[tokio::test]
+async fn a_pause_that_ends_by_itself_ends_on_time_and_not_with_the_next_interval() {
+    let scene = Scene::start(one_variant(), LONG).await;
+    scene.prometheus.set("a-1", 0.3, 0.0);
+    scene.desired("a", Some("1")).await;
+    let until = Timestamp::now() + SignedDuration::from_secs(3);
+    let paused =
+        format!("wva.llmd.ai/paused: 'true', wva.llmd.ai/paused-replicas: '4', wva.llmd.ai/paused-until: '{until}'");
+    let paused = variant("a").replace("generation: 1,", &format!("generation: 1, annotations: {{{paused}}},"));
+    scene.change(|index| index.apply_variant(&paused));
+    scene.desired("a", Some("4")).await;
+    eventually("no series of a pause", || scene.gauge("wva_variant_paused", "a").is_none()).await;
+    assert!(Timestamp::now() >= until, "it lasted as long as was asked");
+}
+
+#[tokio::test]
+async fn what_was_decided_is_kept_for_whoever_asks_and_forgotten_with_the_variant() {
+    let scene = Scene::start(one_variant(), LONG).await;
+    scene.prometheus.set("a-1", 0.95, 9.0);
+    scene.desired("a", Some("2")).await;
+    let key = VariantKey { namespace: "ns".to_owned(), name: "a".to_owned() };
+    let kept = || scene.shared.history().of(&key).and_then(|of| of.decisions.back().cloned());
+    eventually("a decision that is kept", || kept().is_some()).await;
+    let last = kept().unwrap();
+    assert_eq!((last.to, last.current, last.kv_usage), (2, 1, Some(0.95)), "{last:?}");
+    scene.change(|index| index.delete::<Variant>(&ObjectKey::new("ns", "a")));
+    eventually("nothing of a variant that is gone", || kept().is_none()).await;
+}
+
+#[tokio::test]
 async fn a_lost_target_is_reported_while_prometheus_is_down_and_found_again_at_once() {
     let scene = Scene::start(one_variant(), LONG).await;
     scene.prometheus.set("a-1", 0.3, 0.0);

@@ -1,17 +1,17 @@
-//! `/healthz`, `/readyz` and `/debug/state`.
+//! `/healthz` and `/readyz`, and beside them what [`debug`] answers.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::debug;
 use crate::shared::Shared;
 
 /// Answers until the process ends.
@@ -23,11 +23,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/healthz", get(healthy))
-        .route("/readyz", get(ready))
-        .route("/debug/state", get(state))
-        .with_state(shared)
+    Router::new().route("/healthz", get(healthy)).route("/readyz", get(ready)).merge(debug::router()).with_state(shared)
 }
 
 /// Alive is who decides in time. A watch that fails does not make it unhealthy, because a restart would not fix it and
@@ -52,20 +48,6 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         let _infallible = writeln!(text, "- {what}");
     }
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-}
-
-/// The last cycle as JSON, enough to take its decision again elsewhere. Only for callers on this machine (in a cluster:
-/// through `kubectl port-forward`), because it names every workload.
-async fn state(ConnectInfo(peer): ConnectInfo<SocketAddr>, State(shared): State<Arc<Shared>>) -> Response {
-    if !peer.ip().is_loopback() {
-        return (StatusCode::FORBIDDEN, "only for local callers; use kubectl port-forward\n").into_response();
-    }
-    let unreadable: Vec<_> = {
-        let index = shared.index();
-        index.unreadable.iter().map(|((kind, key), it)| json!({"kind": kind, "object": key, "why": it.why})).collect()
-    };
-    let last_cycle = shared.last_cycle().clone();
-    Json(json!({ "lastCycle": last_cycle, "unreadable": unreadable })).into_response()
 }
 
 #[cfg(test)]
@@ -116,6 +98,33 @@ mod tests {
         let (status, text) = healthz().await;
         assert_eq!(status, 503);
         assert!(text.starts_with("late: the decision cycle: none has ended for 14s"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn the_history_is_that_of_the_variant_that_is_asked_for() {
+        let shared = Arc::new(Shared::default());
+        let target = |name: &str| wva_engine::Target {
+            variant: wva_engine::VariantKey { namespace: "ns".to_owned(), name: name.to_owned() },
+            model_id: "m".to_owned(),
+            accelerator: "A100".to_owned(),
+            current: 1,
+            replicas: 2,
+            reason: wva_engine::Reason::Steady,
+            notes: Vec::new(),
+            evidence: wva_engine::plan::Evidence::Complete,
+        };
+        let nothing = wva_engine::Snapshot::default();
+        shared.history().note(&[target("a"), target("b")], &nothing, jiff::Timestamp::UNIX_EPOCH);
+        let url = started(&shared).await;
+        let asked = async |query: &str| {
+            let (status, body) = get(format!("{url}/debug/history{query}")).await;
+            assert_eq!(status, 200, "{body}");
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            body["history"].as_array().unwrap().iter().map(|pair| pair[0]["name"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(asked("").await, ["a", "b"]);
+        assert_eq!(asked("?namespace=ns&name=b").await, ["b"]);
+        assert_eq!(asked("?namespace=other").await, [""; 0]);
     }
 
     #[tokio::test]

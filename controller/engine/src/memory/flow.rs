@@ -175,6 +175,11 @@ impl Flow {
         self.completed.get(variant)?.taken(look, now)
     }
 
+    /// Requests per second of one replica of a variant that was full; `None` of none.
+    pub(crate) fn full_rate(&self, variant: &str) -> Option<f64> {
+        self.completed.get(variant)?.full
+    }
+
     /// Whether nothing is known of any variant.
     pub(crate) fn is_empty(&self) -> bool {
         self.completed.is_empty()
