@@ -11,8 +11,8 @@ mod refusal;
 mod report;
 mod wait;
 
-pub(crate) use args::release_name;
 pub use args::{AddModelArgs, DryRun};
+pub(crate) use args::{cost, release_name};
 pub use facts::{Controllers, Facts};
 pub use neighbours::compare;
 pub(crate) use plan::kept::ANNOTATION as REMEMBERED;

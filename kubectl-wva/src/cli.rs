@@ -4,11 +4,15 @@ use clap::{Parser, Subcommand};
 
 use crate::add_model::AddModelArgs;
 use crate::connection::Connection;
+use crate::cost::CostArgs;
 use crate::doctor::DoctorArgs;
 use crate::explain::ExplainArgs;
+use crate::history::HistoryArgs;
 use crate::instances::InstancesArgs;
 use crate::list_models::ListModelsArgs;
+use crate::logs::LogsArgs;
 use crate::migrate::MigrateArgs;
+use crate::move_variant::MoveArgs;
 use crate::output::Output;
 use crate::pause::{PauseArgs, ResumeArgs};
 use crate::preflight::CheckArgs;
@@ -17,7 +21,9 @@ use crate::remove_model::RemoveModelArgs;
 use crate::render::{RenderArgs, ValuesArgs};
 use crate::replay::ReplayArgs;
 use crate::report::ReportArgs;
+use crate::set::SetArgs;
 use crate::status::StatusArgs;
+use crate::top::TopArgs;
 use crate::version::VersionArgs;
 
 /// Scale variants of LLM inference servers: add models to a controller, see what it decides and why.
@@ -56,6 +62,10 @@ pub enum Command {
     AddModel(AddModelArgs),
     /// Take away what add-model made.
     RemoveModel(RemoveModelArgs),
+    /// Change cost or model of a variant, or the limits of what follows it, and show the difference.
+    Set(SetArgs),
+    /// Hand a variant over to another controller instance, without a gap.
+    Move(MoveArgs),
     /// Hold a variant at a number of replicas, for a while or until resume.
     Pause(PauseArgs),
     /// Let a paused variant be decided again.
@@ -64,12 +74,20 @@ pub enum Command {
     ListModels(ListModelsArgs),
     /// Show controllers and variants: what is wrong, and what was decided last.
     Status(StatusArgs),
+    /// Show variants by load, change, cost or name.
+    Top(TopArgs),
+    /// Show what variants and models cost, now and as decided, and what the cheapest mix would.
+    Cost(CostArgs),
     /// Show every controller of the cluster, what it takes, and what nobody or more than one takes.
     Instances(InstancesArgs),
     /// Explain one variant's replicas: from the servers' load to the HPA, with the numbers of the last decision.
     Explain(ExplainArgs),
+    /// Show what was decided of one variant lately, and why, as a table or a chart.
+    History(HistoryArgs),
     /// Look for everything that may be wrong, and say what fixes it.
     Doctor(DoctorArgs),
+    /// Show what the leader of a controller logs, of one variant or of all.
+    Logs(LogsArgs),
     /// Write a zip with objects, events, logs, metrics and decisions for whoever helps.
     Report(ReportArgs),
     /// Take a recorded decision again, with other thresholds if asked.

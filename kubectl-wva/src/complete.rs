@@ -155,12 +155,17 @@ fn of_value(arg: &Arg) -> Wanted {
         "context" => Wanted::Live(Live::Contexts),
         "cluster" => Wanted::Live(Live::Clusters),
         "user" => Wanted::Live(Live::Users),
-        "instance" => Wanted::Live(Live::Instances),
+        "instance" | "to" => Wanted::Live(Live::Instances),
         "model" | "model-id" => Wanted::Live(Live::Models),
         "deployment" => Wanted::Live(Live::Deployments),
-        "kubeconfig" | "values" | "file" | "save" | "certificate-authority" | "client-certificate" | "client-key" => {
-            Wanted::File
-        }
+        "kubeconfig"
+        | "values"
+        | "file"
+        | "save"
+        | "prices"
+        | "certificate-authority"
+        | "client-certificate"
+        | "client-key" => Wanted::File,
         _ => Wanted::Nothing,
     }
 }

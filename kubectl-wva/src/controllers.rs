@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use kube::Api;
 use kube::api::ListParams;
-use wva_api::{Claim, Instance, Scope, config_keys};
+use kube::{Api, ResourceExt as _};
+use wva_api::{Claim, Instance, Scope, VariantAutoscaling, config_keys};
 
 use crate::list_models::HELM_RELEASE;
 use crate::lists::{self, Part};
 use crate::session::{self, Session};
-use crate::{pods, servers, variants, workload};
+use crate::{Error, pods, servers, variants, workload};
 
 /// Labels of every controller Deployment.
 pub const SELECTOR: &str = "control-plane=controller-manager,app.kubernetes.io/name=workload-variant-autoscaler";
@@ -187,6 +187,30 @@ pub async fn deployments(session: &Session) -> Result<Vec<Deployment>, session::
     let api: Api<Deployment> = Api::all(session.client.clone());
     let list = session.ask("look for controllers", api.list(&ListParams::default().labels(SELECTOR))).await?;
     Ok(list.items)
+}
+
+/// The controller of those `known` that takes a variant.
+///
+/// # Errors
+/// When none does, in a sentence that says which there are.
+pub fn that_takes<'a>(known: &'a [Controller], variant: &VariantAutoscaling) -> Result<&'a Controller, String> {
+    let namespace = variant.namespace().unwrap_or_default();
+    known.iter().find(|one| one.takes(variant.labels(), &namespace, None)).ok_or_else(|| {
+        let ids: Vec<String> = known.iter().map(|one| one.scope.instance.to_string()).collect();
+        let there =
+            if ids.is_empty() { "there is no controller".to_owned() } else { format!("there is {}", ids.join(", ")) };
+        format!("no controller takes variants of {}: {there}", Instance::of_labels(variant.labels()))
+    })
+}
+
+/// The controller of a variant.
+///
+/// # Errors
+/// When controllers cannot be listed, or none takes it.
+pub async fn of_variant(session: &Session, variant: &VariantAutoscaling) -> Result<Controller, Error> {
+    let known = list(session).await?;
+    let name = variants::shown(&variant.metadata).to_owned();
+    that_takes(&known, variant).cloned().map_err(|why| Error::Orphaned { name, why })
 }
 
 /// A setting of the process as its Deployment states it: the flag wins over the environment variable. The flag is the

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// Reads a duration with a unit; `0` needs none.
@@ -26,6 +27,25 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 /// As [`parse`].
 pub fn parse_as_kubectl(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).or_else(|_| parse(text))
+}
+
+/// Reads how far to look back: a duration above 0 and up to a year.
+///
+/// # Errors
+/// As [`parse`], and when it is out of these limits.
+pub fn look_back(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_hours(24 * 365);
+    let length = parse(text)?;
+    if length.is_zero() || length > LONGEST {
+        return Err("give a time above 0 and up to a year, such as 2h".to_owned());
+    }
+    Ok(length)
+}
+
+/// A time of day as a clock of `zone` shows it; with the date when that is more than half a day from `now`.
+pub fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let far = now.duration_since(at).abs() > SignedDuration::from_hours(12);
+    at.to_zoned(zone.clone()).strftime(if far { "%m-%d %H:%M" } else { "%T" }).to_string()
 }
 
 /// The time from `then` to `now` in its largest unit, as kubectl shows ages: 119 s are `1m`.
@@ -56,6 +76,14 @@ mod tests {
     #[case("soon", None)]
     fn a_duration_has_a_unit(#[case] text: &str, #[case] expect: Option<Duration>) {
         assert_eq!(parse(text).ok(), expect, "{:?}", parse(text));
+    }
+
+    #[test]
+    fn a_look_back_is_neither_nothing_nor_for_ever() {
+        assert_eq!(look_back("24h"), Ok(Duration::from_hours(24)));
+        for text in ["0", "9000h", "1", "-1h"] {
+            assert!(look_back(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub enum Error {
     /// Adding the model would not give what was asked for.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Nothing is set.
+    #[error(transparent)]
+    Set(#[from] crate::set::Refusal),
+    /// Nothing is moved.
+    #[error(transparent)]
+    Move(#[from] crate::move_variant::Refusal),
     /// The chart could not be rendered.
     #[error(transparent)]
     Install(#[from] install::Error),
@@ -32,6 +38,23 @@ pub enum Error {
         /// Where we looked, e.g. `namespace models`.
         place: String,
         /// Names there are.
+        known: Vec<String>,
+    },
+    /// Nobody decides for the variant.
+    #[error("nobody decides for {name}: {why}")]
+    Orphaned {
+        /// The variant.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// There is no controller at all.
+    #[error("there is no controller in the cluster")]
+    NoController,
+    /// There are several controllers, and none was named.
+    #[error("there are several controllers: {}", named(known))]
+    SeveralControllers {
+        /// Their instance ids.
         known: Vec<String>,
     },
     /// No controller has this instance id, and no variant carries it.
@@ -95,6 +118,8 @@ impl Error {
         match self {
             Self::Session(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
+            Self::Set(refusal) => Some(refusal.hint()),
+            Self::Move(refusal) => Some(refusal.hint()),
             Self::Install(error) => error.hint(),
             Self::Apply(error) => error.hint(),
             Self::NoSuchVariant { name, known, .. } => {
@@ -104,6 +129,13 @@ impl Error {
             Self::NoSuchInstance { id, known } => {
                 let meant = suggest::hint(id, known.iter().map(String::as_str));
                 Some(format!("{meant}`kubectl wva instances` shows all of them"))
+            }
+            Self::Orphaned { name, .. } => Some(format!("`kubectl wva doctor {name}` says what fixes it")),
+            Self::NoController => {
+                Some("install one first: kubectl wva install -n wva-system --create-namespace".to_owned())
+            }
+            Self::SeveralControllers { .. } => {
+                Some("choose one with --instance ID (\"\" is the one without an id), or name a variant".to_owned())
             }
             Self::NoSuchModel { namespace, .. } => Some(format!("`kubectl wva list-models -n {namespace}` shows them")),
             Self::OfHelm { release, namespace } => Some(format!("helm uninstall {release} -n {namespace}")),
@@ -127,4 +159,10 @@ impl Error {
         let hint = self.hint().map(|hint| format!("{cyan}hint:{cyan:#} {plain}{hint}{plain:#}\n")).unwrap_or_default();
         format!("{red}error:{red:#} {self}\n{hint}")
     }
+}
+
+/// Instance ids for a sentence; one without an id is so called.
+fn named(ids: &[String]) -> String {
+    let names = ids.iter().map(|id| if id.is_empty() { "the one without an id" } else { id.as_str() });
+    names.collect::<Vec<_>>().join(", ")
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use comfy_table::Color;
 use futures::future::join_all;
 use futures::join;
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
@@ -22,7 +23,7 @@ use crate::session::Session;
 use crate::table::{Cell, Column};
 use crate::variants::{self, Guarded};
 use crate::watch::WatchArgs;
-use crate::{Error, Verdict, lists, table};
+use crate::{Error, Verdict, lists, pause, table};
 
 /// Flags of `instances`.
 #[derive(Args, Clone, Debug, Default)]
@@ -84,6 +85,14 @@ pub struct ControllerView {
     pub manages_all: bool,
     /// Variants it takes.
     pub variants: usize,
+    /// Of these, variants that a person holds at a number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub paused: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A variant that more than one controller takes.
@@ -133,7 +142,7 @@ pub(crate) async fn look(session: &Session) -> Result<InstancesView, Error> {
         Ok(list) => (list.items, Vec::new()),
         Err(error) => (Vec::new(), vec![error.to_string()]),
     };
-    Ok(InstancesView::build(&controllers, &leases, &variants?, &namespaces, unread))
+    Ok(InstancesView::build(&controllers, &leases, &variants?, &namespaces, unread, Timestamp::now()))
 }
 
 /// What the Lease of a controller says: nothing without leader election.
@@ -173,12 +182,14 @@ impl InstancesView {
         variants: &[Guarded],
         namespaces: &[Namespace],
         mut unread: Vec<String>,
+        now: Timestamp,
     ) -> Self {
         let annotations: BTreeMap<String, &BTreeMap<String, String>> =
             namespaces.iter().map(|namespace| (namespace.name_any(), namespace.annotations())).collect();
-        let mut taken = vec![0; controllers.len()];
+        let mut taken = vec![(0, 0); controllers.len()];
         let (mut conflicts, mut orphans) = (Vec::new(), BTreeMap::<Option<String>, Vec<String>>::new());
-        for metadata in variants.iter().map(variants::metadata) {
+        for variant in variants {
+            let metadata = variants::metadata(variant);
             let labels = metadata.labels.clone().unwrap_or_default();
             let namespace = metadata.namespace.clone().unwrap_or_default();
             let key = format!("{namespace}/{}", metadata.name.clone().unwrap_or_default());
@@ -186,7 +197,8 @@ impl InstancesView {
             let is_owner = |index: &usize| controllers[*index].takes(&labels, &namespace, annotations);
             let owners: Vec<usize> = (0..controllers.len()).filter(is_owner).collect();
             for index in &owners {
-                taken[*index] += 1;
+                taken[*index].0 += 1;
+                taken[*index].1 += usize::from(pause::told(variant, now).is_some());
             }
             match owners.as_slice() {
                 [_] => {}
@@ -200,7 +212,7 @@ impl InstancesView {
             }
         }
         let mut views = Vec::new();
-        for ((controller, held), variants) in controllers.iter().zip(leases).zip(taken) {
+        for ((controller, held), (variants, paused)) in controllers.iter().zip(leases).zip(taken) {
             let Held { by: leader, version } = held.clone().unwrap_or_else(|why| {
                 unread.push(why);
                 Held::default()
@@ -217,6 +229,7 @@ impl InstancesView {
                 namespaces: controller.scope.namespaces.clone(),
                 manages_all: controller.scope.manage_all,
                 variants,
+                paused,
             });
         }
         views.sort_by(|a, b| (&a.instance, &a.namespace, &a.name).cmp(&(&b.instance, &b.namespace, &b.name)));
@@ -312,7 +325,10 @@ fn row(one: &ControllerView, wide: bool) -> Vec<Cell> {
         if one.ready == 0 { ready.fg(Color::Red) } else { ready },
         leader,
         Cell::new(watches),
-        Cell::new(one.variants),
+        Cell::new(match one.paused {
+            0 => one.variants.to_string(),
+            paused => format!("{} ({paused} paused)", one.variants),
+        }),
     ];
     if wide {
         cells.push(Cell::new(one.lease.as_deref().unwrap_or("-")));
@@ -338,7 +354,10 @@ mod tests {
         let lease = json!({"metadata": {"annotations": annotations}, "spec": {"holderIdentity": "wva-1_x"}});
         let held = held(serde_json::from_value(lease).unwrap());
         assert_eq!(held.by.as_deref(), Some("wva-1_x"));
-        InstancesView::build(&[controller], &[Ok(held)], &[], &[], Vec::new()).controllers.remove(0).version
+        InstancesView::build(&[controller], &[Ok(held)], &[], &[], Vec::new(), Timestamp::UNIX_EPOCH)
+            .controllers
+            .remove(0)
+            .version
     }
 
     #[test]

@@ -23,6 +23,8 @@ use crate::session::Session;
 use crate::variants::Guarded;
 use crate::{Error, Verdict, variants};
 
+pub(crate) use text::told;
+
 /// Which variants are paused or resumed.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Choice {
@@ -56,7 +58,7 @@ pub struct PauseArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub at: Option<u32>,
     /// How long, e.g. 2h; without it until `resume`.
-    #[arg(long = "for", value_name = "TIME", value_parser = length)]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::look_back)]
     pub length: Option<Duration>,
     /// Why, for whoever looks at the status.
     #[arg(long, value_name = "TEXT")]
@@ -167,14 +169,4 @@ async fn who(session: &Session) -> Option<String> {
     let api: Api<SelfSubjectReview> = Api::all(session.client.clone());
     let review = session.ask("ask who I am", api.create(&PostParams::default(), &SelfSubjectReview::default())).await;
     review.ok()?.status?.user_info?.username
-}
-
-fn length(text: &str) -> Result<Duration, String> {
-    /// Longer than any pause that somebody means to end by itself.
-    const LONGEST: Duration = Duration::from_hours(24 * 365);
-    let length = duration::parse(text)?;
-    if length.is_zero() || length > LONGEST {
-        return Err("give a time above 0 and up to a year, such as 2h".to_owned());
-    }
-    Ok(length)
 }

@@ -54,11 +54,7 @@ const KINDS: [(&str, &str, &str, &str); 5] = [
 pub async fn run(flags: &Connection, args: &RemoveModelArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
     let session = Session::open(flags).await?;
     let found = find(&session, &args.name).await?;
-    let run = match args.dry_run {
-        None => "",
-        Some(DryRun::Client) => " (dry run)",
-        Some(DryRun::Server) => " (server dry run)",
-    };
+    let run = args.dry_run.map_or("", DryRun::suffix);
     let mut removed = Vec::new();
     for (kind, api, object) in found {
         let name = object.name_any();

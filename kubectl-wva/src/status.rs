@@ -14,6 +14,7 @@ use wva_api::Instance;
 pub use gather::Gathered;
 pub use loads::Loads;
 pub use problem::{Problem, ProblemKind};
+pub(crate) use text::load_cell;
 pub use text::{table, verdicts};
 pub use view::{
     ConditionView, ControllerView, Filter, HpaView, InstanceView, Level, LoadView, PodLoad, ReplicasView, StatusView,

@@ -5,8 +5,8 @@ use kube::api::ListParams;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use wva_api::VariantAutoscaling;
 
-use crate::definition;
 use crate::session::{self, Session};
+use crate::{Error, definition};
 
 /// A variant, or what is known of one that an older CRD let in and our types cannot hold. One such object must not
 /// hide all others.
@@ -36,6 +36,23 @@ pub fn metadata(variant: &Guarded) -> &ObjectMeta {
         Ok(variant) => &variant.metadata,
         Err(invalid) => &invalid.metadata,
     }
+}
+
+/// The variant of this name among those of a namespace.
+///
+/// # Errors
+/// When there is none that can be read.
+pub fn named<'a>(listed: &'a [Guarded], name: &str, namespace: &str) -> Result<&'a VariantAutoscaling, Error> {
+    let readable = listed.iter().filter_map(|guarded| guarded.0.as_ref().ok());
+    let mut found = readable.filter(|variant| is_named(&variant.metadata, name));
+    found.next().ok_or_else(|| Error::no_such_variant(name, Some(namespace), listed))
+}
+
+/// A text in which the variants of a namespace are called by the names that people know.
+pub fn by_known_names(text: &str, namespace: &str, listed: &[Guarded]) -> String {
+    let of_namespace = listed.iter().map(metadata).filter(|it| it.namespace.as_deref() == Some(namespace));
+    let names = of_namespace.filter_map(|metadata| Some((metadata.name.as_deref()?, release(metadata)?)));
+    names.fold(text.to_owned(), |text, (name, release)| text.replace(name, release))
 }
 
 /// Lists the variants of one namespace, or of all.

@@ -79,6 +79,16 @@ pub enum DryRun {
     Server,
 }
 
+impl DryRun {
+    /// What follows an outcome that was not carried out.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Client => " (dry run)",
+            Self::Server => " (server dry run)",
+        }
+    }
+}
+
 pub(crate) fn release_name(text: &str) -> Result<String, String> {
     let part = |part: &str| {
         part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -94,7 +104,8 @@ pub(crate) fn release_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn cost(text: &str) -> Result<String, String> {
+/// Reads a cost: what the definition of `VariantAutoscaling` takes.
+pub(crate) fn cost(text: &str) -> Result<String, String> {
     let digits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if digits(whole) && digits(fraction) {

@@ -17,11 +17,7 @@ pub(super) fn print(
     applied: &[Applied],
     console: &mut Console<'_>,
 ) -> Result<(), Error> {
-    let run = match args.dry_run {
-        None => "",
-        Some(DryRun::Client) => " (dry run)",
-        Some(DryRun::Server) => " (server dry run)",
-    };
+    let run = args.dry_run.map_or("", DryRun::suffix);
     let mut outcomes = applied.iter().map(|one| format!("{}/{} {}{run}", one.kind, one.name, one.outcome.word()));
     match console.format {
         Format::Table | Format::Wide => console.lines(outcomes),

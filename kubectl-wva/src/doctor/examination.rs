@@ -7,6 +7,7 @@ use wva_api::VariantAutoscaling;
 use super::finding::{Cause, Finding, Findings};
 use super::view::{CheckView, DoctorView, Outcome};
 use super::{Facts, Installed};
+use crate::pause;
 
 /// What has been concluded so far.
 pub(super) struct Examination<'a> {
@@ -110,6 +111,7 @@ impl<'a> Examination<'a> {
             checks: checks.collect(),
             findings,
             starting,
+            paused: facts.chosen().filter_map(|variant| pause::told(variant, facts.now)).collect(),
         }
     }
 }

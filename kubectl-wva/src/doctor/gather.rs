@@ -15,12 +15,11 @@ use wva_api::config_keys;
 
 use super::facts::{External, Facts, Installed};
 use crate::controllers::{self, Controller};
-use crate::external;
 use crate::lists::{self, Part};
 use crate::pods::{self, Health, Nodes};
 use crate::servers::Servers;
 use crate::session::{self, Session};
-use crate::variants;
+use crate::{external, followers, variants};
 
 /// How long a log may take: what else is known is worth a prompt answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -58,7 +57,7 @@ pub(super) async fn gather(
         events(session, namespace, &homes),
         wide(session, namespace, "list Services"),
         monitors(session, namespace),
-        scaled_objects(session, namespace),
+        followers::scaled_objects(session, namespace),
         external(session, &places),
     );
     Ok(Facts {
@@ -199,20 +198,6 @@ async fn monitors(session: &Session, namespace: Option<&str>) -> Part<DynamicObj
         }
     }
     Ok(found)
-}
-
-async fn scaled_objects(session: &Session, namespace: Option<&str>) -> Part<DynamicObject> {
-    let gvk = GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject");
-    let resource = ApiResource::from_gvk_with_plural(&gvk, "scaledobjects");
-    let api: Api<DynamicObject> = match namespace {
-        Some(namespace) => Api::namespaced_with(session.client.clone(), namespace, &resource),
-        None => Api::all_with(session.client.clone(), &resource),
-    };
-    match session.ask("list ScaledObjects", api.list(&ListParams::default())).await {
-        Ok(list) => Ok(list.items),
-        Err(session::Error::NotFound { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 async fn external(session: &Session, places: &BTreeSet<String>) -> External {

@@ -28,6 +28,7 @@ pub fn print(view: &DoctorView, console: &mut Console<'_>) -> Result<(), Error> 
                 console.prose(unknown_lines(view))?;
             }
             let cyan = AnsiColor::Cyan.on_default();
+            console.prose(view.paused.iter().map(|what| format!("  {cyan}paused{cyan:#}   {what}")))?;
             console.prose(view.starting.iter().map(|what| format!("  {cyan}starting{cyan:#} {what}")))?;
             view.findings.iter().enumerate().try_for_each(|(at, finding)| {
                 // Commands stay whole, to be copied.

@@ -27,6 +27,9 @@ pub struct DoctorView {
     /// What is not right yet, and need not be so early.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starting: Vec<String>,
+    /// Variants that a person holds at a number: nothing wrong, and the first thing to know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<String>,
 }
 
 /// One cause that was looked for.

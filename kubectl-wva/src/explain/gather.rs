@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
-use wva_api::{Instance, VariantAutoscaling};
+use wva_api::VariantAutoscaling;
 
 use crate::controllers::{self, Controller};
 use crate::lists::{self, Part};
@@ -42,20 +42,11 @@ pub(super) async fn gather(session: &Session, name: &str) -> Result<Found, Error
         controllers::list(session),
     );
     let listed = listed?;
-    let readable = listed.iter().filter_map(|guarded| guarded.0.as_ref().ok());
-    let mut named = readable.filter(|variant| variants::is_named(&variant.metadata, name));
-    let variant = named.next().cloned().ok_or_else(|| Error::no_such_variant(name, Some(&namespace), &listed))?;
+    let variant = variants::named(&listed, name, &namespace)?.clone();
     let target = variant.spec.scale_target_ref.clone();
-    let controller = controllers
-        .as_ref()
-        .ok()
-        .and_then(|controllers| controllers.iter().find(|one| one.takes(variant.labels(), &namespace, None)).cloned());
-    let orphaned = controllers.as_ref().ok().filter(|_| controller.is_none()).map(|known| {
-        let ids: Vec<String> = known.iter().map(|one| one.scope.instance.to_string()).collect();
-        let there =
-            if ids.is_empty() { "there is no controller".to_owned() } else { format!("there is {}", ids.join(", ")) };
-        format!("no controller takes variants of {}: {there}", Instance::of_labels(variant.labels()))
-    });
+    let taken = controllers.as_ref().ok().map(|known| controllers::that_takes(known, &variant));
+    let controller = taken.as_ref().and_then(|taken| taken.as_ref().ok().copied().cloned());
+    let orphaned = taken.and_then(Result::err);
     let state = async {
         match (&controllers, &controller) {
             (Err(error), _) => Err(error.to_string()),

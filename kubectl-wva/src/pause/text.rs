@@ -1,5 +1,6 @@
 //! What is said of each variant.
 
+use jiff::Timestamp;
 use wva_api::Pause;
 
 use super::{Choice, PausedView};
@@ -7,17 +8,14 @@ use crate::Error;
 use crate::add_model::DryRun;
 use crate::console::Console;
 use crate::output::Format;
+use crate::variants::{self, Guarded};
 
 /// Says what became of a variant as soon as it has.
 pub(super) fn line(view: &PausedView, dry_run: Option<DryRun>, console: &mut Console<'_>) -> Result<(), Error> {
     if !matches!(console.format, Format::Table | Format::Wide) {
         return Ok(());
     }
-    let run = match dry_run {
-        None => "",
-        Some(DryRun::Client) => " (dry run)",
-        Some(DryRun::Server) => " (server dry run)",
-    };
+    let run = dry_run.map_or("", DryRun::suffix);
     console.prose([format!("{}/{} {}{run}", view.namespace, view.shown, happened(view))])
 }
 
@@ -41,7 +39,11 @@ fn happened(view: &PausedView) -> String {
         (false, false) => return "was not paused".to_owned(),
         (true, _) => {}
     }
-    let Pause { replicas, until, by, reason } = &view.pause;
+    words(&view.pause)
+}
+
+/// A pause in words.
+fn words(Pause { replicas, until, by, reason }: &Pause) -> String {
     let at = match replicas {
         Some(1) => " at 1 replica".to_owned(),
         Some(replicas) => format!(" at {replicas} replicas"),
@@ -51,4 +53,15 @@ fn happened(view: &PausedView) -> String {
     let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
     let reason = reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
     format!("paused{by}{at}{until}{reason}")
+}
+
+/// That a variant is paused, and how; `None` when it is not. A pause that cannot be understood is none.
+pub(crate) fn told(variant: &Guarded, now: Timestamp) -> Option<String> {
+    let metadata = variants::metadata(variant);
+    let pause = Pause::read(metadata.annotations.as_ref()?).ok()??;
+    if pause.until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    let (namespace, shown) = (metadata.namespace.as_deref().unwrap_or_default(), variants::shown(metadata));
+    Some(format!("{namespace}/{shown} {}", words(&pause)))
 }

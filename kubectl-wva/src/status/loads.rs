@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use wva_engine::Thresholds;
-use wva_engine::snapshot::{Readiness, Variant};
+use wva_engine::snapshot::{Load, Readiness, Variant};
 
 use super::view::{Level, LoadView, PodLoad};
 use crate::controllers::Controller;
@@ -43,6 +43,7 @@ impl Loads {
                     Ok(answer) => answer.and_then(|text| debug_state::parse(&controller.key(), &text)),
                     Err(_) => Err(debug_state::Error::Ask {
                         pod: controller.key(),
+                        path: debug_state::STATE,
                         message: format!("no answer within {PATIENCE:?}"),
                     }),
                 }
@@ -104,13 +105,7 @@ fn load(variant: &Variant, thresholds: Option<Thresholds>) -> Option<LoadView> {
         }
     };
     let each: Vec<PodLoad> = variant.pods.iter().map(pod).collect();
-    let samples = variant.pods.iter().filter_map(|pod| pod.sample.as_ref());
-    let readings: Vec<_> = samples.filter_map(|sample| sample.kv_usage.zip(sample.queue_length)).collect();
-    let (pods, age) = (readings.len(), readings.iter().map(|(kv, queue)| kv.age.max(queue.age)).max()?);
-    #[expect(clippy::cast_precision_loss, reason = "a count of pods")]
-    let count = pods as f64;
-    let kv_usage = readings.iter().map(|(kv, _)| kv.value).sum::<f64>() / count;
-    let queue_length = readings.iter().map(|(_, queue)| queue.value).sum::<f64>() / count;
+    let Load { kv_usage, queue_length, pods, age } = variant.load()?;
     Some(LoadView {
         kv_usage,
         queue_length,

@@ -48,7 +48,7 @@ fn instance_lines(instance: &InstanceView, view: &StatusView) -> Vec<String> {
     lines.extend(grouped(&members));
     lines.extend(starting.iter().map(|what| format!("  {what}")));
     for variant in members {
-        let line = |what: &String| format!("  {}/{}: {what}", variant.namespace, shown(variant));
+        let line = |what: &String| format!("  {}/{}: {what}", variant.namespace, variant.shown());
         lines.extend(variant.starting.iter().map(line));
     }
     lines
@@ -59,7 +59,7 @@ fn grouped(members: &[&VariantView]) -> Vec<String> {
     let mut groups: Vec<(&Problem, Vec<String>)> = Vec::new();
     for variant in members {
         for problem in &variant.problems {
-            let key = format!("{}/{}", variant.namespace, shown(variant));
+            let key = format!("{}/{}", variant.namespace, variant.shown());
             match groups.iter_mut().find(|(known, _)| known.kind == problem.kind && known.message == problem.message) {
                 Some((_, keys)) => keys.push(key),
                 None => groups.push((problem, vec![key])),
@@ -82,11 +82,6 @@ fn grouped(members: &[&VariantView]) -> Vec<String> {
         }
     };
     groups.into_iter().map(line).collect()
-}
-
-/// The name that people know.
-pub(super) fn shown(variant: &VariantView) -> &str {
-    variant.release.as_deref().unwrap_or(&variant.name)
 }
 
 fn controller_text(controller: &ControllerView) -> String {
@@ -159,13 +154,14 @@ pub(super) fn level_colour(level: Level) -> Option<Color> {
     }
 }
 
-fn load_cell(load: &LoadView) -> Cell {
+/// A load, coloured by the thresholds in force.
+pub(crate) fn load_cell(load: &LoadView) -> Cell {
     let cell = Cell::new(format!("{:.0}% kv, {:.0} queued", load.kv_usage * 100.0, load.queue_length));
     level_colour(load.level).into_iter().fold(cell, Cell::fg)
 }
 
 fn name_cell(variant: &VariantView) -> Cell {
-    let cell = Cell::new(shown(variant));
+    let cell = Cell::new(variant.shown());
     if variant.problems.is_empty() { cell } else { cell.fg(Color::Red) }
 }
 

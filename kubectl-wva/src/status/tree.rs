@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anstyle::AnsiColor;
 
-use super::text::{reason_text, replicas_text, shown, verdicts};
+use super::text::{reason_text, replicas_text, verdicts};
 use super::view::{Level, PodLoad, StatusView, VariantView};
 use crate::Error;
 use crate::console::Console;
@@ -38,7 +38,7 @@ pub(super) fn print(view: &StatusView, console: &mut Console<'_>) -> Result<(), 
 
 fn branch_lines(variant: &VariantView, view: &StatusView, width: Option<usize>) -> Vec<String> {
     let red = AnsiColor::Red.on_default();
-    let name = shown(variant);
+    let name = variant.shown();
     let name = if variant.problems.is_empty() { name.to_owned() } else { format!("{red}{name}{red:#}") };
     let accelerator = variant.accelerator.as_deref().unwrap_or("unknown accelerator");
     let facts = format!("{}, {accelerator}, cost {}", replicas_text(&variant.replicas), variant.cost);

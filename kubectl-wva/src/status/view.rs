@@ -149,6 +149,13 @@ pub struct VariantView {
     pub starting: Vec<String>,
 }
 
+impl VariantView {
+    /// The name that people know.
+    pub fn shown(&self) -> &str {
+        self.release.as_deref().unwrap_or(&self.name)
+    }
+}
+
 /// What a variant scales.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TargetView {

@@ -5,11 +5,17 @@
 mod add_model;
 mod cli;
 mod connection;
+mod cost;
 mod doctor;
 mod fake_api;
 mod helm_parity;
+mod history;
 mod krew;
+mod logs;
+mod move_variant;
 mod objects;
 mod pause;
+mod set;
 mod status;
+mod top;
 mod watch;

@@ -1,11 +1,15 @@
 //! `pause` and `resume` as a shell sees them.
 
+use std::collections::BTreeMap;
+
+use kubectl_wva::servers::Servers;
+use kubectl_wva::status::{Filter, Gathered, Loads, StatusView, table};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::cli::wva;
 use crate::fake_api::{FakeApi, list, refusal};
-use crate::objects::variant;
+use crate::objects::{NOW, condition, controller, decided, deployment, deployments, hpa, hpas, variant, variants};
 
 const ONE: &str = "/apis/llmd.ai/v1alpha1/namespaces/models/variantautoscalings/llama-va";
 
@@ -122,4 +126,52 @@ fn who_may_not_annotate_is_told_so() {
     let answer = wva(&["pause", "llama"], Some(&api.kubeconfig));
     assert_eq!((answer.code, answer.out.as_str()), (2, ""));
     assert!(answer.err.contains("annotate variant llama-va in namespace models"), "{}", answer.err);
+}
+
+/// A cluster whose variant is paused, with its controller and everything a look at it needs.
+fn paused_cluster(method: &str, path: &str) -> (u16, Value) {
+    let mut paused = decided(variant("models", "llama", "llama", "team-a"), 2);
+    let why = "Paused by alice: 2 replicas are held until 2030-01-01T00:00:00Z (node upgrade)";
+    paused["metadata"]["annotations"] = json!({
+        "wva.llmd.ai/paused": "true", "wva.llmd.ai/paused-replicas": "2", "wva.llmd.ai/paused-until": "2030-01-01T00:00:00Z",
+        "wva.llmd.ai/paused-by": "alice", "wva.llmd.ai/paused-reason": "node upgrade",
+    });
+    paused["status"]["conditions"][2] = condition("OptimizationReady", "False", "OptimizationPaused", why);
+    match path {
+        path if path.ends_with("/variantautoscalings") => list(&[paused]),
+        path => crate::cli::cluster(method, path),
+    }
+}
+
+#[rstest]
+#[case::status(&["status"], "Paused by alice: 2 replicas are held until 2030-01-01T00:00:00Z (node upgrade)")]
+#[case::doctor(&["doctor"], "paused models/llama paused by alice at 2 replicas until 2030-01-01T00:00:00Z (node upgrade)")]
+#[case::instances(&["instances"], "1 (1 paused)")]
+fn who_looks_sees_the_pause(#[case] words: &[&str], #[case] expect: &str) {
+    let api = FakeApi::start(paused_cluster);
+    let answer = wva(words, Some(&api.kubeconfig));
+    let said = answer.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(expect), "{}{}", answer.out, answer.err);
+}
+
+#[test]
+fn a_screen_of_80_columns_has_the_whole_reason() {
+    let view = |gathered: &Gathered| StatusView::build(gathered, &Filter::default(), false, NOW.parse().unwrap());
+    let mut paused = decided(variant("models", "llama", "llama", "team-a"), 2);
+    let why = "Paused by alice: 2 replicas are held until 2030-01-01T00:00:00Z (node upgrade)";
+    paused["status"]["conditions"][2] = condition("OptimizationReady", "False", "OptimizationPaused", why);
+    let gathered = Gathered {
+        variants: variants(&[paused]),
+        deployments: Ok(deployments(&[deployment("models", "llama", 2)])),
+        hpas: Ok(hpas(&[hpa("models", "llama", 2)])),
+        controllers: Ok(vec![controller("wva-a", "team-a", &[])]),
+        loads: Loads::default(),
+        servers: Servers::default(),
+        troubles: BTreeMap::new(),
+    };
+    let text = table(&view(&gathered), false, false, true, Some(80));
+    let text = anstream::adapter::strip_str(&text).to_string();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(why), "{text}");
+    insta::assert_snapshot!("pause_80", text);
 }

@@ -14,8 +14,7 @@ use crate::doctor::examination::{Examination, Managed};
 use crate::doctor::finding::{Cause, Finding, Subject};
 use crate::doctor::{Facts, fixes};
 
-/// Label of an HPA that KEDA made: its `ScaledObject`.
-pub(super) const LABEL: &str = "scaledobject.keda.sh/name";
+pub(super) use crate::followers::KEDA as LABEL;
 /// Annotations with which KEDA lets go of a target.
 const PAUSED: [&str; 2] = ["autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"];
 

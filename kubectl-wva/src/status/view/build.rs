@@ -11,14 +11,12 @@ use wva_api::{Claim, Instance, VariantAutoscaling, conditions};
 use super::verdict::Asked;
 use super::{ConditionView, Filter, HpaView, ReplicasView, StatusView, TargetView, Unread, VariantView, verdict};
 use crate::controllers::Controller;
+use crate::followers::KEDA;
 use crate::hpas;
 use crate::lists::Part;
 use crate::status::Gathered;
 use crate::status::problem::{self, Problem, ProblemKind};
 use crate::variants::{self, Guarded};
-
-/// Label of an HPA that KEDA made: its `ScaledObject`.
-const KEDA: &str = "scaledobject.keda.sh/name";
 
 impl StatusView {
     /// Builds the view of the variants that `filter` lets through. With `everything`, controllers without a variant
