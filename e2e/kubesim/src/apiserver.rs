@@ -46,6 +46,7 @@ mod negotiation;
 mod network;
 mod openapi;
 mod options;
+mod own_service;
 mod page;
 mod patch;
 mod pods;
@@ -168,10 +169,14 @@ impl Server {
         let admin = authority.issue("kubernetes-admin", &[MASTERS])?;
         let mut state = State::new(ServiceAddresses::new(network), authorization, authority.pem().to_owned());
         state.gates = gates;
+        state.publish_own_service(address);
+        // What was before anybody could have seen it is no place to continue from.
+        state.store.compact();
         let shared = Arc::new(Shared::new(state, authority, client, trusting));
         let (commands, commanded) = mpsc::channel(1);
-        let control = Control::new(shared, commands);
+        let control = Control::new(Arc::clone(&shared), commands);
         let mut tasks = JoinSet::new();
+        tasks.spawn(own_service::keep(shared, address));
         let listening = listener::run(listener, address, acceptor, control.clone(), commanded);
         tasks.spawn(supervision::named("API server".to_owned(), listening));
         tracing::info!(%address, "API server listens");

@@ -7,9 +7,12 @@
 //! What differs from a container, and has to be known by whoever writes manifests for it:
 //! - The image decides what runs. The first word of `command` is ignored, the other words and `args` are kept.
 //! - There is no network namespace. A process should listen on the address in `BIND_HOST`, the pod's IP.
-//! - There is no mount namespace. Volumes are directories of this machine; a mount path at the start of a path in
-//!   `command`, `args` or an env value is replaced by the directory. Volumes are filled when the pod starts.
-//! - A client finds the API server through `KUBECONFIG`, as the pod's service account.
+//! - Where the agent may mount (as root), each process has a mount namespace with its volumes and its service account at
+//!   their places; a volume that would hide the program, and all of them elsewhere, are directories of this machine: a
+//!   mount path at the start of a path in `command`, `args` or an env value is replaced by the directory. Volumes are
+//!   filled when the pod starts. Everything else of the file system is the machine's.
+//! - A client finds the API server as in every cluster, by `KUBERNETES_SERVICE_HOST` and the service account; where that
+//!   cannot be mounted, through `KUBECONFIG`.
 //! - Nothing limits what a process uses: requests and limits only count for scheduling.
 //! - Probes are `httpGet` and `tcpSocket`; others count as successful, with an event that says so.
 
@@ -21,10 +24,12 @@ mod downward;
 mod env;
 mod expand;
 mod images;
+mod invocation;
 mod ip_pool;
 mod log_file;
 mod log_reader;
 mod log_store;
+mod mount_namespace;
 mod paths;
 mod pod_context;
 mod probe;

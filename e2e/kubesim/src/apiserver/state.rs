@@ -123,8 +123,6 @@ impl State {
         if authorization == Authorization::Rbac {
             state.found_roles(&clock::now());
         }
-        // What was before anybody could have seen it is no place to continue from.
-        state.store.compact();
         state
     }
 

@@ -9,16 +9,13 @@ use tokio::sync::watch;
 use super::{
     Agent,
     backoff::Backoff,
-    expand::expand,
-    images::Program,
+    invocation::{self, Invocation},
     log_file::LogWriter,
     log_store::LogKey,
     pod_context::PodContext,
     probe::{Finding, Kind, Prober},
-    process::{self, Exit, Invocation, Process},
-    sources::{self, Sources},
+    process::{Exit, Process},
     view::{Board, Ended, State, View},
-    volumes,
 };
 use crate::machinery::events::Severity;
 
@@ -78,10 +75,11 @@ impl Supervisor<'_> {
         let mut run = 0;
         loop {
             let Some(program) = self.agent.images.find(self.image()) else { return self.report_unknown_image().await };
-            let prepared = match self.prepare(program).await {
-                Ok(invocation) => self.start(&invocation, run).await,
-                Err(message) => Err(("CreateContainerConfigError", message)),
-            };
+            let prepared =
+                match invocation::prepare(self.agent, self.pod, self.container, program, self.directory()).await {
+                    Ok(invocation) => self.start(&invocation, run).await,
+                    Err(message) => Err(("CreateContainerConfigError", message)),
+                };
             let (process, log) = match prepared {
                 Ok(started) => started,
                 Err((reason, message)) => {
@@ -126,41 +124,34 @@ impl Supervisor<'_> {
         self.container.image.as_deref().unwrap_or_default()
     }
 
-    /// Images are fixed while the agent runs, so there is nothing to retry.
+    /// Images are fixed while the agent runs, so what cannot be pulled now never can: the pod says so as under the
+    /// kubelet, which tries again and again.
     async fn report_unknown_image(&self) -> bool {
-        let message =
-            format!("no local program is mapped to image \"{}\"; mapped are: {}", self.image(), self.agent.images);
-        self.event(Severity::Warning, "Failed", format!("Failed to pull image \"{}\": {message}", self.image()));
-        self.event(Severity::Normal, "BackOff", format!("Back-off pulling image \"{}\"", self.image()));
+        let image = self.image();
+        if self.container.image_pull_policy.as_deref() == Some("Never") {
+            let message = format!("Container image \"{image}\" is not present with pull policy of Never");
+            self.event(Severity::Warning, "ErrImageNeverPull", message.clone());
+            self.event(Severity::Warning, "Failed", "Error: ErrImageNeverPull".to_owned());
+            self.update(|view| view.state = State::Waiting { reason: "ErrImageNeverPull", message: Some(message) });
+            self.pod.stopped().await;
+            return false;
+        }
+        let cause = format!("no local program is mapped to it; mapped are: {}", self.agent.images);
+        let message = format!("failed to pull image \"{image}\": {cause}");
+        self.event(Severity::Normal, "Pulling", format!("Pulling image \"{image}\""));
+        self.event(Severity::Warning, "Failed", format!("Failed to pull image \"{image}\": {cause}"));
+        self.event(Severity::Warning, "Failed", "Error: ErrImagePull".to_owned());
+        self.update(|view| view.state = State::Waiting { reason: "ErrImagePull", message: Some(message.clone()) });
+        if self.stopped_within(self.agent.crash_backoff).await {
+            return false;
+        }
+        let back_off = format!("Back-off pulling image \"{image}\"");
+        self.event(Severity::Normal, "BackOff", back_off.clone());
+        self.event(Severity::Warning, "Failed", "Error: ImagePullBackOff".to_owned());
+        let message = format!("{back_off}: ErrImagePull: {message}");
         self.update(|view| view.state = State::Waiting { reason: "ImagePullBackOff", message: Some(message) });
         self.pod.stopped().await;
         false
-    }
-
-    async fn prepare(&self, program: &Program) -> Result<Invocation, String> {
-        let namespace = self.pod.namespace();
-        let sources = Sources::read(&self.agent.client, &namespace, sources::of_env(self.container)).await;
-        let sources = sources.map_err(|error| error.to_string())?;
-        let account = self.pod.account_directory();
-        let kubeconfig = super::account::kubeconfig_path(&account);
-        let base = process::base_env(&self.pod.name(), self.pod.ip(), &kubeconfig, &self.agent.api.url);
-        let env = super::env::resolve(self.container, &self.pod.facts(self.agent), &sources, base);
-        let mut env = env.map_err(|error| error.to_string())?;
-        let lookup = env.clone();
-        let mounts = volumes::mounts(self.container, self.pod.places(), &account);
-        for value in env.values_mut() {
-            *value = mounts.translate(value);
-        }
-        let text = |text: &String| mounts.translate(&expand(text, |name| lookup.get(name).map(String::as_str)));
-        // The image says what runs, so the first word of `command` has no meaning here.
-        let command = self.container.command.iter().flatten().skip(1).map(text);
-        let args = self.container.args.iter().flatten().map(text);
-        Ok(Invocation {
-            program: program.path.clone(),
-            args: program.args.iter().cloned().chain(command).chain(args).collect(),
-            env,
-            directory: self.directory(),
-        })
     }
 
     fn directory(&self) -> PathBuf {

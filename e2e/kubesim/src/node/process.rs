@@ -1,9 +1,7 @@
 //! One run of a container: a local process in a process group of its own.
 
 use std::{
-    collections::BTreeMap,
     io,
-    net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -22,18 +20,11 @@ use tokio::{
 };
 
 use super::{
+    invocation::Invocation,
     log_file::{LogWriter, Stream},
+    mount_namespace,
     reaper::Reaper,
 };
-
-/// What to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Invocation {
-    pub(super) program: PathBuf,
-    pub(super) args: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) directory: PathBuf,
-}
 
 /// A running process; its whole group is killed when this is dropped.
 #[derive(Debug)]
@@ -72,7 +63,8 @@ impl Process {
     pub(super) async fn start(invocation: &Invocation, log: Arc<LogWriter>, reaper: &Reaper) -> io::Result<Self> {
         let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
         let program = find_program(&invocation.program)?;
-        let mut child = Command::new("/bin/sh")
+        let mut command = Command::new("/bin/sh");
+        command
             .args(["-c", GATE])
             .arg(program)
             .args(&invocation.args)
@@ -84,8 +76,15 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let mut child = match &invocation.mounts {
+            Some(mounts) => {
+                let stage = invocation.directory.join("mounts");
+                std::fs::create_dir_all(&stage)?;
+                mount_namespace::spawn(command, mounts.clone(), stage).await?
+            }
+            None => command.spawn()?,
+        };
         let number = child.id().ok_or_else(|| io::Error::other("the process ended before it could be watched"))?;
         let id = Pid::from_raw(i32::try_from(number).map_err(io::Error::other)?);
         let group = Group { id, number, reaper: reaper.clone() };
@@ -169,21 +168,6 @@ fn find_program(program: &Path) -> io::Result<PathBuf> {
     let found = found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such executable file"))?;
     // It runs in a directory of its own.
     std::path::absolute(found)
-}
-
-/// The address a pod's processes are asked to listen on.
-pub(super) const BIND_HOST: &str = "BIND_HOST";
-
-/// What every container gets beyond its manifest.
-pub(super) fn base_env(pod_name: &str, ip: Ipv4Addr, kubeconfig: &Path, api: &str) -> BTreeMap<String, String> {
-    let (host, port) = api.trim_start_matches("https://").split_once(':').unwrap_or((api, "443"));
-    BTreeMap::from([
-        ("KUBERNETES_SERVICE_HOST".to_owned(), host.to_owned()),
-        ("KUBERNETES_SERVICE_PORT".to_owned(), port.to_owned()),
-        ("HOSTNAME".to_owned(), pod_name.to_owned()),
-        (BIND_HOST.to_owned(), ip.to_string()),
-        ("KUBECONFIG".to_owned(), kubeconfig.to_string_lossy().into_owned()),
-    ])
 }
 
 #[cfg(test)]

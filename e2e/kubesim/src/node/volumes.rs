@@ -8,11 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, KeyToPath, PodSpec, Volume, VolumeProjection};
+use k8s_openapi::api::core::v1::{
+    Container, DownwardAPIVolumeFile, KeyToPath, PodSpec, Volume, VolumeMount, VolumeProjection,
+};
 
 use super::{
     downward::Facts,
-    paths::Mounts,
+    mount_namespace::Mount,
     sources::{Data, Kind, Sources},
 };
 
@@ -178,16 +180,19 @@ fn downward_files(items: &[DownwardAPIVolumeFile], facts: &Facts<'_>) -> Files {
     items.iter().map(|item| (item.path.clone(), value(item).into_bytes())).collect()
 }
 
-/// The mount paths of a container. The service account is found at its usual path, mounted or not.
-pub(super) fn mounts(container: &Container, places: &BTreeMap<String, PathBuf>, account: &Path) -> Mounts {
-    let mut mounts = Mounts::default();
-    mounts.add(SERVICE_ACCOUNT_PATH, account.to_owned());
-    for mount in container.volume_mounts.iter().flatten() {
-        if let Some(place) = places.get(&mount.name) {
-            let place = mount.sub_path.as_ref().map_or_else(|| place.clone(), |path| place.join(path));
-            mounts.add(&mount.mount_path, place);
-        }
-    }
+/// What a container mounts, and where. The API server adds the service account to it.
+pub(super) fn mounts(container: &Container, places: &BTreeMap<String, PathBuf>) -> Vec<Mount> {
+    let mount = |mount: &VolumeMount| {
+        let place = places.get(&mount.name)?;
+        Some(Mount {
+            source: mount.sub_path.as_ref().map_or_else(|| place.clone(), |path| place.join(path)),
+            target: PathBuf::from(&mount.mount_path),
+            read_only: mount.read_only == Some(true),
+        })
+    };
+    let mut mounts: Vec<Mount> = container.volume_mounts.iter().flatten().filter_map(mount).collect();
+    // One inside another comes after it.
+    mounts.sort_by_key(|mount| mount.target.components().count());
     mounts
 }
 

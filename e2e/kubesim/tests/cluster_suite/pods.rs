@@ -38,7 +38,8 @@ async fn a_container_gets_env_volumes_and_identity() {
         echo name=$NAME mode=$MODE secret=$SECRET arg=$0; \
         echo ip=$IP bind=$BIND_HOST; \
         echo namespace=$(cat $ACCOUNT/namespace) token=$(wc -c < $ACCOUNT/token); \
-        grep -c current-context $KUBECONFIG";
+        cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo; \
+        wc -l < /var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
     let spec = json!({
         "restartPolicy": "Never",
         "volumes": [{"name": "config", "configMap": {"name": "settings"}}],
@@ -68,7 +69,8 @@ async fn a_container_gets_env_volumes_and_identity() {
     assert_eq!(lines[1], "name=task mode=fast secret=s3cret arg=task-x");
     assert_eq!(lines[2], format!("ip={ip} bind={ip}"));
     assert!(lines[3].starts_with("namespace=default token=") && !lines[3].ends_with("token=0"), "{}", lines[3]);
-    assert_eq!(lines[4], "1");
+    assert_eq!(lines[4], "default");
+    assert_ne!(lines[5].trim(), "0", "the certificate of the cluster's authority");
     test.shutdown().await;
 }
 
@@ -125,8 +127,55 @@ async fn an_image_without_a_program_says_which_ones_there_are() {
     let pod = test.until("stranger", "refused", refused).await;
     assert_eq!(
         waiting(pod.as_ref()).unwrap().message.as_deref(),
-        Some("no local program is mapped to image \"nginx:1.27\"; mapped are: example/shell")
+        Some(
+            "Back-off pulling image \"nginx:1.27\": ErrImagePull: failed to pull image \"nginx:1.27\": no local program \
+             is mapped to it; mapped are: example/kubectl, example/shell"
+        )
     );
+    eventually("told", async || {
+        let events = test.events("stranger").await;
+        ["Failed: Error: ErrImagePull", "BackOff: Back-off pulling image \"nginx:1.27\""]
+            .iter()
+            .all(|wanted| events.iter().any(|event| event == wanted))
+    })
+    .await;
+    test.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_the_kubelet_does_not_start_says_why() {
+    let test = TestCluster::start().await;
+    let never = json!({"containers": [{"name": "main", "image": "nginx:1.27", "imagePullPolicy": "Never"}]});
+    test.create::<Pod>(pod("absent", &never)).await;
+    let mut root = shell("true");
+    root["securityContext"] = json!({"runAsNonRoot": true, "runAsUser": 0});
+    let made = test.create::<Pod>(pod("root", &root)).await;
+    for (name, reason, message) in [
+        (
+            "absent",
+            "ErrImageNeverPull",
+            "Container image \"nginx:1.27\" is not present with pull policy of Never".to_owned(),
+        ),
+        (
+            "root",
+            "CreateContainerConfigError",
+            format!(
+                "container's runAsUser breaks non-root policy (pod: \"root_default({})\", container: main)",
+                made.metadata.uid.unwrap()
+            ),
+        ),
+    ] {
+        let waiting = |pod: Option<&Pod>| {
+            let statuses = pod?.status.as_ref()?.container_statuses.as_ref()?;
+            statuses[0].state.as_ref()?.waiting.clone()
+        };
+        let says = |pod: Option<&Pod>| {
+            waiting(pod).is_some_and(|waiting| {
+                waiting.reason.as_deref() == Some(reason) && waiting.message.as_deref() == Some(message.as_str())
+            })
+        };
+        test.until(name, &message, says).await;
+    }
     test.shutdown().await;
 }
 

@@ -12,6 +12,32 @@ const CREATE: &str = r#"
     kubectl wait --for=jsonpath='{.status.phase}'=Running pod/p --timeout=10s
     "#;
 
+/// A client in a pod has nothing but the variables and files that the kubelet gives it.
+#[tokio::test]
+async fn a_client_in_a_pod_finds_the_api_server_and_is_its_service_account() {
+    let terminal = Terminal::open().await;
+    let done = "kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/inside --timeout=20s >/dev/null";
+    let out = terminal
+        .run(&format!(
+            r#"kubectl run inside --image=example/kubectl --image-pull-policy=IfNotPresent --restart=Never -- \
+                auth whoami -o jsonpath='{{.status.userInfo.username}}'
+            {done} || {{ kubectl logs inside; exit 1; }}
+            kubectl logs inside; echo
+            kubectl get service,endpoints,endpointslice kubernetes 2>/dev/null"#
+        ))
+        .await;
+    assert_shows(&out, &["system:serviceaccount:default:default"]);
+    assert_shows(&out, &["service/kubernetes", "endpoints/kubernetes", "endpointslice.discovery.k8s.io/kubernetes"]);
+    // Whoever takes it away gets it back.
+    terminal
+        .run(
+            "kubectl delete service kubernetes >/dev/null
+            until kubectl get service kubernetes >/dev/null 2>&1; do sleep 0.2; done",
+        )
+        .await;
+    terminal.close().await;
+}
+
 #[tokio::test]
 async fn get_prints_what_it_is_asked_for() {
     let terminal = Terminal::open().await;
