@@ -237,6 +237,33 @@ async fn a_policy_denies_what_it_is_bound_to() {
 }
 
 #[tokio::test]
+async fn an_expression_that_fails_denies_unless_the_policy_ignores_failures() {
+    let wire = Wire::open().await;
+    let group = "/apis/admissionregistration.k8s.io/v1";
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]});
+    let bind = json!({"metadata": {"name": "p"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}});
+    assert_eq!(wire.json(Method::POST, &format!("{group}/validatingadmissionpolicybindings"), &bind).await.0, 201);
+    let policies = format!("{group}/validatingadmissionpolicies");
+    for (failure_policy, expected) in [("Fail", 422), ("Ignore", 201)] {
+        // The second expression still counts where the failure of the first is ignored.
+        let policy = json!({"metadata": {"name": "p"}, "spec": {
+            "failurePolicy": failure_policy,
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [
+                {"expression": "object.data.level == 'high'"},
+                {"expression": "object.metadata.name != 'never'", "message": "not this one"},
+            ],
+        }});
+        assert_eq!(wire.json(Method::POST, &policies, &policy).await.0, 201);
+        let (code, answer) = wire.json(Method::POST, MAPS, &json!({"metadata": {"name": "bare"}})).await;
+        assert_eq!(code, expected, "{failure_policy}: {answer}");
+        let (code, answer) = wire.json(Method::POST, MAPS, &json!({"metadata": {"name": "never"}})).await;
+        assert_eq!(code, 422, "{failure_policy}: {answer}");
+        assert_eq!(wire.json(Method::DELETE, &format!("{policies}/p"), &json!({})).await.0, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_page_shows_the_list_as_it_was_at_the_first() {
     let wire = Wire::open().await;
     for name in ["a", "b", "c"] {

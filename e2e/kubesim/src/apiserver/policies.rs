@@ -1,7 +1,7 @@
 //! `ValidatingAdmissionPolicies`: expressions that an object has to fulfil before it is stored.
 //!
-//! Left out are variables, parameters, and the authorizer; an expression that needs them cannot be evaluated, and is
-//! a denial, as under `failurePolicy: Fail`; `Ignore` is not read.
+//! Left out are variables, parameters, and the authorizer; an expression that needs them cannot be evaluated. What such
+//! a one means, the policy says by `failurePolicy`.
 
 use kube_cel::{AdmissionRequest, GroupVersionKind, GroupVersionResource, VapEvaluator, VapExpression};
 use serde_json::Value;
@@ -97,14 +97,64 @@ impl State {
             })
             .collect()
         };
-        if evaluator.evaluate(&expressions("matchConditions")).iter().any(|condition| !condition.passed) {
+        let fails_open = policy["spec"]["failurePolicy"] == "Ignore";
+        let conditions: Vec<Outcome> =
+            expressions("matchConditions").iter().map(|one| Outcome::of(&evaluator, one)).collect();
+        // One that is false settles it, whatever became of the others.
+        if conditions.contains(&Outcome::False) {
             return None;
         }
-        let failed = evaluator.evaluate(&expressions("validations")).into_iter().find(|result| !result.passed)?;
-        let said =
-            expressions("validations").iter().any(|one| one.expression == failed.expression && one.message.is_some());
-        let plain = format!("failed expression: {}", failed.expression);
-        Some(if said { failed.message.unwrap_or(plain) } else { plain })
+        let broken = conditions.into_iter().find_map(Outcome::problem);
+        if broken.is_some() {
+            return broken.filter(|_| !fails_open);
+        }
+        for one in expressions("validations") {
+            match Outcome::of(&evaluator, &one) {
+                Outcome::Error(problem) if !fails_open => return Some(problem),
+                Outcome::True | Outcome::Error(_) => {}
+                Outcome::False => {
+                    let says_why = one.message.is_some() || one.message_expression.is_some();
+                    let said = evaluator.evaluate(std::slice::from_ref(&one)).pop().and_then(|result| result.message);
+                    let plain = || format!("failed expression: {}", one.expression);
+                    return Some(said.filter(|_| says_why).unwrap_or_else(plain));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// What became of one expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    True,
+    False,
+    /// It cannot be evaluated for this object, and why.
+    Error(String),
+}
+
+impl Outcome {
+    fn of(evaluator: &VapEvaluator, wanted: &VapExpression) -> Self {
+        let expression = &wanted.expression;
+        // Without a message of its own, what the evaluator says of a false expression is known.
+        let bare = VapExpression { expression: expression.clone(), message: None, message_expression: None };
+        let denial = format!("validation expression '{expression}' evaluated to false");
+        match evaluator.evaluate(&[bare]).pop() {
+            Some(result) if result.passed => Self::True,
+            Some(result) if result.message.as_deref() == Some(&denial) => Self::False,
+            result => {
+                let why = result.and_then(|result| result.message).unwrap_or_default();
+                let why = why.trim_start_matches("evaluation error: ");
+                Self::Error(format!("expression '{expression}' resulted in error: {why}"))
+            }
+        }
+    }
+
+    fn problem(self) -> Option<String> {
+        match self {
+            Self::Error(problem) => Some(problem),
+            Self::True | Self::False => None,
+        }
     }
 }
 
