@@ -18,6 +18,7 @@ mod replica_set;
 mod scheduler;
 mod service_account;
 mod stateful_set;
+mod template;
 
 use std::{sync::Arc, time::Duration};
 

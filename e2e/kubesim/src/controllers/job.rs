@@ -12,14 +12,14 @@ use k8s_openapi::{
         batch::v1::{Job, JobCondition, JobStatus, UncountedTerminatedPods},
         core::v1::Pod,
     },
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+    apimachinery::pkg::apis::meta::v1::Time,
 };
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, PostParams},
 };
 
-use super::{Context, pods};
+use super::{Context, pods, template};
 use crate::machinery::{
     key::Key,
     owner,
@@ -149,32 +149,7 @@ fn is_end(condition: &str) -> bool {
 
 async fn create_pod(ctx: &Context, key: &Key, job: &Job) -> Result<(), Error> {
     let template = job.spec.clone().unwrap_or_default().template;
-    let meta = template.metadata.unwrap_or_default();
-    let pod = Pod {
-        metadata: ObjectMeta {
-            generate_name: Some(format!("{}-", key.name)),
-            namespace: Some(key.namespace.clone()),
-            labels: meta.labels,
-            annotations: meta.annotations,
-            owner_references: owner::controlled_by(job).map(|reference| vec![reference]),
-            ..ObjectMeta::default()
-        },
-        spec: template.spec,
-        status: None,
-    };
-    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    match api.create(&PostParams::default(), &pod).await {
-        Ok(created) => {
-            let message = format!("Created pod: {}", created.name_any());
-            ctx.recorder.named(COMPONENT).normal(job, "SuccessfulCreate", message);
-            ctx.pods.wait_until(&Key::of(&created), |seen| seen.is_some()).await;
-            Ok(())
-        }
-        Err(error) => {
-            ctx.recorder.named(COMPONENT).warning(job, "FailedCreate", format!("Error creating: {error}"));
-            Err(Error::Create(key.clone(), error))
-        }
-    }
+    template::create_pod(ctx, COMPONENT, job, key, template).await.map_err(|error| Error::Create(key.clone(), error))
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, pod: &Pod) -> Result<(), Error> {

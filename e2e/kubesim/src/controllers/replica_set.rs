@@ -7,17 +7,14 @@ use std::sync::Arc;
 
 use futures::{StreamExt, future::join_all, stream};
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::{apps::v1::ReplicaSet, core::v1::Pod},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, PostParams, Preconditions},
     core::{Selector, SelectorExt},
 };
 
-use super::{Context, claim, pods};
+use super::{Context, claim, pods, template};
 use crate::machinery::{
     key::Key,
     owner,
@@ -120,36 +117,7 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
 
 async fn create_pod(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<(), Error> {
     let template = set.spec.clone().unwrap_or_default().template.unwrap_or_default();
-    let meta = template.metadata.unwrap_or_default();
-    let pod = Pod {
-        metadata: ObjectMeta {
-            generate_name: Some(format!("{}-", key.name)),
-            namespace: Some(key.namespace.clone()),
-            labels: meta.labels,
-            annotations: meta.annotations,
-            finalizers: meta.finalizers,
-            owner_references: owner::controlled_by(set).map(|reference| vec![reference]),
-            ..ObjectMeta::default()
-        },
-        spec: template.spec,
-        status: None,
-    };
-    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    match api.create(&PostParams::default(), &pod).await {
-        Ok(created) => {
-            ctx.recorder.named(COMPONENT).normal(
-                set,
-                "SuccessfulCreate",
-                format!("Created pod: {}", created.name_any()),
-            );
-            ctx.pods.wait_until(&Key::of(&created), |seen| seen.is_some()).await;
-            Ok(())
-        }
-        Err(error) => {
-            ctx.recorder.named(COMPONENT).warning(set, "FailedCreate", format!("Error creating: {error}"));
-            Err(Error::CreatePod(key.clone(), error))
-        }
-    }
+    template::create_pod(ctx, COMPONENT, set, key, template).await.map_err(|error| Error::CreatePod(key.clone(), error))
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, set: &ReplicaSet, pod: &Pod) -> Result<(), Error> {
