@@ -56,6 +56,7 @@ mod protobuf;
 mod proxy;
 mod quota;
 mod read;
+mod remote_command;
 mod request;
 mod requests;
 mod resource;

@@ -5,6 +5,8 @@ pub(crate) mod cache;
 pub(crate) mod events;
 pub(crate) mod key;
 pub(crate) mod owner;
+pub(crate) mod remote_command;
+pub(crate) mod websocket;
 pub(crate) mod work_queue;
 
 pub(crate) use hpa::quantity;

@@ -22,10 +22,12 @@ mod config;
 mod container;
 mod downward;
 mod env;
+mod exec;
 mod expand;
 mod images;
 mod invocation;
 mod ip_pool;
+mod launch;
 mod log_file;
 mod log_reader;
 mod log_store;
@@ -36,10 +38,13 @@ mod probe;
 mod process;
 mod reaper;
 mod register;
+mod runs;
 mod server;
 mod sources;
 mod status;
+mod streams;
 mod tally;
+mod terminal;
 mod view;
 mod volumes;
 mod worker;
@@ -64,7 +69,7 @@ pub use self::{
     images::{Images, InvalidMapping, Mapping, Program},
     ip_pool::IpPool,
 };
-use self::{log_store::LogStore, reaper::Reaper, worker::Wish};
+use self::{log_store::LogStore, reaper::Reaper, runs::Runs, server::Served, worker::Wish};
 use crate::{
     machinery::{cache::Cache, events::Recorder},
     supervision,
@@ -142,6 +147,7 @@ struct Agent {
     allocatable: BTreeMap<String, Quantity>,
     recorder: Recorder,
     logs: Arc<LogStore>,
+    runs: Arc<Runs>,
     http: reqwest::Client,
     reaper: Reaper,
     pods: Cache<Pod>,
@@ -162,10 +168,13 @@ impl NodeAgent {
         let Options { client, api, config, images, ips, address, work_dir, crash_backoff } = options;
         let node = config.name.clone();
         let mut tasks = JoinSet::new();
+        mount_namespace::is_permitted();
         let reaper = Reaper::start().map_err(|source| Error::Guard { node: node.clone(), source })?;
         let http = probe::client().map_err(|source| Error::Probes { node: node.clone(), source })?;
         let logs = Arc::new(LogStore::default());
-        let server = server::start(address, Arc::clone(&logs), &mut tasks).await.map_err(|source| Error::Listen {
+        let runs = Arc::new(Runs::default());
+        let reachable = Served { logs: Arc::clone(&logs), runs: Arc::clone(&runs), reaper: reaper.clone() };
+        let server = server::start(address, reachable, &mut tasks).await.map_err(|source| Error::Listen {
             node: node.clone(),
             address,
             source,
@@ -184,6 +193,7 @@ impl NodeAgent {
             allocatable: config.capacity(),
             recorder: Recorder::start(client.clone(), "kubelet", Some(node.clone()), &mut tasks),
             logs,
+            runs,
             http,
             reaper,
             pods: Cache::start(Api::all(client.clone()), on_this_node, &mut tasks),

@@ -19,6 +19,8 @@ mod helm;
 mod inspection;
 #[path = "kubectl_suite/patch.rs"]
 mod patch;
+#[path = "kubectl_suite/remote_command.rs"]
+mod remote_command;
 #[path = "kubectl_suite/rollout.rs"]
 mod rollout;
 #[path = "kubectl_suite/terminal.rs"]

@@ -69,8 +69,8 @@ impl State {
         Ok(success())
     }
 
-    /// Where the node of a pod serves the logs of one of its containers.
-    fn log_url(&self, call: &Call) -> Result<Option<String>, Failure> {
+    /// Where the node of a pod serves `what` of one of its containers; `None` for a pod on no node.
+    pub(super) fn node_url(&self, call: &Call, what: &str) -> Result<Option<String>, Failure> {
         let pod = self.read(call)?;
         let container = container(call, &pod)?;
         let name = &call.target.name;
@@ -81,16 +81,16 @@ impl State {
         let internal = addresses.filter(|address| address["type"] == "InternalIP").find_map(|a| a["address"].as_str());
         let port = status.and_then(|status| status["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64());
         let (Some(ip), Some(port)) = (internal, port) else {
-            return Err(Failure::unavailable(format!("node {node} of pod {name} does not say where it serves logs")));
+            return Err(Failure::unavailable(format!("node {node} of pod {name} does not say where it serves")));
         };
-        Ok(Some(format!("http://{ip}:{port}/containerLogs/{}/{name}/{container}", call.target.namespace)))
+        Ok(Some(format!("http://{ip}:{port}/{what}/{}/{name}/{container}", call.target.namespace)))
     }
 }
 
 /// Fetches the logs of a pod from its node, as they are written when they are followed.
 pub(super) async fn logs(shared: &Arc<Shared>, call: &Call) -> Result<Response, Failure> {
     check_log_options(call)?;
-    let Some(url) = shared.lock().log_url(call)? else {
+    let Some(url) = shared.lock().node_url(call, "containerLogs")? else {
         // Nothing can have been said on no node.
         let mut nothing = Response::new(Body::empty());
         *nothing.status_mut() = StatusCode::NO_CONTENT;
@@ -108,18 +108,6 @@ pub(super) async fn logs(shared: &Arc<Shared>, call: &Call) -> Result<Response, 
 /// The node a pod is on.
 fn host(pod: &Value) -> Option<&str> {
     pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty())
-}
-
-/// Says why nothing can be run in a pod.
-pub(super) fn refuse_stream(shared: &Arc<Shared>, call: &Call) -> Result<Response, Failure> {
-    let pod = shared.lock().read(call)?;
-    let name = &call.target.name;
-    match host(&pod) {
-        None => Err(Failure::bad_request(format!("pod {name} does not have a host assigned"))),
-        Some(_) => Err(Failure::bad_request(format!(
-            "pods are local processes here, nothing can be run in one: use the pod's logs, or its ports (pod {name})"
-        ))),
-    }
 }
 
 fn check_log_options(call: &Call) -> Result<(), Failure> {

@@ -7,26 +7,22 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{Message, handshake::derive_accept_key, protocol::Role};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::failure::Failure;
 use super::http::Incoming;
 use super::state::{Call, Shared};
+use crate::machinery::websocket::{Handshake, Socket, channel, end, message};
 
-const PROTOCOL: &str = "v4.channel.k8s.io";
+const PROTOCOLS: &[&str] = &["v4.channel.k8s.io"];
 
 /// How much is read from a pod at once.
 const CHUNK: usize = 32 * 1024;
@@ -36,11 +32,11 @@ const QUEUE: usize = 16;
 
 /// Answers `101 Switching Protocols` and forwards from then on.
 pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Result<Response, Failure> {
-    let offered = incoming.header(header::SEC_WEBSOCKET_PROTOCOL).split(',').any(|name| name.trim() == PROTOCOL);
-    let accept = derive_accept_key(incoming.header(header::SEC_WEBSOCKET_KEY).as_bytes());
-    let Some(upgrade) = incoming.upgrade.filter(|_| offered) else {
-        let message =
-            format!("port-forward is served on WebSockets of protocol {PROTOCOL} only; kubectl port-forward uses SPDY");
+    let Some(handshake) = Handshake::of(&incoming.headers, incoming.upgrade, PROTOCOLS) else {
+        let message = format!(
+            "port-forward is served on WebSockets of protocol {} only; kubectl port-forward uses SPDY",
+            PROTOCOLS.join(" or ")
+        );
         return Err(Failure::bad_request(message));
     };
     let ports = ports(call.query.get("ports").unwrap_or_default())?;
@@ -53,22 +49,14 @@ pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Re
     };
     let mut stopping = shared.stopping.subscribe();
     let mut cuts = shared.cuts.subscribe();
+    let response = handshake.response();
     tokio::spawn(async move {
         tokio::select! {
-            () = forward(upgrade, ip, ports) => {}
+            () = forward(handshake, ip, ports) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
             _ = cuts.changed() => {}
         }
     });
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
-    if let Ok(accept) = HeaderValue::from_str(&accept) {
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    }
     Ok(response)
 }
 
@@ -81,14 +69,14 @@ fn ports(text: &str) -> Result<Vec<u16>, Failure> {
     }
 }
 
-async fn forward(upgrade: OnUpgrade, ip: IpAddr, ports: Vec<u16>) {
-    let Ok(upgraded) = upgrade.await else { return };
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-    relay(socket, ip, ports).await;
+async fn forward(handshake: Handshake, ip: IpAddr, ports: Vec<u16>) {
+    if let Some(socket) = handshake.socket().await {
+        relay(socket, ip, ports).await;
+    }
 }
 
 /// Carries bytes both ways until the client leaves or all pods' ends have closed.
-async fn relay(socket: WebSocketStream<TokioIo<Upgraded>>, ip: IpAddr, ports: Vec<u16>) {
+async fn relay(socket: Socket, ip: IpAddr, ports: Vec<u16>) {
     let (mut to_client, mut from_client) = socket.split();
     let (outbox, mut queued) = mpsc::channel::<Message>(QUEUE);
     let mut to_pods: Vec<Option<OwnedWriteHalf>> = Vec::new();
@@ -117,9 +105,9 @@ async fn relay(socket: WebSocketStream<TokioIo<Upgraded>>, ip: IpAddr, ports: Ve
     loop {
         tokio::select! {
             sent = queued.recv() => {
-                let end = sent.is_none();
-                let sent = to_client.send(sent.unwrap_or(Message::Close(None))).await;
-                if end || sent.is_err() {
+                let over = sent.is_none();
+                let sent = to_client.send(sent.unwrap_or(end())).await;
+                if over || sent.is_err() {
                     return;
                 }
             }
@@ -142,24 +130,15 @@ async fn read_from_pod(channel: u8, mut stream: OwnedReadHalf, outbox: mpsc::Sen
 }
 
 /// What a pod no longer takes is dropped: its end is reported by the reader.
-async fn write_to_pod(mut bytes: Bytes, to_pods: &mut [Option<OwnedWriteHalf>]) {
-    if bytes.is_empty() {
-        return;
-    }
-    let channel = usize::from(bytes.get_u8());
+async fn write_to_pod(bytes: Bytes, to_pods: &mut [Option<OwnedWriteHalf>]) {
+    let Some((channel, bytes)) = channel(bytes) else { return };
+    let channel = usize::from(channel);
     let Some(place) = to_pods.get_mut(channel / 2).filter(|_| channel.is_multiple_of(2)) else { return };
     if let Some(stream) = place
         && stream.write_all(&bytes).await.is_err()
     {
         *place = None;
     }
-}
-
-fn message(channel: u8, bytes: &[u8]) -> Message {
-    let mut framed = Vec::with_capacity(bytes.len() + 1);
-    framed.push(channel);
-    framed.extend_from_slice(bytes);
-    Message::binary(framed)
 }
 
 #[cfg(test)]

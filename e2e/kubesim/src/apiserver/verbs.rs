@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::action::Action;
 use super::delete::{DeleteOptions, Deleted};
 use super::failure::Failure;
 use super::http::{Incoming, read_body, typed_response};
@@ -14,7 +15,7 @@ use super::negotiation::{Accepted, Form, Format, Subject};
 use super::state::{Call, Shared, State};
 use super::tokens::User;
 use super::update::Write;
-use super::{body, convert, options, pods, port_forward, proxy, scale, table, watch};
+use super::{body, convert, options, pods, port_forward, proxy, remote_command, scale, table, watch};
 
 pub(super) async fn serve(
     shared: &Arc<Shared>,
@@ -36,9 +37,16 @@ pub(super) async fn serve(
     }
     match (verb, subresource) {
         ("get", "log") => return pods::logs(shared, &call).await,
-        ("get" | "create", "portforward") => return port_forward::start(shared, incoming, &call),
+        ("get" | "create", "exec" | "attach" | "portforward") => {
+            // A WebSocket begins as a GET, but is no reading.
+            shared.lock().require(user, &Action { verb: "create".to_owned(), ..call.action.clone() })?;
+            return if subresource == "portforward" {
+                port_forward::start(shared, incoming, &call)
+            } else {
+                remote_command::start(shared, incoming, &call)
+            };
+        }
         (_, "proxy") => return proxy::pass(shared, incoming, &call).await,
-        ("get" | "create", "exec" | "attach") => return pods::refuse_stream(shared, &call),
         _ => {}
     }
     let list = verb == "list" || verb == "deletecollection";

@@ -10,11 +10,13 @@ use super::{
     Agent,
     backoff::Backoff,
     invocation::{self, Invocation},
+    launch::find_program,
     log_file::LogWriter,
-    log_store::LogKey,
+    log_store::ContainerKey,
     pod_context::PodContext,
     probe::{Finding, Kind, Prober},
     process::{Exit, Process},
+    runs::Running,
     view::{Board, Ended, State, View},
 };
 use crate::machinery::events::Severity;
@@ -77,10 +79,10 @@ impl Supervisor<'_> {
             let Some(program) = self.agent.images.find(self.image()) else { return self.report_unknown_image().await };
             let prepared =
                 match invocation::prepare(self.agent, self.pod, self.container, program, self.directory()).await {
-                    Ok(invocation) => self.start(&invocation, run).await,
+                    Ok(invocation) => self.start(Arc::new(invocation), run).await,
                     Err(message) => Err(("CreateContainerConfigError", message)),
                 };
-            let (process, log) = match prepared {
+            let (process, running, log) = match prepared {
                 Ok(started) => started,
                 Err((reason, message)) => {
                     self.event(Severity::Warning, "Failed", format!("Error: {message}"));
@@ -95,6 +97,7 @@ impl Supervisor<'_> {
             let id = format!("process://{}", self.pod.instance_id(&self.container.name, run));
             self.update(|view| view.state = State::Running { since, id: id.clone() });
             let (cause, exit) = self.watch(process).await;
+            running.drain().await;
             log.finish();
             let ended = Ended {
                 exit,
@@ -160,15 +163,15 @@ impl Supervisor<'_> {
 
     async fn start(
         &self,
-        invocation: &Invocation,
+        invocation: Arc<Invocation>,
         run: u32,
-    ) -> Result<(Process, Arc<LogWriter>), (&'static str, String)> {
+    ) -> Result<(Process, Running<'_>, Arc<LogWriter>), (&'static str, String)> {
         let failed = |error: std::io::Error| {
             ("RunContainerError", format!("starting {}: {error}", invocation.program.display()))
         };
-        std::fs::create_dir_all(&invocation.directory).map_err(failed)?;
+        std::fs::create_dir_all(invocation.directory.join("mounts")).map_err(failed)?;
         let log = Arc::new(LogWriter::create(&invocation.directory.join(format!("{run}.log"))).map_err(failed)?);
-        self.agent.logs.rotate(&self.log_key(), Arc::clone(&log));
+        self.agent.logs.rotate(&self.key(), Arc::clone(&log));
         let name = &self.container.name;
         self.event(
             Severity::Normal,
@@ -176,13 +179,15 @@ impl Supervisor<'_> {
             format!("Container image \"{}\" already present on machine", self.image()),
         );
         self.event(Severity::Normal, "Created", format!("Created container: {name}"));
-        let process = Process::start(invocation, Arc::clone(&log), &self.agent.reaper).await.map_err(failed)?;
+        let program = find_program(&invocation.program).map_err(failed)?;
+        let (process, pipes) = invocation.launch(program).start(&self.agent.reaper).await.map_err(failed)?;
         self.event(Severity::Normal, "Started", format!("Started container {name}"));
-        Ok((process, log))
+        let running = self.agent.runs.begin(self.key(), process.id(), Arc::clone(&invocation), pipes, &log);
+        Ok((process, running, log))
     }
 
-    fn log_key(&self) -> LogKey {
-        LogKey { namespace: self.pod.namespace(), pod: self.pod.name(), container: self.container.name.clone() }
+    fn key(&self) -> ContainerKey {
+        ContainerKey { namespace: self.pod.namespace(), pod: self.pod.name(), container: self.container.name.clone() }
     }
 
     /// Returns when the process is gone, and why it went.

@@ -14,7 +14,8 @@ use super::{
     env,
     expand::expand,
     images::Program,
-    mount_namespace::{self, Mount},
+    launch::Launch,
+    mount_namespace::{self, Mount, View},
     paths::Mounts,
     pod_context::PodContext,
     sources::{self, Sources},
@@ -30,6 +31,30 @@ pub(super) struct Invocation {
     pub(super) directory: PathBuf,
     /// What the process sees at places of its own; `None` where the agent may not mount.
     pub(super) mounts: Option<Vec<Mount>>,
+    /// Mount paths where nothing is mounted, and what is to be read instead.
+    pub(super) translated: Mounts,
+    /// Whether its standard input is open for clients that attach.
+    pub(super) stdin: bool,
+    /// Whether the first of them closes it.
+    pub(super) stdin_once: bool,
+    /// Whether it has a terminal.
+    pub(super) tty: bool,
+}
+
+impl Invocation {
+    /// What to start. `program` is where the program is on this machine.
+    pub(super) fn launch(&self, program: PathBuf) -> Launch<'_> {
+        let view = |mounts: &Vec<Mount>| View::New { mounts: mounts.clone(), stage: self.directory.join("mounts") };
+        Launch {
+            program,
+            args: &self.args,
+            env: &self.env,
+            directory: &self.directory,
+            view: self.mounts.as_ref().map(view),
+            stdin: self.stdin,
+            tty: self.tty,
+        }
+    }
 }
 
 /// Reads what the container refers to and puts it together; an error is one of its configuration.
@@ -74,12 +99,17 @@ pub(super) async fn prepare(
     // The image says what runs, so the first word of `command` has no meaning here.
     let command = container.command.iter().flatten().skip(1).map(text);
     let args = container.args.iter().flatten().map(text);
+    let args = program.args.iter().cloned().chain(command).chain(args).collect();
     Ok(Invocation {
         program: program.path.clone(),
-        args: program.args.iter().cloned().chain(command).chain(args).collect(),
+        args,
         env,
         directory,
         mounts: may_mount.then_some(mounts),
+        translated,
+        stdin: container.stdin == Some(true),
+        stdin_once: container.stdin_once == Some(true),
+        tty: container.tty == Some(true),
     })
 }
 

@@ -9,7 +9,7 @@ use super::log_file::LogWriter;
 
 /// Namespace, pod and container.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct LogKey {
+pub(super) struct ContainerKey {
     pub(super) namespace: String,
     pub(super) pod: String,
     pub(super) container: String,
@@ -23,12 +23,12 @@ struct Runs {
 
 #[derive(Debug, Default)]
 pub(super) struct LogStore {
-    runs: Mutex<HashMap<LogKey, Runs>>,
+    runs: Mutex<HashMap<ContainerKey, Runs>>,
 }
 
 impl LogStore {
     /// A new run starts; the log before the previous one is deleted.
-    pub(super) fn rotate(&self, key: &LogKey, log: Arc<LogWriter>) {
+    pub(super) fn rotate(&self, key: &ContainerKey, log: Arc<LogWriter>) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = runs.entry(key.clone()).or_default();
         let ended = runs.current.replace(log);
@@ -38,7 +38,7 @@ impl LogStore {
         }
     }
 
-    pub(super) fn find(&self, key: &LogKey, previous: bool) -> Option<Arc<LogWriter>> {
+    pub(super) fn find(&self, key: &ContainerKey, previous: bool) -> Option<Arc<LogWriter>> {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = runs.get(key)?;
         if previous { runs.previous.clone() } else { runs.current.clone() }

@@ -14,8 +14,8 @@ use std::{
 
 use nix::{
     mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-    unistd::chroot,
+    sched::{CloneFlags, setns, unshare},
+    unistd::{chroot, fchdir},
 };
 use tokio::{
     process::{Child, Command},
@@ -32,20 +32,45 @@ pub(super) struct Mount {
     pub(super) read_only: bool,
 }
 
-/// Whether this process may give its children a mount namespace; tried once.
+/// Whether this process may give its children a mount namespace; tried once, and a refusal is told once.
 pub(super) fn is_permitted() -> bool {
     static PERMITTED: OnceLock<bool> = OnceLock::new();
-    *PERMITTED.get_or_init(|| std::thread::spawn(|| enter().is_ok()).join().unwrap_or(false))
+    *PERMITTED.get_or_init(|| {
+        let tried = std::thread::spawn(enter).join().unwrap_or_else(|_| Err(io::Error::other("the attempt panicked")));
+        if let Err(error) = &tried {
+            tracing::warn!(
+                %error,
+                "Mounting is not permitted here (it takes root, or the capability SYS_ADMIN): volumes and service accounts \
+                 are not at their mount paths, which are translated in arguments and environment values only; pods get \
+                 KUBECONFIG"
+            );
+        }
+        tried.is_ok()
+    })
 }
 
-/// Starts `command` where `mounts` are in place. `stage` is an empty directory that only this process uses.
-pub(super) async fn spawn(mut command: Command, mounts: Vec<Mount>, stage: PathBuf) -> io::Result<Child> {
+/// What a process sees of the file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum View {
+    /// One of its own, with these mounts; `stage` is an empty directory that nobody else uses.
+    New { mounts: Vec<Mount>, stage: PathBuf },
+    /// The one of another process, which runs.
+    Of(u32),
+}
+
+/// Starts `command` where it has this view.
+pub(super) async fn spawn(mut command: Command, view: View) -> io::Result<Child> {
     let runtime = tokio::runtime::Handle::current();
     let (started, child) = oneshot::channel();
     // Not one of the runtime's threads: they outlive this, and would keep the namespace.
     std::thread::Builder::new().name("mounts".to_owned()).spawn(move || {
         let _runtime = runtime.enter();
-        let prepared = enter().and_then(|()| mounts.iter().try_for_each(|mount| place(mount, &stage)));
+        let prepared = match view {
+            View::New { mounts, stage } => {
+                enter().and_then(|()| mounts.iter().try_for_each(|mount| place(mount, &stage)))
+            }
+            View::Of(process) => join(process),
+        };
         // Nobody waits any more when the pod went meanwhile; the child is killed as it is dropped.
         let _ = started.send(prepared.and_then(|()| command.spawn()));
     })?;
@@ -57,6 +82,17 @@ fn enter() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     // What is mounted here must not show outside.
     Ok(mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?)
+}
+
+/// Moves the calling thread into the mount namespace of a process, and to what is the root directory there.
+fn join(process: u32) -> io::Result<()> {
+    let namespace = fs::File::open(format!("/proc/{process}/ns/mnt"))?;
+    let root = fs::File::open(format!("/proc/{process}/root"))?;
+    // Threads share a root directory, until told otherwise; a namespace is not entered with a shared one.
+    unshare(CloneFlags::CLONE_FS)?;
+    setns(namespace, CloneFlags::CLONE_NEWNS)?;
+    fchdir(root)?;
+    Ok(chroot(".")?)
 }
 
 fn place(wanted: &Mount, stage: &Path) -> io::Result<()> {
@@ -134,7 +170,8 @@ mod tests {
         let stage = tempfile::tempdir().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]).stdout(Stdio::piped());
-        let child = spawn(command, mounts, stage.path().to_owned()).await.unwrap();
+        let view = View::New { mounts, stage: stage.path().to_owned() };
+        let child = spawn(command, view).await.unwrap();
         String::from_utf8(child.wait_with_output().await.unwrap().stdout).unwrap()
     }
 
@@ -172,7 +209,8 @@ mod tests {
         }
         let stage = tempfile::tempdir().unwrap();
         let wanted = Mount { source: "/no/such/source".into(), target: "/mnt".into(), read_only: false };
-        let error = spawn(Command::new("/bin/true"), vec![wanted], stage.path().to_owned()).await.unwrap_err();
+        let view = View::New { mounts: vec![wanted], stage: stage.path().to_owned() };
+        let error = spawn(Command::new("/bin/true"), view).await.unwrap_err();
         assert!(error.to_string().starts_with("mounting /no/such/source at /mnt: "), "{error}");
     }
 }

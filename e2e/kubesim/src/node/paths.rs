@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 /// Mount paths and where they are on this machine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mounts {
     /// Longest mount path first, so that a mount inside another one wins.
     entries: Vec<(String, PathBuf)>,

@@ -1,5 +1,4 @@
-//! The HTTP server of a node, where the API server fetches logs: the part of the kubelet's API that
-//! `kubectl logs` needs, in plain HTTP.
+//! The HTTP server of a node: the part of the kubelet's API behind `kubectl logs`, `exec` and `attach`, in plain HTTP.
 
 use std::{
     io,
@@ -10,27 +9,43 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
+use hyper::upgrade::OnUpgrade;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::warn;
 
 use super::{
+    exec,
     log_reader::{self, LogQuery},
-    log_store::{LogKey, LogStore},
+    log_store::{ContainerKey, LogStore},
+    reaper::Reaper,
+    runs::{Run, Runs},
+    streams::Wanted,
 };
+use crate::machinery::{remote_command::PROTOCOLS, websocket::Handshake};
+
+/// What the server shows and reaches.
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) logs: Arc<LogStore>,
+    pub(super) runs: Arc<Runs>,
+    pub(super) reaper: Reaper,
+}
 
 /// Starts the server on a free port of `address`; returns where it listens.
-pub(super) async fn start(address: Ipv4Addr, logs: Arc<LogStore>, tasks: &mut JoinSet<()>) -> io::Result<SocketAddr> {
+pub(super) async fn start(address: Ipv4Addr, served: Served, tasks: &mut JoinSet<()>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((address, 0)).await?;
     let local = listener.local_addr()?;
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/containerLogs/{namespace}/{pod}/{container}", get(container_logs))
-        .with_state(logs);
+        .route("/exec/{namespace}/{pod}/{container}", get(exec))
+        .route("/attach/{namespace}/{pod}/{container}", get(attach))
+        .with_state(served);
     tasks.spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             warn!(%error, "The node's server ended");
@@ -40,13 +55,13 @@ pub(super) async fn start(address: Ipv4Addr, logs: Arc<LogStore>, tasks: &mut Jo
 }
 
 async fn container_logs(
-    State(logs): State<Arc<LogStore>>,
+    State(Served { logs, .. }): State<Served>,
     Path((namespace, pod, container)): Path<(String, String, String)>,
     Query(query): Query<LogQuery>,
 ) -> Response {
-    let key = LogKey { namespace, pod, container };
+    let key = ContainerKey { namespace, pod, container };
     let Some(log) = logs.find(&key, query.previous) else {
-        let LogKey { namespace, pod, container } = key;
+        let ContainerKey { namespace, pod, container } = key;
         let message = if query.previous {
             format!("previous terminated container \"{container}\" in pod \"{pod}\" not found")
         } else {
@@ -58,4 +73,60 @@ async fn container_logs(
         Ok(lines) => Body::from_stream(lines).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("reading the log: {error}")).into_response(),
     }
+}
+
+async fn exec(
+    State(Served { runs, reaper, .. }): State<Served>,
+    Path(container): Path<(String, String, String)>,
+    query: Query<Vec<(String, String)>>,
+    request: Request,
+) -> Response {
+    match reach(&runs, container, query, request) {
+        Ok((handshake, wanted, run)) => {
+            let response = handshake.response();
+            tokio::spawn(async move {
+                if let Some(socket) = handshake.socket().await {
+                    exec::exec(socket, wanted, run, &reaper).await;
+                }
+            });
+            response
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn attach(
+    State(Served { runs, .. }): State<Served>,
+    Path(container): Path<(String, String, String)>,
+    query: Query<Vec<(String, String)>>,
+    request: Request,
+) -> Response {
+    match reach(&runs, container, query, request) {
+        Ok((handshake, wanted, run)) => {
+            let response = handshake.response();
+            tokio::spawn(async move {
+                if let Some(socket) = handshake.socket().await {
+                    exec::attach(socket, wanted, run).await;
+                }
+            });
+            response
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// What a client wants of which container, or why that cannot be.
+fn reach(
+    runs: &Runs,
+    (namespace, pod, container): (String, String, String),
+    query: Query<Vec<(String, String)>>,
+    mut request: Request,
+) -> Result<(Handshake, Wanted, Run), (StatusCode, String)> {
+    let wanted = Wanted::read(query).map_err(|problem| (StatusCode::BAD_REQUEST, problem.to_owned()))?;
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let handshake = Handshake::of(request.headers(), upgrade, PROTOCOLS)
+        .ok_or_else(|| (StatusCode::BAD_REQUEST, "Upgrade request required".to_owned()))?;
+    let missing = format!("container not found ({container:?})");
+    let run = runs.find(&ContainerKey { namespace, pod, container });
+    Ok((handshake, wanted, run.ok_or((StatusCode::INTERNAL_SERVER_ERROR, missing))?))
 }

@@ -6,14 +6,16 @@ use assert_cmd::cargo::cargo_bin;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Config,
-    api::PostParams,
+    api::{LogParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
+    runtime::wait::await_condition,
 };
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use rstest::rstest;
+use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -28,14 +30,24 @@ async fn start(marker: &str, directory: &Path) -> Child {
 
 /// The same, with variables in its environment.
 async fn start_with(marker: &str, directory: &Path, environment: &[(&str, &str)]) -> Child {
+    let mut command = Command::new(cargo_bin!("kubesim"));
+    command.envs(environment.iter().copied());
+    let (program, pods) = launch(command, directory).await;
+    let object = serde_json::from_value(pod("p", &shell(&forever(marker)))).unwrap();
+    pods.create(&PostParams::default(), &object).await.unwrap();
+    eventually("running", async || processes(marker) == 1).await;
+    program
+}
+
+/// The program, called by `command`, and access to its pods.
+async fn launch(mut command: Command, directory: &Path) -> (Child, Api<Pod>) {
     let kubeconfig = &directory.join("kubeconfig.out");
-    let mut program = Command::new(cargo_bin!("kubesim"))
+    let mut program = command
         .args(["--node", "name=plain", "--image", "example/shell=/bin/sh"])
         .arg("--kubeconfig-out")
         .arg(kubeconfig)
         .arg("--work-dir")
         .arg(directory)
-        .envs(environment.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -46,11 +58,7 @@ async fn start_with(marker: &str, directory: &Path, environment: &[(&str, &str)]
     assert_eq!(line.unwrap().unwrap(), format!("export KUBECONFIG={}", kubeconfig.display()));
     let file = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
-    let pods: Api<Pod> = Api::namespaced(Client::try_from(config).unwrap(), NAMESPACE);
-    let object = serde_json::from_value(pod("p", &shell(&forever(marker)))).unwrap();
-    pods.create(&PostParams::default(), &object).await.unwrap();
-    eventually("running", async || processes(marker) == 1).await;
-    program
+    (program, Api::namespaced(Client::try_from(config).unwrap(), NAMESPACE))
 }
 
 fn send(program: &Child, signal: Signal) {
@@ -100,6 +108,44 @@ async fn a_cluster_ends_with_the_first_of_its_tasks_that_fails(
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains(said) && stderr.contains("the cluster ends with it"), "{stderr}");
     eventually("without processes", async || processes(&marker) == 0).await;
+}
+
+/// As an unprivileged user, or root of a container without the capability.
+#[tokio::test]
+async fn without_the_right_to_mount_paths_are_translated_and_the_program_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(cargo_bin!("kubesim"));
+    if nix::unistd::geteuid().is_root() {
+        command = Command::new("setpriv");
+        command.args(["--bounding-set=-sys_admin", "--inh-caps=-all"]).arg(cargo_bin!("kubesim"));
+    }
+    let (program, pods) = launch(command, directory.path()).await;
+    let script = "cat $FILE; cat $0/namespace; grep -c current-context $KUBECONFIG; \
+        case $0 in /var/run/*) echo mounted;; *) echo translated;; esac";
+    let spec = json!({
+        "restartPolicy": "Never",
+        "volumes": [{"name": "labels", "downwardAPI": {"items": [
+            {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}},
+        ]}}],
+        "containers": [{
+            "name": "main",
+            "image": "example/shell",
+            "args": ["-c", script, "/var/run/secrets/kubernetes.io/serviceaccount"],
+            "env": [{"name": "FILE", "value": "/etc/labels/name"}],
+            "volumeMounts": [{"name": "labels", "mountPath": "/etc/labels"}],
+        }],
+    });
+    pods.create(&PostParams::default(), &serde_json::from_value(pod("p", &spec)).unwrap()).await.unwrap();
+    let is_over = |pod: Option<&Pod>| {
+        pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref()).is_some_and(|phase| phase == "Succeeded")
+    };
+    let ended = await_condition(pods.clone(), "p", is_over);
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it ends").unwrap();
+    assert_eq!(pods.logs("p", &LogParams::default()).await.unwrap(), "pdefault1\ntranslated\n");
+    send(&program, Signal::SIGTERM);
+    let output = program.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("Mounting is not permitted here"), "{said}");
 }
 
 #[test]

@@ -19,11 +19,11 @@ async fn a_client_in_a_pod_finds_the_api_server_and_is_its_service_account() {
     let done = "kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/inside --timeout=20s >/dev/null";
     let out = terminal
         .run(&format!(
-            r#"kubectl run inside --image=example/kubectl --image-pull-policy=IfNotPresent --restart=Never -- \
+            r"kubectl run inside --image=example/kubectl --image-pull-policy=IfNotPresent --restart=Never -- \
                 auth whoami -o jsonpath='{{.status.userInfo.username}}'
             {done} || {{ kubectl logs inside; exit 1; }}
             kubectl logs inside; echo
-            kubectl get service,endpoints,endpointslice kubernetes 2>/dev/null"#
+            kubectl get service,endpoints,endpointslice kubernetes 2>/dev/null"
         ))
         .await;
     assert_shows(&out, &["system:serviceaccount:default:default"]);

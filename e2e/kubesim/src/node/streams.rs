@@ -1,0 +1,165 @@
+//! A client's end of `exec` and `attach`: the channels of a WebSocket, joined to a process.
+
+use std::{future::Future, sync::Arc};
+
+use axum::extract::Query;
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, sync::mpsc};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{log_file::Stream, runs::Stdin, terminal::Terminal};
+use crate::machinery::{
+    remote_command::{CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT},
+    websocket::{Socket, channel, end, message},
+};
+
+/// What a client asks for, as `PodExecOptions` and `PodAttachOptions` name it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of the query")]
+pub(super) struct Wanted {
+    pub(super) command: Vec<String>,
+    pub(super) stdin: bool,
+    pub(super) stdout: bool,
+    pub(super) stderr: bool,
+    pub(super) tty: bool,
+}
+
+impl Wanted {
+    /// Reads a query.
+    pub(super) fn read(Query(pairs): Query<Vec<(String, String)>>) -> Result<Self, &'static str> {
+        let mut wanted = Self::default();
+        for (name, value) in pairs {
+            let flag = matches!(value.as_str(), "true" | "1");
+            match name.as_str() {
+                "command" => wanted.command.push(value),
+                "stdin" => wanted.stdin = flag,
+                "stdout" => wanted.stdout = flag,
+                "stderr" => wanted.stderr = flag,
+                "tty" => wanted.tty = flag,
+                _ => {}
+            }
+        }
+        if wanted.tty {
+            // A terminal has one output.
+            wanted.stderr = false;
+        }
+        if wanted.stdin || wanted.stdout || wanted.stderr {
+            Ok(wanted)
+        } else {
+            Err("you must specify at least 1 of stdin, stdout, stderr")
+        }
+    }
+}
+
+/// The process's side of a client's channels.
+pub(super) struct Ends {
+    /// Where input goes, when the client asked to send some.
+    pub(super) stdin: Option<Stdin>,
+    /// Whether the process's input ends with the client's.
+    pub(super) closes_stdin: bool,
+    /// What the process prints; nothing follows once it is closed.
+    pub(super) output: mpsc::Receiver<(Stream, Bytes)>,
+    pub(super) terminal: Option<Arc<Terminal>>,
+}
+
+/// Carries everything until the client leaves, or `outcome` is there and all output was sent.
+pub(super) async fn serve(socket: Socket, wanted: &Wanted, mut ends: Ends, outcome: impl Future<Output = Value>) {
+    let (mut to_client, mut from_client) = socket.split();
+    let writing = async {
+        // An empty message on the first channel that is written to says that the process has been reached.
+        let first = match wanted {
+            Wanted { stdout: true, .. } => STDOUT,
+            Wanted { stderr: true, .. } => STDERR,
+            _ => ERROR,
+        };
+        let sending = async {
+            to_client.send(message(first, &[])).await?;
+            while let Some((stream, bytes)) = ends.output.recv().await {
+                let (channel, asked) = match stream {
+                    Stream::Stdout => (STDOUT, wanted.stdout),
+                    Stream::Stderr => (STDERR, wanted.stderr),
+                };
+                if asked {
+                    to_client.send(message(channel, &bytes)).await?;
+                }
+            }
+            Ok::<_, tokio_tungstenite::tungstenite::Error>(to_client)
+        };
+        let (sent, status) = tokio::join!(sending, outcome);
+        let mut to_client = sent?;
+        to_client.send(message(ERROR, status.to_string().as_bytes())).await?;
+        to_client.send(end()).await
+    };
+    let (stdin, closes_stdin, terminal) = (ends.stdin, ends.closes_stdin, ends.terminal);
+    let reading = async {
+        while let Some(Ok(received)) = from_client.next().await {
+            let Message::Binary(bytes) = received else { continue };
+            match channel(bytes) {
+                Some((STDIN, bytes)) => write(stdin.as_ref(), &bytes).await,
+                Some((CLOSE, which)) if which.first() == Some(&STDIN) && closes_stdin => close(stdin.as_ref()).await,
+                Some((RESIZE, size)) => resize(terminal.as_deref(), &size),
+                _ => {}
+            }
+        }
+    };
+    tokio::select! {
+        _ = writing => {}
+        () = reading => {}
+    }
+}
+
+/// What the process no longer reads is dropped.
+async fn write(stdin: Option<&Stdin>, bytes: &[u8]) {
+    let Some(stdin) = stdin else { return };
+    let mut stdin = stdin.lock().await;
+    if let Some(open) = stdin.as_mut()
+        && (open.write_all(bytes).await.is_err() || open.flush().await.is_err())
+    {
+        *stdin = None;
+    }
+}
+
+async fn close(stdin: Option<&Stdin>) {
+    if let Some(stdin) = stdin {
+        *stdin.lock().await = None;
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Size {
+    width: u16,
+    height: u16,
+}
+
+fn resize(terminal: Option<&Terminal>, size: &[u8]) {
+    if let (Some(terminal), Ok(Size { width, height })) = (terminal, serde_json::from_slice(size)) {
+        terminal.resize(width, height);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Wanted, &'static str> {
+        Wanted::read(Query(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()))
+    }
+
+    #[test]
+    fn a_terminal_has_one_output() {
+        let wanted =
+            read(&[("command", "sh"), ("command", "-i"), ("stdout", "true"), ("stderr", "true"), ("tty", "1")]);
+        let wanted = wanted.unwrap();
+        assert_eq!(wanted.command, ["sh", "-i"]);
+        assert!(wanted.stdout && wanted.tty && !wanted.stderr && !wanted.stdin);
+    }
+
+    #[test]
+    fn a_client_that_wants_no_stream_is_refused() {
+        assert!(read(&[("command", "sh")]).is_err());
+    }
+}
