@@ -11,6 +11,7 @@ mod hybrid;
 mod isolation;
 mod lifecycle;
 mod neighbours;
+mod plugin;
 mod retention;
 mod scaling;
 mod smoke;
