@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, and beside them what [`debug`] answers.
+//! `/healthz` and `/readyz`, and beside them what `debug.rs` answers.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

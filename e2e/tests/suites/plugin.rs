@@ -83,7 +83,9 @@ async fn what_is_set_holds_at_once_and_survives_the_next_add_model_with_the_user
         assert_eq!(field(wva, "va/llama-va", "{.spec.variantCost}").await, "35");
 
         llama.saturate().await;
-        llama.desired("more than it might before", |desired| desired > 2).await;
+        llama.ready("what it might have before", |ready| ready == 2).await;
+        llama.saturate().await;
+        llama.desired("more than it might have before", |desired| desired > 2).await;
         let refused = plugin(wva, &["set", "llama", "--min", "9"]).await;
         assert!(refused.code == Some(2) && refused.err.contains("contradicts the maximum of 5"), "{refused:?}");
     })

@@ -30,8 +30,13 @@ impl Prices {
     /// When one says something else, what is wrong and what it should look like.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wanted = "--prices wants lines such as `A100: 3.67`, the price of one GPU for an hour";
+        // What follows its first line shows the file, which the user has.
+        let told = |error: serde_saphyr::Error| {
+            let text = error.to_string();
+            text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        };
         let listed: BTreeMap<String, f64> =
-            serde_saphyr::from_str(text).map_err(|error| format!("{wanted}: {error}"))?;
+            serde_saphyr::from_str(text).map_err(|error| format!("{wanted}: {}", told(error)))?;
         if listed.is_empty() {
             return Err(format!("{wanted}; it has none"));
         }
@@ -77,6 +82,6 @@ mod tests {
     #[case::two_prices("A100: 1\nNVIDIA-A100-80GB: 2")]
     fn what_is_no_price_list_says_what_one_looks_like(#[case] text: &str) {
         let error = Prices::parse(text).unwrap_err();
-        assert!(error.contains("`A100: 3.67`"), "{error}");
+        assert!(error.contains("`A100: 3.67`") && error.lines().count() == 1, "{error}");
     }
 }

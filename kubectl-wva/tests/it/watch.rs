@@ -15,6 +15,8 @@ use crate::fake_api::{FakeApi, list, refusal};
 #[case::models(&["list-models"])]
 #[case::instances(&["instances"])]
 #[case::explain(&["explain", "llama"])]
+#[case::top(&["top"])]
+#[case::cost(&["cost"])]
 fn an_answer_is_printed_again_until_the_reader_has_seen_enough(#[case] command: &[&str]) {
     let api = FakeApi::start(|method, path| match path {
         "/apis/llmd.ai/v1alpha1/variantautoscalings" => {
