@@ -11,7 +11,7 @@ use crate::fixture::steady;
 const EARLY: &str = include_str!("../examples/definition-early.yaml");
 
 /// The commands that look at variants.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 13] = [
     &["status", "-A"],
     &["instances"],
     &["list-models"],
@@ -19,6 +19,12 @@ const COMMANDS: [&[&str]; 7] = [
     &["doctor"],
     &["add-model", "llama", "--model-id", "meta/llama"],
     &["remove-model", "llama"],
+    &["set", "llama", "--max", "3"],
+    &["move", "llama", "--to", "team-b"],
+    &["history", "llama"],
+    &["logs", "llama"],
+    &["cost"],
+    &["top"],
 ];
 
 async fn cluster() -> (Cluster, Kubectl) {

@@ -44,7 +44,7 @@ async fn few_rights_give_a_part_of_the_answer_and_no_rights_a_sentence() {
 }
 
 async fn nobody(kubectl: &Kubectl) {
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 14] = [
         &["status", "-n", "models"],
         &["status", "-A"],
         &["list-models", "-n", "models"],
@@ -53,6 +53,12 @@ async fn nobody(kubectl: &Kubectl) {
         &["doctor", "-n", "models"],
         &ADD,
         &["remove-model", "llama", "-n", "models"],
+        &["set", "llama", "--max", "3", "-n", "models"],
+        &["move", "llama", "--to", "team-b", "-n", "models"],
+        &["history", "llama", "-n", "models"],
+        &["logs", "llama", "-n", "models"],
+        &["cost", "-n", "models"],
+        &["top", "-n", "models"],
     ];
     for command in commands {
         let answer = kubectl.answer(&[command, &["--as", "nobody"]].concat()).await.unwrap();
