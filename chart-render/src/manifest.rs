@@ -114,7 +114,7 @@ pub(crate) fn sort(files: &[(String, String)]) -> Result<Sorted, Error> {
             let readable = if bytes::has_any(&document) { Err("invalid UTF-8".to_owned()) } else { Ok(()) };
             let object = readable
                 .and_then(|()| yaml::parse(&format!("{document}\n")))
-                .and_then(check_head)
+                .and_then(|object| check_head(&object).map(|()| object))
                 .map_err(|message| Error { source_path: source.clone(), message, excerpt: numbered(&document) })?;
             let manifest = Manifest { source: source.clone(), text: document, object };
             match manifest.object["metadata"]["annotations"]["helm.sh/hook"].as_str() {
@@ -131,16 +131,19 @@ pub(crate) fn sort(files: &[(String, String)]) -> Result<Sorted, Error> {
     Ok(sorted)
 }
 
-/// A manifest is a map, and so are its metadata and annotations.
-fn check_head(object: Json) -> Result<Json, String> {
-    let heads = [
-        ("the document", &object),
-        ("metadata", &object["metadata"]),
-        ("metadata.annotations", &object["metadata"]["annotations"]),
-    ];
-    match heads.iter().find(|(_, head)| !(head.is_object() || head.is_null())) {
-        Some((name, _)) => Err(format!("{name} must be a map")),
-        None => Ok(object),
+/// A manifest is a map, and so are its metadata and annotations; what names it, and each annotation, is one word or text.
+fn check_head(object: &Json) -> Result<(), String> {
+    let (metadata, annotations) = (&object["metadata"], &object["metadata"]["annotations"]);
+    let heads = [("the document", object), ("metadata", metadata), ("metadata.annotations", annotations)];
+    if let Some((name, _)) = heads.iter().find(|(_, head)| !(head.is_object() || head.is_null())) {
+        return Err(format!("{name} must be a map"));
+    }
+    let names =
+        [("apiVersion", &object["apiVersion"]), ("kind", &object["kind"]), ("metadata.name", &metadata["name"])];
+    let annotations = annotations.as_object().into_iter().flatten().map(|(name, value)| (&**name, value));
+    match names.into_iter().chain(annotations).find(|(_, value)| value.is_object() || value.is_array()) {
+        Some((name, _)) => Err(format!("{name} must be a text, not a map or a list")),
+        None => Ok(()),
     }
 }
 

@@ -24,6 +24,31 @@ const SHARE: (f64, f64) = (0.99, 0.10);
 
 /// The first document of a text, whatever stands behind it; an empty one is null.
 pub(super) fn document(text: &str) -> Result<Json, String> {
+    let mut text = Cow::Borrowed(text);
+    loop {
+        match read(&text) {
+            Ok(json) => return Ok(json),
+            Err(Refusal { line, message }) => match line.and_then(|line| with_header_above(&text, line)) {
+                Some(moved) => text = Cow::Owned(moved),
+                None => return Err(message),
+            },
+        }
+    }
+}
+
+/// Why a document was not read, and the line at which the parser gave up, counted from 1.
+struct Refusal {
+    line: Option<usize>,
+    message: String,
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self { line: None, message }
+    }
+}
+
+fn read(text: &str) -> Result<Json, Refusal> {
     let mut options = Options::default();
     options.emit_comments = false;
     options.emit_anchor_events = true;
@@ -33,12 +58,27 @@ pub(super) fn document(text: &str) -> Result<Json, String> {
     options.block_nesting_limit = DEEPEST;
     let mut composer = Composer::default();
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, _) = event.map_err(|error| error.to_string())?;
+        let (event, _) =
+            event.map_err(|error| Refusal { line: Some(error.marker().line()), message: error.to_string() })?;
         if let Some(root) = composer.take(event)? {
-            return root.into_json();
+            return Ok(root.into_json()?);
         }
     }
     Ok(Json::Null)
+}
+
+/// The text with the header of a block (`|-`) moved up to its key, where it stands alone in this line and not further in
+/// than the key: go-yaml takes it there, and charts that indent a text by hand write it so.
+fn with_header_above(text: &str, line: usize) -> Option<String> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let (header, key) = (lines.get(line.checked_sub(1)?)?, lines.get(line.checked_sub(2)?)?);
+    let alone = header.trim().strip_prefix(['|', '>'])?.bytes().all(|byte| matches!(byte, b'-' | b'+' | b'1'..=b'9'));
+    let key = key.trim_end();
+    if !alone || !key.ends_with(':') {
+        return None;
+    }
+    let joined = format!("{key} {}", header.trim());
+    Some([&lines[..line - 2], &[&*joined], &lines[line..]].concat().join("\n"))
 }
 
 /// A node that is complete.

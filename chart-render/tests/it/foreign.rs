@@ -63,6 +63,10 @@ fn reports_fail_where_helm_fails(#[case] arguments: &str, #[case] values: &str) 
     "r",
     "extra: [{kind: Role, metadata: {name: x, labels: {a: b}}}, {kind: Zoo, n: 1.0, big: 1e6}]"
 )]
+#[case::annotations_that_are_no_texts(
+    "r",
+    "extra: [{apiVersion: 1, kind: Role, metadata: {name: 5, annotations: {a: 1, b: true, c: null, d: 1.5}}}]"
+)]
 #[case::hooks("r", "hooks: {pre-install: {}, post-upgrade: {weight: 2}, nonsense: {}}")]
 #[case::without_tests("r --skip-tests", "")]
 #[case::as_an_upgrade("r --is-upgrade", "")]
@@ -73,6 +77,11 @@ fn a_platform_renders_like_helm(#[case] arguments: &str, #[case] values: &str) {
 #[rstest]
 #[case::no_boolean("r --set shout=loud", "")]
 #[case::no_object("r", "extra: [1]")]
+#[case::a_map_as_an_annotation("r", "extra: [{kind: Role, metadata: {name: x, annotations: {a: {b: c}}}}]")]
+#[case::a_list_as_an_annotation("r", "extra: [{kind: Role, metadata: {name: x, annotations: {a: b, c: [d]}}}]")]
+#[case::a_map_as_a_name("r", "extra: [{kind: Role, metadata: {name: {x: y}}}]")]
+#[case::a_list_as_a_kind("r", "extra: [{kind: [Role], metadata: {name: x}}]")]
+#[case::a_map_as_an_api_version("r", "extra: [{apiVersion: {v: 1}, kind: Role, metadata: {name: x}}]")]
 fn a_platform_fails_where_helm_fails(#[case] arguments: &str, #[case] values: &str) {
     assert_same(&test_chart("platform"), values, arguments, false);
 }

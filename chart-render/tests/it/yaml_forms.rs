@@ -144,6 +144,10 @@ fn tagged_scalars(#[case] scalars: &[&str]) {
     "a: |\n\n\n  x\n", "a: |\n    \n  x\n", "a: |\n", "a: |+\n\n\n", "a: |-\n\n\n", "a: |\n  x", "a: |+\n  x", "a: |-\n  x",
     "a: |\n  x\n\n", "a: |\n  x\n # comment\nb: 1\n", "a: |\n  # no comment\n  x\n", "- |\n x\n- >\n y\n", "a:\n  b: |\n    x\n  c: 1\n",
 ])]
+#[case::blocks_not_further_in_than_their_key(&[
+    "a:\n  b:\n  |-\n    line one\n      two: {x}\n  c: 1\n", "b:\n|\n  x\n", "b:\n>-\n x\n y\nc: |\n  d:\n  |-\n", "- a:\n  |2-\n      x\n",
+    "b:\n|-\nc: 1\n", "a:\n  b:\n  x\n", "a:\n  b:\n  [x]\n", "a:\n  b:\n |-\n  x\n", "a:\n- |-\n  x\n", "a:\n  b: 1\n  |-\n    x\n",
+])]
 #[case::folded_blocks(&[
     "a: >\n  x\n  y\n\n  z\n   w\n  v\n", "a: >-\n  x\n  y\n\n\n", "a: >+\n  x\n  y\n\n\n", "a: >2\n    x\n  y\n", "a: >\n\n\n", "a: >\n  x",
     "a: >\n  x\n\n\n  y\n", "a: >\n  x\n  \ty\n  z\n", "a: >-\n  x\n\n   y\n",
