@@ -52,6 +52,29 @@ fn a_change_by_hand_is_pulled_back() {
     assert_eq!(plan.target("a").reason, Reason::InTransition { variant: "a".into(), unsettled });
 }
 
+#[rstest]
+#[case::saturated((0.95, 9.0))]
+#[case::idle((0.05, 0.0))]
+fn limits_of_two_followers_that_contradict_each_other_end_at_the_upper_one(#[case] load: (f64, f64)) {
+    let mut script = Script::new();
+    for current in [1, 3, 5] {
+        let plan = script.cycle(only(variant("a").ready(current, load).at_least(5).at_most(3)));
+        assert_eq!(plan["a"], 3, "from {current}");
+        script.pass(minutes(30));
+    }
+}
+
+#[test]
+fn a_workload_that_another_metric_keeps_larger_grows_from_what_it_is() {
+    let mut script = Script::new();
+    let kept = |load: (f64, f64)| only(variant("a").ready(5, load).at_most(10));
+    assert_eq!(script.cycle(kept((0.05, 0.0)))["a"], 4);
+    for _ in 0..40 {
+        assert_eq!(script.pass(minutes(1)).cycle(kept((0.05, 0.0)))["a"], 4, "it goes on asking for less");
+    }
+    assert_eq!(script.pass(minutes(1)).cycle(kept((0.95, 9.0)))["a"], 6);
+}
+
 #[test]
 fn a_rolling_update_does_not_move_a_published_number() {
     let mut script = Script::new();

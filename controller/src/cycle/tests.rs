@@ -1,3 +1,4 @@
+mod log;
 mod safety_net;
 
 use serde_json::Value;

@@ -154,11 +154,12 @@ fn by_keda(name: &str, scaled: &ScaledObject, hpa: Option<&Hpa>, of: Of<'_>) -> 
         }
         Pause::Directions { up: no_up, down: no_down } => {
             (up.disabled, down.disabled) = (up.disabled || no_up, down.disabled || no_down);
+            let Bounds { min, max } = bounds;
             if no_up {
-                bounds.max = bounds.max.min(Some(replicas));
+                bounds.max = max.min(Some(replicas)).max(min);
             }
             if no_down {
-                (bounds.min, zero) = (bounds.min.max(Some(replicas)), Zero::Never);
+                (bounds.min, zero) = (min.max(Some(replicas)).min(max), Zero::Never);
             }
             let direction = match (no_up, no_down) {
                 (true, false) => " for scaling up",
@@ -181,11 +182,12 @@ fn by_keda(name: &str, scaled: &ScaledObject, hpa: Option<&Hpa>, of: Of<'_>) -> 
     (bounds, autoscaler)
 }
 
-/// What a direction that is disabled takes from the limits. A workload that is woken gets its replica by no autoscaler.
+/// What a direction that is disabled takes from the limits, which an HPA keeps whatever is disabled: it takes a workload
+/// below its lower limit up, and one above its upper limit down. A workload that is woken gets its replica by no autoscaler.
 fn within(bounds: Bounds, up: &ScalingRules, down: &ScalingRules, replicas: u32) -> Bounds {
     Bounds {
-        min: if down.disabled { bounds.min.max(Some(replicas)) } else { bounds.min },
-        max: if up.disabled { bounds.max.min(Some(replicas.max(1))) } else { bounds.max },
+        min: if down.disabled { bounds.min.max(Some(replicas)).min(bounds.max) } else { bounds.min },
+        max: if up.disabled { bounds.max.min(Some(replicas.max(1))).max(bounds.min) } else { bounds.max },
     }
 }
 

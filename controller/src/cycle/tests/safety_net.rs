@@ -1,38 +1,9 @@
 //! What keeps a target in force when metrics do not allow a decision: hold, say so, recover.
 
-use std::io::Write;
-use std::sync::Mutex;
-
 use rstest::rstest;
 
+use super::log::Log;
 use super::*;
-
-/// Keeps what is logged on this thread, where the test's tasks run too.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn begin(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn lines(&self, with: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(with)).map(str::to_owned).collect()
-    }
-}
 
 /// A variant with two pods, both saturated, which has been given a third replica.
 async fn scaled_up() -> Scene {
@@ -151,39 +122,4 @@ async fn a_clock_that_differs_from_that_of_prometheus_changes_no_decision(#[case
     scene.prometheus.age(3600.0);
     scene.reported("a", "MetricsAvailable", "False MetricsStale").await;
     scene.desired("a", Some("2")).await;
-}
-
-#[tokio::test]
-async fn an_outage_takes_as_many_lines_of_log_for_hundreds_of_variants_as_for_a_few() {
-    let log = Log::default();
-    let _guard = log.begin();
-    let prometheus = FakePrometheus::default();
-    let mut index = Index::default();
-    for number in 0..300 {
-        let (name, pod) = (format!("v{number}"), format!("v{number}-1"));
-        prometheus.set(&pod, 0.3, 0.0);
-        index = index.with_variant(&variant(&name)).with_deployment(&name, 1).with_pod(&name, &pod);
-    }
-    let scene = Scene::start_with(prometheus, index, Duration::from_millis(50)).await;
-    scene.desired("v299", Some("1")).await;
-    let held = |count: &str| {
-        let active = format!("wva_safety_net_active {count}\n");
-        scene.metrics.encode(true).unwrap().contains(&active)
-    };
-    eventually("decisions on metrics", || held("0")).await;
-    let before = log.lines("").len();
-
-    scene.prometheus.break_down(true);
-    eventually("every variant to be held", || held("300")).await;
-    let asked = scene.prometheus.requests();
-    eventually("twenty more cycles", || scene.prometheus.requests() > asked + 60).await;
-    scene.prometheus.break_down(false);
-    eventually("every variant to be decided again", || held("0")).await;
-
-    let lines = log.lines("");
-    let said = &lines[before..];
-    assert!(said.len() <= 50, "{} lines: {said:#?}", said.len());
-    for words in ["furtherVariants=280", "Prometheus does not answer", "Prometheus answers again"] {
-        assert!(said.iter().any(|line| line.contains(words)), "{words}: {said:#?}");
-    }
 }

@@ -88,6 +88,9 @@ fn an_hpa_reaches_what_its_spec_says(
 #[case::paused_no_longer("autoscaling.keda.sh/paused: 'false'", "", (0, 4, Zero::Autoscaler))]
 #[case::paused_at_two("autoscaling.keda.sh/paused-replicas: '2'", "", (2, 2, Zero::Never))]
 #[case::paused_at_zero("autoscaling.keda.sh/paused-replicas: '0'", "", (0, 0, Zero::Autoscaler))]
+#[case::paused_at_two_whatever_else_is_said(
+    "autoscaling.keda.sh/paused-replicas: '2', autoscaling.keda.sh/paused: 'false'", "", (2, 2, Zero::Never)
+)]
 #[case::paused_downwards("autoscaling.keda.sh/paused-scale-in: 'true'", "", (3, 4, Zero::Never))]
 #[case::paused_upwards("autoscaling.keda.sh/paused-scale-out: 'true'", "", (0, 3, Zero::Autoscaler))]
 fn with_keda_the_scaled_object_says_the_limits_and_not_the_hpa_made_of_it(
@@ -99,7 +102,60 @@ fn with_keda_the_scaled_object_says_the_limits_and_not_the_hpa_made_of_it(
     assert_eq!(scene.limits(), (Some(min), Some(max), zero));
     let autoscaler = scene.find(3).1.unwrap();
     assert_eq!((&*autoscaler.kind, &*autoscaler.name, autoscaler.follows), ("ScaledObject", "a", true));
-    assert_eq!(autoscaler.paused.is_some(), annotations.contains("paused") && !annotations.contains("false"));
+    assert_eq!(
+        autoscaler.paused.is_some(),
+        annotations.contains("paused") && !annotations.starts_with("autoscaling.keda.sh/paused: 'false'")
+    );
+}
+
+#[rstest]
+#[case::fewer_than_it_keeps("minReplicas: 3, behavior: {scaleUp: {selectPolicy: Disabled}}", 1, (3, 3))]
+#[case::more_than_it_allows("behavior: {scaleDown: {selectPolicy: Disabled}}", 6, (4, 4))]
+#[case::both("minReplicas: 2, behavior: {scaleUp: {selectPolicy: Disabled}, scaleDown: {selectPolicy: Disabled}}", 3, (3, 3))]
+fn a_direction_that_is_disabled_does_not_take_an_hpa_out_of_its_limits(
+    #[case] spec: &str,
+    #[case] replicas: u32,
+    #[case] (min, max): (u32, u32),
+) {
+    let scene = Scene::default().hpa("a-hpa", "", &format!("{FOLLOWS}, {spec}"));
+    assert_eq!(scene.find(replicas).0, Bounds { min: Some(min), max: Some(max) });
+}
+
+#[rstest]
+#[case::up("paused-scale-out", 0, (2, 2))]
+#[case::down("paused-scale-in", 6, (4, 4))]
+fn a_direction_that_is_paused_does_not_take_keda_out_of_its_limits(
+    #[case] paused: &str,
+    #[case] replicas: u32,
+    #[case] (min, max): (u32, u32),
+) {
+    let scene = Scene::default().keda(&format!("autoscaling.keda.sh/{paused}: 'true'"), "minReplicaCount: 2");
+    assert_eq!(scene.find(replicas).0, Bounds { min: Some(min), max: Some(max) });
+}
+
+#[rstest]
+#[case::its_own_cpu("type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}")]
+#[case::a_queue("type: External, external: {metric: {name: queue}, target: {type: AverageValue, averageValue: '30'}}")]
+fn an_hpa_that_has_a_second_metric_follows_the_number_too(#[case] second: &str) {
+    let metrics = FOLLOWS.replace("metrics: [", &format!("metrics: [{{{second}}}, "));
+    let scene = Scene::default().hpa("a-hpa", "", &metrics);
+    assert_eq!(scene.limits(), (Some(1), Some(4), Zero::Controller));
+    assert!(scene.find(3).1.unwrap().follows);
+}
+
+#[test]
+fn an_hpa_that_keda_took_over_from_a_user_is_the_scaled_objects() {
+    // `scaledobject.keda.sh/transfer-hpa-ownership`: the HPA keeps its name, and what it said before.
+    let mut scene = Scene::default().hpa(
+        "llama-hpa",
+        "labels: {scaledobject.keda.sh/name: a}",
+        &format!("minReplicas: 1, {FOLLOWS}"),
+    );
+    let annotations = "scaledobject.keda.sh/transfer-hpa-ownership: 'true'";
+    let spec = "minReplicaCount: 0, advanced: {horizontalPodAutoscalerConfig: {name: llama-hpa}}";
+    let _effect = scene.0.apply(ObjectKey::new("ns", "a"), scaled_object(annotations, spec));
+    assert_eq!(scene.limits(), (Some(0), Some(4), Zero::Autoscaler));
+    assert_eq!(scene.find(3).1.unwrap().kind, "ScaledObject");
 }
 
 #[rstest]

@@ -3,6 +3,7 @@
 mod server;
 
 use jiff::{SignedDuration, Timestamp};
+use rstest::rstest;
 use wva_api::{Instance, Scope};
 use wva_engine::settings::{Analyzer, PerModel, TokenThresholds, ZeroPolicies, ZeroPolicy};
 use wva_engine::snapshot::{Demand, Reading};
@@ -234,6 +235,90 @@ async fn the_engines_of_a_data_parallel_pod_add_up() {
     assert!((analysis.required - 47_435.0).abs() < 1.0, "{told:?}");
     let grown: Vec<_> = plan.targets.iter().filter(|it| it.replicas > it.current).map(|it| &*it.variant.name).collect();
     assert_eq!(grown, ["dp8"], "it costs less for each token: {told:?}");
+}
+
+#[rstest]
+#[case::a_service_monitor_and_a_pod_monitor(&[
+    r#"job="vllm",service="llama",endpoint="http",instance="10.0.0.1:8000""#,
+    r#"job="ns/pods",container="vllm",endpoint="metrics",instance="10.0.0.1:8200""#,
+])]
+#[case::two_services_in_front_of_it(&[
+    r#"job="llama",service="llama",instance="10.0.0.1:8000""#, r#"job="all",service="all-models",instance="10.0.0.1:8000""#,
+])]
+#[case::through_a_side_car_and_itself(&[
+    r#"job="vllm",container="vllm",instance="10.0.0.1:8000""#, r#"job="vllm",container="routing-proxy",instance="10.0.0.1:8001""#,
+])]
+#[tokio::test]
+async fn who_scrapes_a_pod_and_where_changes_no_number(#[case] scrapes: &[&str]) {
+    let mut history = History::default();
+    for scraped in scrapes {
+        for engine in [0, 1] {
+            serving(&mut history, &format!(r#"namespace="ns",pod="a-1",engine="{engine}",{scraped}"#), 6.0, 2.0);
+        }
+    }
+    let server = Server::start(&history).await;
+    let demand = demanded(&server, &old_pods(&["a-1"])).await;
+    assert!(is_near(demand.arrival_rate, 12.0) && is_near(demand.running, 4.0), "{demand:?}");
+}
+
+#[tokio::test]
+async fn series_of_a_data_parallel_pod_that_name_no_engine_are_of_all_of_them() {
+    let mut history = History::default();
+    let own = r#"namespace="ns",pod="a-1""#;
+    // The size of the cache and the counter come from the front end, which is one for all engines.
+    history.add("vllm:cache_config_info", &format!(r#"{own},num_gpu_blocks="4000",block_size="16""#), |_| Some(1.0));
+    let labels = format!("{own},model_name=\"llama\"");
+    history
+        .add("vllm:request_success_total", &format!("{labels},finished_reason=\"stop\""), |at| Some(1e4 + 12.0 * at));
+    for (engine, usage) in [(0, 0.5), (1, 0.25)] {
+        let labels = format!("{labels},engine=\"{engine}\"");
+        history.add("vllm:num_requests_running", &labels, |_| Some(3.0));
+        history.add("vllm:num_requests_waiting", &labels, |_| Some(0.0));
+        history.add("vllm:kv_cache_usage_perc", &labels, |_| Some(usage));
+    }
+    let server = Server::start(&history).await;
+    let snapshot = observed(&server, &old_pods(&["a-1"]), &mut Members::default(), "").await;
+    let demand = &snapshot.models[0].demand;
+    assert!(is_near(demand.arrival_rate, 12.0) && is_near(demand.running, 6.0), "{demand:?}");
+    let tokens = &snapshot.models[0].variants[0].pods[0].sample.as_ref().unwrap().tokens;
+    assert_eq!((tokens.kv_capacity(), tokens.kv_in_use), (Some(128_000), Some(48_000.0)));
+}
+
+#[rstest]
+#[case::a_container_that_was_restarted(&[], SignedDuration::from_hours(1))]
+#[case::a_pod_of_a_stateful_set_that_was_replaced_under_its_name(&[(-90.0, -60.0)], SignedDuration::from_secs(75))]
+#[tokio::test]
+async fn a_counter_that_starts_again_counts_what_came_after(#[case] gaps: &[(f64, f64)], #[case] age: SignedDuration) {
+    let mut history = History::default();
+    let there = |at: f64| (!gaps.iter().any(|(from, to)| (*from..=*to).contains(&at))).then_some(());
+    let labels = r#"namespace="ns",pod="a-0",model_name="llama""#;
+    history.add("vllm:num_requests_running", labels, |at| there(at).map(|()| 0.0));
+    history.add("vllm:num_requests_waiting", labels, |at| there(at).map(|()| 0.0));
+    let counter = format!("{labels},finished_reason=\"stop\"");
+    let served = |at: f64| if at < -60.0 { 5000.0 } else { 3.0 };
+    history.add("vllm:request_success_total", &counter, |at| there(at).map(|()| served(at)));
+    let server = Server::start(&history).await;
+    let mut index = old_pods(&["a-0"]);
+    let created = Timestamp::now() - age;
+    index.pods.values_mut().for_each(|pod| pod.created = created);
+    let completed = demanded(&server, &index).await.completed;
+    assert!(is_near(completed, 3.0), "the 5000 before are old ones: {completed:?}");
+}
+
+#[tokio::test]
+async fn adapters_of_a_model_neither_hide_its_requests_nor_double_them() {
+    let mut history = History::default();
+    serving(&mut history, r#"namespace="ns",pod="a-1",engine="0""#, 4.0, 2.0);
+    // What vLLM tells of its LoRA adapters, one series for each set of them that ran together.
+    for running in ["", "sql", "sql,chat"] {
+        let labels = format!(
+            r#"namespace="ns",pod="a-1",max_lora="4",waiting_lora_adapters="",running_lora_adapters="{running}""#
+        );
+        history.add("vllm:lora_requests_info", &labels, |at| Some(1.8e9 + at));
+    }
+    let server = Server::start(&history).await;
+    let demand = demanded(&server, &old_pods(&["a-1"])).await;
+    assert!(is_near(demand.arrival_rate, 4.0) && is_near(demand.running, 2.0), "{demand:?}");
 }
 
 #[tokio::test]
