@@ -142,8 +142,15 @@ impl Frame<'_> {
     ) -> Result<Operand, Fault> {
         let Some((last, before)) = names.split_last() else { return Ok(receiver) };
         let mut value = receiver;
+        let mut behind = "";
         for name in before {
-            value = field::of(&value, name.as_ref(), &[]).map_err(|fault| self.at(pos, fault))?;
+            if !field::is_values_as_map(behind, name.as_ref()) {
+                value = field::of(&value, name.as_ref(), &[]).map_err(|fault| self.at(pos, fault))?;
+            }
+            behind = name.as_ref();
+        }
+        if exprs.is_empty() && piped.is_none() && field::is_values_as_map(behind, last.as_ref()) {
+            return Ok(value);
         }
         let arguments = self.arguments(exprs, dot, piped)?;
         field::of(&value, last.as_ref(), &arguments.values).map_err(|fault| self.at(pos, fault))

@@ -13,6 +13,12 @@ pub(super) fn of(receiver: &Operand, name: &str, arguments: &[Value]) -> Result<
     }
 }
 
+/// Whether a name calls the method of a chart's values that gives them as the map that they are, which charts made by
+/// transpilers do. Only the values of a chart have it, which stand behind that name.
+pub(super) fn is_values_as_map(behind: &str, name: &str) -> bool {
+    behind == "Values" && name == "AsMap"
+}
+
 fn of_value(receiver: &Value, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
     match receiver {
         Value::Nil => Err(Fault::new(format!("nil pointer evaluating interface {{}}.{name}"))),

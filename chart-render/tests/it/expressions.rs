@@ -167,6 +167,10 @@ fn assert_prints_the_same(expressions: &[&str]) {
     "regexReplaceAll \"\\\\Qa.b\\\\E+\" \"a.bb axb\" \"x\"", "regexReplaceAll \"\\\\bé\" \"é aé\" \"x\"", "regexMatch \"^[[:alpha:]_]+$\" \"a_b\"", "regexReplaceAll \"[a-c-]\" \"a-d\" \"x\"",
     "regexSplit \"\\\\s+\" \"a b  c\" -1", "regexFind \"[a-zA-Z0-9_.+-]+@[a-z-]+\\\\.[a-z.-]+\" \"x a.b@c.d y\"", "regexFindAll \"[^\\\\s,]+\" \"a, b,c\" -1",
 ])]
+#[case::values_as_a_map(&[
+    ".Values.AsMap | toJson", "{{ $v := .Values.AsMap }}x: {{ $v.num }}", "$.Values.AsMap.m.a", "(get .Values.AsMap \"s\") | upper", "kindOf .Values.AsMap",
+    "{{ $_ := set .Values.AsMap \"new\" 1 }}x: {{ .Values.new }}", ".Values.m.AsMap", "{{ $dot := . }}x: {{ $dot.Values.AsMap.l | len }}",
+])]
 #[case::odds_and_ends(&[
     "index \"abc\" 1", "regexMatch \"\\\\d{1,1001}\" \"1\"", "regexMatch \"\\\\d{1,1000}\" \"1\"", "typeIsLike \"*string\" \"a\"", "(.Files.Glob \"none*\").AsConfig", "(.Files.Glob \"none*\").AsSecrets",
     "len (.Files.Glob \"none*\")",
