@@ -6,24 +6,27 @@
 
 mod catalog;
 mod claim;
+mod daemon_set;
 pub(crate) mod deployment;
 mod disruption;
 mod endpoints;
 mod garbage;
 mod hpa;
 mod job;
+mod members;
 mod namespace;
 pub(crate) mod pods;
 mod replica_set;
+mod revisions;
 mod scheduler;
 mod service_account;
+mod share;
 mod stateful_set;
-mod template;
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
-    apps::v1::{Deployment, ReplicaSet, StatefulSet},
+    apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
@@ -69,6 +72,7 @@ pub(crate) struct Context {
     accounts: Cache<ServiceAccount>,
     budgets: Cache<PodDisruptionBudget>,
     jobs: Cache<Job>,
+    daemon_sets: Cache<DaemonSet>,
 }
 
 /// The running controllers; they stop when this is dropped.
@@ -98,6 +102,7 @@ impl Controllers {
             accounts: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             budgets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             jobs: Cache::start(Api::all(client.clone()), all(), &mut tasks),
+            daemon_sets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
             client,
         });
         ctx.spawn(&mut tasks, "deployment", deployment::run);
@@ -110,6 +115,7 @@ impl Controllers {
         ctx.spawn(&mut tasks, "serviceaccount", service_account::run);
         ctx.spawn(&mut tasks, "disruption", disruption::run);
         ctx.spawn(&mut tasks, "job", job::run);
+        ctx.spawn(&mut tasks, "daemonset", daemon_set::run);
         ctx.spawn(&mut tasks, "garbage", garbage::run);
         Self { _tasks: tasks }
     }
@@ -151,6 +157,7 @@ impl Context {
             accounts,
             budgets,
             jobs,
+            daemon_sets,
         } = self;
         tokio::join!(
             deployments.synced(),
@@ -166,6 +173,7 @@ impl Context {
             accounts.synced(),
             budgets.synced(),
             jobs.synced(),
+            daemon_sets.synced(),
         );
     }
 }

@@ -7,6 +7,8 @@ mod autoscaling;
 mod binary;
 #[path = "support/cluster.rs"]
 mod cluster;
+#[path = "cluster_suite/daemon_sets.rs"]
+mod daemon_sets;
 #[path = "cluster_suite/deletion.rs"]
 mod deletion;
 #[path = "cluster_suite/deployments.rs"]

@@ -20,7 +20,10 @@ use kube::{
     core::{Selector, SelectorExt},
 };
 
-use super::{Context, pods};
+use super::{
+    Context, pods,
+    share::{Rounding, resolve},
+};
 use crate::machinery::{
     key::Key,
     owner,
@@ -103,16 +106,6 @@ fn wanted_by_owners(ctx: &Context, namespace: &str, covered: &[Arc<Pod>]) -> i32
     owners.values().sum()
 }
 
-fn count(value: &IntOrString, of: i32) -> i32 {
-    match value {
-        IntOrString::Int(number) => *number,
-        IntOrString::String(text) => {
-            let percent: i32 = text.trim_end_matches('%').parse().unwrap_or_default();
-            (percent * of + 99) / 100
-        }
-    }
-}
-
 fn status(
     budget: &PodDisruptionBudget,
     covered: &[Arc<Pod>],
@@ -123,9 +116,9 @@ fn status(
     let known = budget.status.clone().unwrap_or_default();
     let total = i32::try_from(covered.len()).unwrap_or(i32::MAX);
     let (expected, desired) = match (&spec.max_unavailable, &spec.min_available) {
-        (Some(most), _) => (wanted, (wanted - count(most, wanted)).max(0)),
-        (None, Some(least @ IntOrString::Int(_))) => (total, count(least, total)),
-        (None, Some(least)) => (wanted, count(least, wanted)),
+        (Some(most), _) => (wanted, (wanted - resolve(most, wanted, Rounding::Up)).max(0)),
+        (None, Some(least @ IntOrString::Int(_))) => (total, resolve(least, total, Rounding::Up)),
+        (None, Some(least)) => (wanted, resolve(least, wanted, Rounding::Up)),
         (None, None) => (total, 0),
     };
     // What was granted a moment ago counts as gone, until it is.

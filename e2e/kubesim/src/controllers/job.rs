@@ -19,7 +19,7 @@ use kube::{
     api::{DeleteParams, PostParams},
 };
 
-use super::{Context, pods, template};
+use super::{Context, members, pods};
 use crate::machinery::{
     key::Key,
     owner,
@@ -149,7 +149,7 @@ fn is_end(condition: &str) -> bool {
 
 async fn create_pod(ctx: &Context, key: &Key, job: &Job) -> Result<(), Error> {
     let template = job.spec.clone().unwrap_or_default().template;
-    template::create_pod(ctx, COMPONENT, job, key, template).await.map_err(|error| Error::Create(key.clone(), error))
+    members::create_pod(ctx, COMPONENT, job, key, template).await.map_err(|error| Error::Create(key.clone(), error))
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, pod: &Pod) -> Result<(), Error> {

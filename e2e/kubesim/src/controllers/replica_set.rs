@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, PostParams, Preconditions},
+    api::PostParams,
     core::{Selector, SelectorExt},
 };
 
-use super::{Context, claim, pods, template};
+use super::{Context, claim, members, pods};
 use crate::machinery::{
     key::Key,
     owner,
@@ -117,23 +117,13 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
 
 async fn create_pod(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<(), Error> {
     let template = set.spec.clone().unwrap_or_default().template.unwrap_or_default();
-    template::create_pod(ctx, COMPONENT, set, key, template).await.map_err(|error| Error::CreatePod(key.clone(), error))
+    members::create_pod(ctx, COMPONENT, set, key, template).await.map_err(|error| Error::CreatePod(key.clone(), error))
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, set: &ReplicaSet, pod: &Pod) -> Result<(), Error> {
-    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let params = DeleteParams::background().preconditions(Preconditions { uid: pod.uid(), resource_version: None });
-    match api.delete(&pod.name_any(), &params).await {
-        Ok(_) => {
-            ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()));
-        }
-        Err(kube::Error::Api(status)) if status.is_not_found() => {}
-        Err(error) => return Err(Error::DeletePod(key.clone(), error)),
+    if members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(key.clone(), error))? {
+        ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()));
     }
-    let gone = |seen: Option<&Pod>| {
-        seen.is_none_or(|seen| seen.metadata.uid != pod.metadata.uid || seen.metadata.deletion_timestamp.is_some())
-    };
-    ctx.pods.wait_until(&Key::of(pod), gone).await;
     Ok(())
 }
 

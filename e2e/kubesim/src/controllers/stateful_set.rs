@@ -11,20 +11,18 @@ use futures::{StreamExt, future::join_all, stream};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        apps::v1::{ControllerRevision, StatefulSet, StatefulSetStatus},
+        apps::v1::{StatefulSet, StatefulSetStatus},
         core::v1::Pod,
     },
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, runtime::RawExtension},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, ListParams, PostParams, Preconditions},
-    core::Selector,
-};
-use serde_json::json;
+use kube::{Api, ResourceExt, api::PostParams, core::Selector};
 
-use self::plan::{Plan, REVISION_LABEL, Step};
-use super::{Context, claim};
+use self::plan::{Plan, Step};
+use super::{
+    Context, claim, members,
+    revisions::{self, REVISION_LABEL},
+};
 use crate::machinery::{
     key::Key,
     owner,
@@ -95,33 +93,11 @@ async fn record_revision(ctx: &Context, key: &Key, set: &StatefulSet, name: &str
     if status.and_then(|status| status.update_revision.as_deref()) == Some(name) {
         return Ok(());
     }
-    let failed = |error| Error::Revision(key.clone(), error);
-    let api: Api<ControllerRevision> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let spec = set.spec.clone().unwrap_or_default();
-    let known = api.list(&ListParams::default()).await.map_err(failed)?;
-    let mine = known.items.iter().filter(|known| owner::is_controlled_by(&known.metadata, set.uid().as_deref()));
-    let newest = mine.map(|known| known.revision).max().unwrap_or_default();
+    let template = set.spec.clone().unwrap_or_default().template;
     let hash = name.strip_prefix(&format!("{}-", key.name)).unwrap_or(name);
-    let mut labels = spec.template.metadata.as_ref().and_then(|meta| meta.labels.clone()).unwrap_or_default();
-    labels.insert("controller.kubernetes.io/hash".to_owned(), hash.to_owned());
-    let mut template = json!(spec.template);
-    template["$patch"] = json!("replace");
-    let revision = ControllerRevision {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            namespace: Some(key.namespace.clone()),
-            labels: Some(labels),
-            owner_references: owner::controlled_by(set).map(|reference| vec![reference]),
-            ..ObjectMeta::default()
-        },
-        data: Some(RawExtension(json!({"spec": {"template": template}}))),
-        revision: newest + 1,
-    };
-    match api.create(&PostParams::default(), &revision).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_already_exists() || status.is_not_found() => Ok(()),
-        Err(error) => Err(failed(error)),
-    }
+    revisions::record(ctx, key, set, name, &template, ("controller.kubernetes.io/hash", hash))
+        .await
+        .map_err(|error| Error::Revision(key.clone(), error))
 }
 
 async fn carry_out(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, step: &Step) -> Result<(), Error> {
@@ -175,21 +151,11 @@ async fn create_pod(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, or
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, set: &StatefulSet, pod: &Pod) -> Result<(), Error> {
-    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let name = pod.name_any();
-    let params = DeleteParams::background().preconditions(Preconditions { uid: pod.uid(), resource_version: None });
-    match api.delete(&name, &params).await {
-        Ok(_) => {
-            let message = format!("delete Pod {name} in StatefulSet {} successful", key.name);
-            ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", message);
-        }
-        Err(kube::Error::Api(status)) if status.is_not_found() => {}
-        Err(error) => return Err(Error::DeletePod(key.clone(), error)),
+    if members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(key.clone(), error))? {
+        let message = format!("delete Pod {name} in StatefulSet {} successful", key.name);
+        ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", message);
     }
-    let gone = |seen: Option<&Pod>| {
-        seen.is_none_or(|seen| seen.metadata.uid != pod.metadata.uid || seen.metadata.deletion_timestamp.is_some())
-    };
-    ctx.pods.wait_until(&Key::of(pod), gone).await;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use k8s_openapi::{api::apps::v1::DeploymentSpec, apimachinery::pkg::util::intstr::IntOrString};
 
+use crate::controllers::share::{Rounding, resolve};
+
 /// What a `ReplicaSet` asks for and what of it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Size {
@@ -30,27 +32,6 @@ impl Margin {
             unavailable: resolve(unavailable, desired, Rounding::Down),
         };
         if margin.surge == 0 && margin.unavailable == 0 { Self { unavailable: 1, ..margin } } else { margin }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Rounding {
-    Up,
-    Down,
-}
-
-fn resolve(value: &IntOrString, total: i32, rounding: Rounding) -> i32 {
-    match value {
-        IntOrString::Int(count) => (*count).max(0),
-        IntOrString::String(text) => {
-            let percent: i32 = text.trim_end_matches('%').parse().unwrap_or_default();
-            let hundredths = i64::from(total) * i64::from(percent.max(0));
-            let count = match rounding {
-                Rounding::Up => (hundredths + 99) / 100,
-                Rounding::Down => hundredths / 100,
-            };
-            i32::try_from(count).unwrap_or(i32::MAX)
-        }
     }
 }
 

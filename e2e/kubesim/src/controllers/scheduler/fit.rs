@@ -89,7 +89,7 @@ pub(crate) fn obstacles(pod: &Pod, node: &Node, used: &Amounts, pods_on_node: us
     if !is_ready(node) {
         return vec![Obstacle::NotReady];
     }
-    if let Some(taint) = node_spec.taints.iter().flatten().find(|taint| repels(taint, tolerations)) {
+    if let Some(taint) = repelling(pod, node).next() {
         let value = taint.value.as_deref().unwrap_or_default();
         return vec![Obstacle::Taint(format!("{}: {value}", taint.key))];
     }
@@ -155,8 +155,15 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     effect_matches && key_matches && value_matches
 }
 
+/// The taints of a node that keep a pod away.
+pub(crate) fn repelling<'a>(pod: &'a Pod, node: &'a Node) -> impl Iterator<Item = &'a Taint> {
+    let tolerations = pod.spec.as_ref().and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default();
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+    taints.iter().filter(|taint| repels(taint, tolerations))
+}
+
 /// Node selector and required node affinity.
-fn matches_node(pod: &Pod, node: &Node) -> bool {
+pub(crate) fn matches_node(pod: &Pod, node: &Node) -> bool {
     let Some(spec) = pod.spec.as_ref() else { return false };
     let labels = node.labels();
     if spec.node_selector.iter().flatten().any(|(key, value)| labels.get(key) != Some(value)) {

@@ -9,10 +9,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 
-use crate::controllers::{deployment::revision, pods};
-
-/// Label of a pod that names the template it was made from.
-pub(super) const REVISION_LABEL: &str = "controller-revision-hash";
+use crate::controllers::{deployment::revision, pods, revisions::REVISION_LABEL};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]

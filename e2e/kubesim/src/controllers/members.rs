@@ -1,11 +1,14 @@
-//! Pods made of the template of a workload.
+//! The pods of a workload: made of its template, and removed.
 
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{Pod, PodTemplateSpec},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Api, Resource, ResourceExt, api::PostParams};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, PostParams, Preconditions},
+};
 
 use super::Context;
 use crate::machinery::{key::Key, owner};
@@ -49,4 +52,20 @@ where
             Err(error)
         }
     }
+}
+
+/// Deletes this very pod, and waits until the cache shows that it goes. False if it was gone already.
+pub(super) async fn delete_pod(ctx: &Context, pod: &Pod) -> Result<bool, kube::Error> {
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &pod.namespace().unwrap_or_default());
+    let params = DeleteParams::background().preconditions(Preconditions { uid: pod.uid(), resource_version: None });
+    let deleted = match api.delete(&pod.name_any(), &params).await {
+        Ok(_) => true,
+        Err(kube::Error::Api(status)) if status.is_not_found() => false,
+        Err(error) => return Err(error),
+    };
+    let going = |seen: Option<&Pod>| {
+        seen.is_none_or(|seen| seen.metadata.uid != pod.metadata.uid || seen.metadata.deletion_timestamp.is_some())
+    };
+    ctx.pods.wait_until(&Key::of(pod), going).await;
+    Ok(deleted)
 }
