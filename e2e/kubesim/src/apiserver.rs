@@ -49,6 +49,7 @@ mod options;
 mod own_service;
 mod page;
 mod patch;
+mod pod_security;
 mod pods;
 mod policies;
 mod port_forward;

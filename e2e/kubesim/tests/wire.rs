@@ -289,3 +289,63 @@ async fn a_client_that_likes_protobuf_best_gets_it() {
     assert_eq!(code, StatusCode::OK);
     assert!(text.contains("kind: ConfigMapList"), "{text}");
 }
+
+/// The answer to a request, and the warnings in its header.
+async fn warned(wire: &Wire, method: Method, path: &str, body: &Value) -> (u16, Value, Vec<String>) {
+    let response =
+        wire.client.request(method, format!("{}{path}", wire.server.url())).json(body).send().await.expect("answer");
+    let text = |value: &reqwest::header::HeaderValue| value.to_str().expect("text").replace("\\\"", "\"");
+    let warnings = response.headers().get_all("warning").iter().map(text).collect();
+    (response.status().as_u16(), response.json().await.expect("JSON"), warnings)
+}
+
+#[tokio::test]
+async fn the_labels_of_a_namespace_say_how_secure_its_pods_have_to_be() {
+    let wire = Wire::open().await;
+    let labels = json!({
+        "pod-security.kubernetes.io/enforce": "baseline",
+        "pod-security.kubernetes.io/warn": "restricted",
+        "pod-security.kubernetes.io/warn-version": "v1.36",
+    });
+    let namespace = json!({"metadata": {"name": "safe", "labels": labels}});
+    assert_eq!(wire.json(Method::POST, "/api/v1/namespaces", &namespace).await.0, 201);
+    let account = json!({"metadata": {"name": "default"}});
+    wire.json(Method::POST, "/api/v1/namespaces/safe/serviceaccounts", &account).await;
+    let pods = "/api/v1/namespaces/safe/pods";
+    let pod = |name: &str, context: Value| {
+        let container = json!({"name": "c", "image": "x", "securityContext": context});
+        json!({"metadata": {"name": name}, "spec": {"containers": [container]}})
+    };
+    let (code, refusal) = wire.json(Method::POST, pods, &pod("p", json!({"privileged": true}))).await;
+    assert_eq!(code, 403);
+    assert_eq!(
+        refusal["message"],
+        "pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": privileged (container \"c\" must not set \
+         securityContext.privileged=true)"
+    );
+    let (code, _, warnings) = warned(&wire, Method::POST, pods, &pod("p", json!({}))).await;
+    assert_eq!(code, 201);
+    let would =
+        "would violate PodSecurity \"restricted:v1.36\": allowPrivilegeEscalation != false (container \"c\" must";
+    assert!(warnings.iter().any(|warning| warning.contains(would)), "{warnings:?}");
+
+    // What makes such pods is let through, with a warning.
+    let spec = json!({"selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "x", "securityContext": {"privileged": true}}]},
+    }});
+    let deployment = json!({"metadata": {"name": "d"}, "spec": spec});
+    let (code, _, warnings) =
+        warned(&wire, Method::POST, "/apis/apps/v1/namespaces/safe/deployments", &deployment).await;
+    assert_eq!(code, 201);
+    assert!(warnings.iter().any(|warning| warning.contains("would violate PodSecurity")), "{warnings:?}");
+
+    let wrong = json!({"metadata": {"name": "w", "labels": {"pod-security.kubernetes.io/enforce": "strict"}}});
+    let (code, refusal) = wire.json(Method::POST, "/api/v1/namespaces", &wrong).await;
+    assert_eq!(code, 422);
+    assert_eq!(
+        refusal["message"],
+        "Namespace \"w\" is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"strict\": \
+         must be one of privileged, baseline, restricted"
+    );
+}

@@ -10,7 +10,7 @@ use super::fields::{self, FieldValidation};
 use super::resource::Resource;
 use super::state::{Call, State};
 use super::store::{GroupResource, Key};
-use super::{builtin, defaults, go_types, validation};
+use super::{builtin, defaults, go_types, pod_security, validation};
 
 /// Where an object that is to be stored comes from, which decides how its faults are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,6 +283,9 @@ impl State {
         if causes.is_empty() {
             causes = validation::validate(resource, self.gates, old, object);
         }
+        if resource.kind == "Namespace" {
+            causes.extend(pod_security::label_problems(object));
+        }
         if definition {
             causes.extend(super::crd::problems(old, object));
         }
@@ -293,6 +296,7 @@ impl State {
             return Err(Failure::invalid(group, &resource.kind, name, &causes));
         }
         self.refuse_escalation(call, old, object)?;
+        self.check_pod_security(call, old, object)?;
         self.consult_policies(call, old, object)?;
         if old.is_none() && self.has_quota(&call.target.namespace) {
             self.check_quota(call, object)?;

@@ -1,6 +1,8 @@
 //! RFC 6902: a list of operations on paths.
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
 
 use crate::apiserver::failure::Failure;
 
@@ -18,94 +20,31 @@ pub(in crate::apiserver) fn json_patch(target: &mut Value, patch: &Value) -> Res
 }
 
 fn apply(target: &mut Value, operation: &Value) -> Result<(), String> {
-    let kind = operation["op"].as_str().unwrap_or_default();
-    let path = operation["path"].as_str().ok_or("operation without a path")?;
-    let value = || operation.get("value").cloned().ok_or_else(|| format!("{kind} operation without a value: {path}"));
-    let from = || operation["from"].as_str().ok_or_else(|| format!("{kind} operation without from: {path}"));
-    match kind {
-        "add" => add(target, path, value()?),
-        "remove" => remove(target, path).map(drop),
-        "replace" => replace(target, path, value()?),
-        "move" => {
-            let moved = remove(target, from()?)?;
-            add(target, path, moved)
-        }
-        "copy" => {
-            let from = from()?;
-            let copied =
-                target.pointer(from).cloned().ok_or_else(|| format!("copy operation: doc is missing path: {from}"))?;
-            add(target, path, copied)
-        }
-        "test" => {
-            if target.pointer(path).unwrap_or(&Value::Null) == &value().unwrap_or_default() {
-                Ok(())
-            } else {
-                Err(format!("testing value {path} failed: test failed"))
-            }
-        }
-        other => Err(format!("unexpected kind: {other}")),
+    let operation = lenient(target, operation);
+    if let Some(operation) = operation {
+        let operation = serde_json::from_value(operation.into_owned()).map_err(|error| error.to_string())?;
+        json_patch::patch(target, &[operation]).map_err(|error| error.to_string())?;
     }
+    Ok(())
 }
 
-/// Replacing a field that is absent sets it, as the server's library has it: defaults need not be spelt out.
-fn replace(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
-    let missing = || format!("replace operation does not apply: doc is missing path: {path}: missing value");
-    if let Some(found) = target.pointer_mut(path) {
-        *found = value;
-        return Ok(());
+/// The operation as the server's library understands it: replacing a field that is absent sets it, so that defaults need not
+/// be spelt out, and testing one for null holds, which leaves nothing to do.
+fn lenient<'a>(target: &Value, operation: &'a Value) -> Option<Cow<'a, Value>> {
+    let path = operation["path"].as_str().unwrap_or_default();
+    if target.pointer(path).is_some() {
+        return Some(Cow::Borrowed(operation));
     }
-    let (parent, last) = split(path)?;
-    match target.pointer_mut(parent) {
-        Some(Value::Object(fields)) => {
-            fields.insert(last, value);
-            Ok(())
+    let parent = path.rsplit_once('/').and_then(|(parent, _)| target.pointer(parent));
+    match operation["op"].as_str() {
+        Some("replace") if parent.is_some_and(Value::is_object) => {
+            let mut operation = operation.clone();
+            operation["op"] = json!("add");
+            Some(Cow::Owned(operation))
         }
-        _ => Err(missing()),
+        Some("test") if operation["value"].is_null() => None,
+        _ => Some(Cow::Borrowed(operation)),
     }
-}
-
-/// Splits a pointer into its parent and the unescaped last segment.
-fn split(path: &str) -> Result<(&str, String), String> {
-    let (parent, last) = path.rsplit_once('/').ok_or_else(|| format!("{path:?} does not name a field"))?;
-    Ok((parent, last.replace("~1", "/").replace("~0", "~")))
-}
-
-fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
-    if path.is_empty() {
-        *target = value;
-        return Ok(());
-    }
-    let (parent, last) = split(path)?;
-    match target.pointer_mut(parent) {
-        Some(Value::Object(object)) => {
-            object.insert(last, value);
-            Ok(())
-        }
-        Some(Value::Array(items)) if last == "-" => {
-            items.push(value);
-            Ok(())
-        }
-        Some(Value::Array(items)) => match last.parse::<usize>() {
-            Ok(index) if index <= items.len() => {
-                items.insert(index, value);
-                Ok(())
-            }
-            _ => Err(format!("add operation does not apply: index out of bounds: {path}")),
-        },
-        _ => Err(format!("add operation does not apply: doc is missing path: {path:?}: missing value")),
-    }
-}
-
-fn remove(target: &mut Value, path: &str) -> Result<Value, String> {
-    let (parent, last) = split(path)?;
-    let removed = match target.pointer_mut(parent) {
-        Some(Value::Object(object)) => object.remove(&last),
-        Some(Value::Array(items)) => {
-            last.parse::<usize>().ok().filter(|index| *index < items.len()).map(|index| items.remove(index))
-        }
-        _ => None,
-    };
-    removed.ok_or_else(|| format!("remove operation does not apply: doc is missing path: {path}: missing value"))
 }
 
 #[cfg(test)]

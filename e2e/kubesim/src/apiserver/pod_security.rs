@@ -1,0 +1,123 @@
+//! Pod Security admission: what the labels `pod-security.kubernetes.io/…` of a namespace ask of its pods.
+//!
+//! The checks, their order and their sentences are those of `pod-security-admission` for the newest version of the
+//! standards; an older one, asked for by a label such as `enforce-version`, is named but not followed.
+
+mod checks;
+
+use serde_json::Value;
+
+use super::failure::{Cause, Failure};
+use super::state::{Call, State};
+
+const PREFIX: &str = "pod-security.kubernetes.io/";
+
+/// How much is asked of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    Privileged,
+    Baseline,
+    Restricted,
+}
+
+impl Level {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "privileged" => Some(Self::Privileged),
+            "baseline" => Some(Self::Baseline),
+            "restricted" => Some(Self::Restricted),
+            _ => None,
+        }
+    }
+}
+
+/// A level and the version of the standards it is of, as it is shown.
+struct Policy {
+    level: Level,
+    shown: String,
+}
+
+impl Policy {
+    /// What a namespace says for a mode; nothing is `privileged`.
+    fn of(namespace: &Value, mode: &str) -> Self {
+        let label = |name: String| namespace["metadata"]["labels"][name].as_str();
+        let given = label(format!("{PREFIX}{mode}")).unwrap_or("privileged");
+        // What cannot be read is taken for the strictest.
+        let level = Level::parse(given).unwrap_or(Level::Restricted);
+        let version = label(format!("{PREFIX}{mode}-version")).unwrap_or("latest");
+        Self { level, shown: format!("{given}:{version}") }
+    }
+
+    fn violation(&self, verb: &str, spec: &Value) -> Option<String> {
+        let found = checks::violations(self.level, spec);
+        (!found.is_empty()).then(|| format!("{verb} PodSecurity {:?}: {}", self.shown, found.join(", ")))
+    }
+}
+
+/// The template of the pods that an object of this kind makes.
+fn template<'a>(kind: &str, object: &'a Value) -> Option<&'a Value> {
+    match kind {
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
+            object.pointer("/spec/template/spec")
+        }
+        "CronJob" => object.pointer("/spec/jobTemplate/spec/template/spec"),
+        "PodTemplate" => object.pointer("/template/spec"),
+        _ => None,
+    }
+}
+
+impl State {
+    /// Refuses a pod that the level enforced in its namespace rules out, and warns of what a level warned of does. What
+    /// makes pods is warned of only, by both.
+    pub(super) fn check_pod_security(&self, call: &Call, old: Option<&Value>, object: &Value) -> Result<(), Failure> {
+        let subresource = call.target.subresource.as_str();
+        let Some(namespace) = self.namespace(&call.target.namespace) else { return Ok(()) };
+        if namespace["metadata"].get("labels").is_none() || !matches!(subresource, "" | "ephemeralcontainers") {
+            return Ok(());
+        }
+        let (enforced, warned) = (Policy::of(namespace, "enforce"), Policy::of(namespace, "warn"));
+        if call.resource.group.is_empty() && call.resource.kind == "Pod" {
+            // An update that leaves alone what is checked passes, whatever the pod was allowed before.
+            if old.is_some_and(|old| old["spec"] == object["spec"]) {
+                return Ok(());
+            }
+            let spec = &object["spec"];
+            if let Some(why) = enforced.violation("violates", spec) {
+                let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                return Err(Failure::forbidden("", "pods", name, &why));
+            }
+            if let Some(why) = warned.violation("would violate", spec) {
+                call.warn(why);
+            }
+        } else if let Some(spec) = template(&call.resource.kind, object) {
+            if old.is_some_and(|old| template(&call.resource.kind, old) == Some(spec)) {
+                return Ok(());
+            }
+            if let Some(why) = warned.violation("would violate", spec) {
+                call.warn(why);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with the labels of a namespace.
+pub(super) fn label_problems(namespace: &Value) -> Vec<Cause> {
+    let labels = namespace["metadata"]["labels"].as_object();
+    let mut causes = Vec::new();
+    for (name, value) in labels.into_iter().flatten() {
+        let Some(mode) = name.strip_prefix(PREFIX) else { continue };
+        let field = format!("metadata.labels[{name}]");
+        let text = value.as_str().unwrap_or_default();
+        if matches!(mode, "enforce" | "warn" | "audit") && Level::parse(text).is_none() {
+            causes.push(Cause::invalid(field, value, "must be one of privileged, baseline, restricted"));
+        } else if matches!(mode, "enforce-version" | "warn-version" | "audit-version") && !is_version(text) {
+            causes.push(Cause::invalid(field, value, "must be \"latest\" or \"v1.x\""));
+        }
+    }
+    causes
+}
+
+fn is_version(text: &str) -> bool {
+    text == "latest" || text.strip_prefix("v1.").is_some_and(|minor| minor.parse::<u32>().is_ok())
+}
