@@ -17,6 +17,7 @@ mod addresses;
 mod admission;
 mod aggregation;
 mod apply;
+mod audit;
 mod authentication;
 mod authorization;
 mod body;
@@ -79,6 +80,7 @@ mod watchers;
 mod wire;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +89,8 @@ use tokio::task::JoinSet;
 
 pub use self::action::Action;
 use self::addresses::ServiceAddresses;
+use self::audit::Audit;
+pub use self::audit::{Level as AuditLevel, Options as AuditOptions};
 pub use self::authorization::Authorization;
 pub use self::control::Control;
 pub use self::faults::{ActiveFault, Fault, Matcher};
@@ -124,6 +128,14 @@ pub enum Error {
     /// There are no certificates.
     #[error("starting the API server: {0}")]
     Tls(#[from] TlsError),
+    /// The audit log cannot be opened.
+    #[error("opening the audit log {}: {source}; does its directory exist?", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The HTTP client for nodes and aggregated APIs cannot be built.
     #[error("building the HTTP client of the API server: {0}")]
     Client(#[source] reqwest::Error),
@@ -138,6 +150,8 @@ pub struct Options {
     pub authorization: Authorization,
     /// Features that are off by default.
     pub gates: Gates,
+    /// Where the audit log goes, if one is wanted.
+    pub audit: Option<AuditOptions>,
 }
 
 /// A running API server. Dropping it without [`Server::shutdown`] stops it at once.
@@ -156,7 +170,7 @@ pub struct Server {
 impl Server {
     /// Binds, and serves from the moment this returns.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let Options { bind, authorization, gates } = options;
+        let Options { bind, authorization, gates, audit } = options;
         let (listener, claim) = network::bind(bind).await?;
         let address = listener.local_addr().map_err(|source| Error::Bind { address: bind.address(), source })?;
         let network = network::of(address);
@@ -166,6 +180,8 @@ impl Server {
         // Pods serve with certificates of their own making, and like the real server this one does not check them.
         let trusting = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
         let trusting = trusting.map_err(Error::Client)?;
+        let account = Audit::new(audit.as_ref())
+            .map_err(|source| Error::Audit { path: audit.map(|audit| audit.path).unwrap_or_default(), source })?;
         let authority = Authority::new()?;
         let acceptor = authority.acceptor(address.ip())?;
         let admin = authority.issue("kubernetes-admin", &[MASTERS])?;
@@ -174,7 +190,7 @@ impl Server {
         state.publish_own_service(address);
         // What was before anybody could have seen it is no place to continue from.
         state.store.compact();
-        let shared = Arc::new(Shared::new(state, authority, client, trusting));
+        let shared = Arc::new(Shared::new(state, account, authority, client, trusting));
         let (commands, commanded) = mpsc::channel(1);
         let control = Control::new(Arc::clone(&shared), commands);
         let mut tasks = JoinSet::new();

@@ -26,7 +26,7 @@ use std::{
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 
 use crate::{
-    apiserver::{self, Authorization, Bind, Control, Gates, Server},
+    apiserver::{self, AuditOptions, Authorization, Bind, Control, Gates, Server},
     controllers::{self, Controllers},
     node::{self, ApiAddress, Images, IpPool, NodeAgent, NodeConfig},
 };
@@ -53,6 +53,8 @@ pub struct Options {
     pub authorization: Authorization,
     /// Features of Kubernetes that are off by default.
     pub gates: Gates,
+    /// Where the API server's audit log goes, if one is wanted.
+    pub audit: Option<AuditOptions>,
 }
 
 impl Default for Options {
@@ -66,6 +68,7 @@ impl Default for Options {
             bind: Bind::default(),
             authorization: Authorization::default(),
             gates: Gates::default(),
+            audit: None,
         }
     }
 }
@@ -109,10 +112,11 @@ pub struct Cluster {
 impl Cluster {
     /// Starts everything. When this returns the API answers and the nodes are ready.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let Options { nodes, images, hpa_sync_period, crash_backoff, work_dir, bind, authorization, gates } = options;
+        let Options { nodes, images, hpa_sync_period, crash_backoff, work_dir, bind, authorization, gates, audit } =
+            options;
         let too_many = nodes.len();
         let (work_dir, temporary) = work_directory(work_dir)?;
-        let server = Server::start(apiserver::Options { bind, authorization, gates }).await?;
+        let server = Server::start(apiserver::Options { bind, authorization, gates, audit }).await?;
         let kubeconfig = work_dir.join("kubeconfig");
         let written = std::fs::write(&kubeconfig, server.kubeconfig(None));
         written.map_err(|source| Error::WorkDir { path: kubeconfig.clone(), source })?;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::Parser;
 use kubesim::{
-    apiserver::{Authorization, Gates},
+    apiserver::{AuditLevel, AuditOptions, Authorization, Gates},
     cluster::{Cluster, Options},
     node::{Images, Mapping, NodeConfig},
     supervision,
@@ -50,6 +50,14 @@ struct Args {
     #[arg(long, value_name = "NAME=BOOL", value_parser = feature_gate)]
     feature_gates: Vec<Gates>,
 
+    /// Append one JSON object for each request to this file, in the format of kube-apiserver
+    #[arg(long, value_name = "FILE")]
+    audit_log_path: Option<PathBuf>,
+
+    /// What the audit log holds: who asked for what, or also what was sent and answered
+    #[arg(long, value_name = "LEVEL", default_value = "Metadata", requires = "audit_log_path")]
+    audit_level: Audit,
+
     /// How often horizontal pod autoscalers are evaluated
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     hpa_sync_period: Duration,
@@ -65,6 +73,14 @@ enum Mode {
     AlwaysAllow,
     #[value(name = "RBAC")]
     Rbac,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Audit {
+    #[value(name = "Metadata")]
+    Metadata,
+    #[value(name = "RequestResponse")]
+    RequestResponse,
 }
 
 /// Reads `HPAScaleToZero=true`.
@@ -108,6 +124,13 @@ async fn main() -> anyhow::Result<()> {
             Mode::AlwaysAllow => Authorization::AlwaysAllow,
             Mode::Rbac => Authorization::Rbac,
         },
+        audit: args.audit_log_path.map(|path| AuditOptions {
+            path,
+            level: match args.audit_level {
+                Audit::Metadata => AuditLevel::Metadata,
+                Audit::RequestResponse => AuditLevel::RequestResponse,
+            },
+        }),
         gates: args.feature_gates.last().copied().unwrap_or_default(),
         ..Options::default()
     })

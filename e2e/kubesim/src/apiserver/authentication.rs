@@ -1,5 +1,7 @@
 //! Who asks: from certificate, bearer token and impersonation headers to a user.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 
@@ -15,14 +17,22 @@ const GROUP: &str = "impersonate-group";
 const UID: &str = "impersonate-uid";
 const EXTRA: &str = "impersonate-extra-";
 
+/// Who a request comes from.
+pub(super) struct Identity {
+    /// Whose certificate or token it has.
+    pub(super) caller: Arc<User>,
+    /// In whose name it is answered: the caller, or whom they impersonate.
+    pub(super) user: Arc<User>,
+}
+
 impl State {
-    /// The caller: whoever holds the certificate or the token, or whom they may act as. A wrong token is refused.
+    /// Whoever holds the certificate or the token, and whom they act as, if they may. A wrong token is refused.
     pub(super) fn authenticate(
         &self,
         headers: &HeaderMap,
         holder: Option<&User>,
         action: &Action,
-    ) -> Result<User, Failure> {
+    ) -> Result<Identity, Failure> {
         let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let user = match (token, self.authorization) {
             _ if holder.is_some() => holder.cloned(),
@@ -31,17 +41,20 @@ impl State {
             (None, Authorization::Rbac) => Some(User::anonymous()),
         };
         let user = user.ok_or_else(|| Failure::new(401, "Unauthorized", "Unauthorized"))?;
-        self.impersonate(user, headers, action)
+        let other = self.impersonate(&user, headers, action)?;
+        let caller = Arc::new(user);
+        Ok(Identity { user: other.map_or_else(|| Arc::clone(&caller), Arc::new), caller })
     }
 
-    fn impersonate(&self, user: User, headers: &HeaderMap, asked: &Action) -> Result<User, Failure> {
+    /// Whom the user acts as, if it is not themselves.
+    fn impersonate(&self, user: &User, headers: &HeaderMap, asked: &Action) -> Result<Option<User>, Failure> {
         let all = |name: &str| -> Vec<&str> {
             headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
         };
         let (groups, uids) = (all(GROUP), all(UID));
         let Some(name) = all(USER).first().copied() else {
             if groups.is_empty() && uids.is_empty() {
-                return Ok(user);
+                return Ok(None);
             }
             let quoted: Vec<String> = groups.iter().map(|group| format!("{group:?}")).collect();
             let shown = if groups.is_empty() {
@@ -64,13 +77,13 @@ impl State {
                 name: name.to_owned(),
                 ..Action::default()
             };
-            self.require(&user, &action)
+            self.require(user, &action)
         };
         // Since 1.36 the right to act as somebody may be one for certain requests only; that is what is missed then.
         let instead = |mode: &str, failure: Failure| {
             let verb = format!("impersonate-on:{mode}:{}", asked.verb);
             let action = Action { verb, ..asked.clone() };
-            self.require(&user, &action).err().unwrap_or(failure)
+            self.require(user, &action).err().unwrap_or(failure)
         };
         let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
         let granted = match account {
@@ -103,9 +116,9 @@ impl State {
                 name: value.to_owned(),
                 ..Action::default()
             };
-            self.require(&user, &action)?;
+            self.require(user, &action)?;
             other.extra.entry(key).or_default().push(value.to_owned());
         }
-        Ok(other)
+        Ok(Some(other))
     }
 }

@@ -35,6 +35,13 @@ pub(super) struct Decision {
     pub(super) reason: String,
 }
 
+impl Decision {
+    /// The 403, unless it is allowed.
+    pub(super) fn or_refuse(&self, user: &User, action: &Action) -> Result<(), Failure> {
+        if self.allowed { Ok(()) } else { Err(refusal(user, action)) }
+    }
+}
+
 pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Chains of aggregated roles longer than this do not occur.
@@ -60,7 +67,7 @@ impl State {
 
     /// Refuses what the user may not do.
     pub(super) fn require(&self, user: &User, action: &Action) -> Result<(), Failure> {
-        if self.decide(user, action).allowed { Ok(()) } else { Err(refusal(user, action)) }
+        self.decide(user, action).or_refuse(user, action)
     }
 
     /// The rules that hold for a user in a namespace, as `SelfSubjectRulesReview` lists them.

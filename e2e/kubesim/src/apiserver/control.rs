@@ -26,17 +26,17 @@ impl Control {
 
     /// Everything that was asked so far, equal requests counted together, in the order of users and actions.
     pub fn requests(&self) -> Vec<Seen> {
-        self.shared.requests.seen()
+        self.shared.audit.requests.seen()
     }
 
     /// The writes in the order in which they were carried out, the last 20,000.
     pub fn writes(&self) -> Vec<WriteRequest> {
-        self.shared.requests.writes()
+        self.shared.audit.requests.writes()
     }
 
     /// Begins a new record.
     pub fn clear_requests(&self) {
-        self.shared.requests.clear();
+        self.shared.audit.requests.clear();
     }
 
     /// Puts a fault in force; returns its number.

@@ -1,5 +1,6 @@
 //! HTTP in and out: who asks, what for, in which form the answer goes.
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
 use axum::body::{Body, Bytes};
@@ -7,10 +8,10 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use hyper::upgrade::OnUpgrade;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::action::Action;
+use super::audit::Audit;
 use super::control::Control;
 use super::failure::Failure;
 use super::negotiation::Format;
@@ -33,6 +34,8 @@ pub(super) struct Incoming {
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Where it comes from.
+    pub(super) peer: IpAddr,
     /// The connection itself, for clients that want to speak another protocol on it.
     pub(super) upgrade: Option<OnUpgrade>,
 }
@@ -47,7 +50,7 @@ impl Incoming {
     }
 
     /// The field manager of a request that names none: the program in its user agent.
-    fn manager(&self) -> String {
+    pub(super) fn manager(&self) -> String {
         let agent = self.header(header::USER_AGENT);
         // Field managers have 128 characters at most.
         let program = agent.split('/').next().filter(|program| !program.is_empty()).unwrap_or("unknown");
@@ -74,10 +77,11 @@ impl From<Failure> for Refused {
 
 /// Answers every request; refusals become `Status` objects.
 ///
-/// `holder` is whose certificate the connection has.
+/// `holder` is whose certificate the connection has, `peer` is its other end.
 pub(super) async fn handle(
     control: Control,
     holder: Option<Arc<User>>,
+    peer: IpAddr,
     request: Request,
 ) -> Result<Response, Disconnect> {
     let (mut parts, body) = request.into_parts();
@@ -88,6 +92,7 @@ pub(super) async fn handle(
         query: Query::parse(&parts.uri),
         upgrade: parts.extensions.remove::<OnUpgrade>(),
         headers: parts.headers,
+        peer,
         body,
     };
     let (method, path) = (incoming.method.clone(), incoming.path.clone());
@@ -138,38 +143,31 @@ pub(super) fn typed_response(code: StatusCode, content_type: &'static str, body:
 }
 
 /// Finds out who asks for what and whether they may, and keeps the record.
-async fn route(control: &Control, holder: Option<&User>, incoming: Incoming) -> Result<Response, Refused> {
+async fn route(control: &Control, holder: Option<&User>, mut incoming: Incoming) -> Result<Response, Refused> {
     let shared = &control.shared;
     let target = Target::parse(&incoming.path);
     let action = Action::of(&incoming.method, &incoming.path, target.as_ref(), &incoming.query);
-    let user = Arc::new(shared.lock().authenticate(&incoming.headers, holder, &action)?);
+    let identity = shared.lock().authenticate(&incoming.headers, holder, &action)?;
+    let user = &identity.user;
     if incoming.path.starts_with(debug::PREFIX) {
-        shared.lock().require(&user, &action)?;
+        shared.lock().require(user, &action)?;
         return Ok(debug::serve(control.clone(), incoming).await?);
     }
-    let strike = shared.faults.strike(&user, &action);
+    let strike = shared.faults.strike(user, &action);
     if !strike.delay.is_zero() {
         tokio::time::sleep(strike.delay).await;
     }
     if strike.disconnect {
         return Err(Refused::Disconnect);
     }
-    let manager = incoming.manager();
-    let allowed = shared.lock().require(&user, &action);
-    shared.requests.saw(&user, &action, allowed.is_ok(), Timestamp::now());
-    let answer = match (strike.refusal, allowed) {
+    let decision = shared.lock().decide(user, &action);
+    let entry = shared.audit.received(&mut incoming, &identity, &action, target.as_ref(), &decision).await?;
+    let answer = match (strike.refusal, decision.or_refuse(user, &action)) {
         (_, Err(refused)) => Err(refused),
         (Some((status, retry_after)), _) => Err(faults::refusal(status, retry_after, &action)),
-        (None, Ok(())) => answer(shared, incoming, target, &user, &action).await,
+        (None, Ok(())) => answer(shared, incoming, target, user, &action).await,
     };
-    if action.writes() {
-        let code = match &answer {
-            Ok(response) => response.status().as_u16(),
-            Err(failure) => failure.code,
-        };
-        shared.requests.wrote(&user, &action, &manager, code, Timestamp::now());
-    }
-    Ok(answer?)
+    Ok(Audit::answered(shared, entry, answer).await?)
 }
 
 /// Answers a request that is allowed.

@@ -1,7 +1,7 @@
 //! The socket: accepting connections, and doing without for a while.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -45,7 +45,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             accepted = accept(listener.as_ref()) => match accepted {
-                Ok(stream) => drop(connections.spawn(serve(stream, acceptor.clone(), control.clone()))),
+                Ok((stream, peer)) => drop(connections.spawn(serve(stream, peer.ip(), acceptor.clone(), control.clone()))),
                 Err(error) => {
                     tracing::debug!(%error, "Accepting a connection failed");
                     tokio::time::sleep(RECOVERY).await;
@@ -81,14 +81,14 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     match listener {
-        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        Some(listener) => listener.accept().await,
         None => std::future::pending().await,
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, control: Control) {
+async fn serve(stream: TcpStream, peer: IpAddr, acceptor: TlsAcceptor, control: Control) {
     // Answers are written in one piece; waiting for more would only delay watch events.
     let _ = stream.set_nodelay(true);
     let mut stopping = control.shared.stopping.subscribe();
@@ -102,7 +102,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, control: Control) {
     };
     let holder = control.shared.authority.holder(stream.get_ref().1.peer_certificates());
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        http::handle(control.clone(), holder.clone(), request.map(Body::new))
+        http::handle(control.clone(), holder.clone(), peer, request.map(Body::new))
     });
     let builder = Builder::new(TokioExecutor::new());
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));

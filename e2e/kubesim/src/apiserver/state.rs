@@ -7,13 +7,13 @@ use tokio::sync::watch;
 
 use super::action::Action;
 use super::addresses::ServiceAddresses;
+use super::audit::Audit;
 use super::authorization::Authorization;
 use super::body::Decoded;
 use super::catalog::Catalog;
 use super::clock;
 use super::faults::Faults;
 use super::request::{Query, Target};
-use super::requests::Requests;
 use super::resource::Resource;
 use super::store::{GroupResource, Key, Store};
 use super::tls::Authority;
@@ -29,7 +29,7 @@ pub(super) struct Shared {
     pub(super) stopping: watch::Sender<bool>,
     /// Counts how often all connections were cut: what left HTTP behind has to end with them.
     pub(super) cuts: watch::Sender<u64>,
-    pub(super) requests: Requests,
+    pub(super) audit: Audit,
     pub(super) faults: Faults,
     pub(super) watchers: Watchers,
     pub(super) authority: Authority,
@@ -87,12 +87,18 @@ impl Call {
 }
 
 impl Shared {
-    pub(super) fn new(state: State, authority: Authority, http: reqwest::Client, trusting: reqwest::Client) -> Self {
+    pub(super) fn new(
+        state: State,
+        audit: Audit,
+        authority: Authority,
+        http: reqwest::Client,
+        trusting: reqwest::Client,
+    ) -> Self {
         Self {
             state: Mutex::new(state),
             stopping: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
-            requests: Requests::default(),
+            audit,
             faults: Faults::default(),
             watchers: Watchers::default(),
             authority,
