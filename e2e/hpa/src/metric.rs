@@ -29,7 +29,7 @@ impl Tolerance {
         }
     }
 
-    fn covers(self, ratio: f64) -> bool {
+    pub(crate) fn covers(self, ratio: f64) -> bool {
         (1.0 - self.down..=1.0 + self.up).contains(&ratio)
     }
 }
@@ -93,12 +93,12 @@ fn as_float(pods: i64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "metric values stay far below 2^53 thousandths")]
-fn ratio(value: i64, target: i64) -> f64 {
+pub(crate) fn ratio(value: i64, target: i64) -> f64 {
     value as f64 / target as f64
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate, and NaN (0 of 0) becomes 0")]
-fn ceil(value: f64) -> i32 {
+pub(crate) fn ceil(value: f64) -> i32 {
     value.ceil() as i32
 }
 

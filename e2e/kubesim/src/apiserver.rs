@@ -96,6 +96,7 @@ pub use self::control::Control;
 pub use self::faults::{ActiveFault, Fault, Matcher};
 pub use self::network::{Bind, Network};
 pub use self::requests::{Request, Seen, WriteRequest};
+pub(crate) use self::selector::LabelSelector;
 use self::state::{Shared, State};
 pub use self::tls::TlsError;
 use self::tls::{Authority, Pair};

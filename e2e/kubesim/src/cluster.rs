@@ -28,6 +28,7 @@ use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use crate::{
     apiserver::{self, AuditOptions, Authorization, Bind, Control, Gates, Server},
     controllers::{self, Controllers},
+    metrics_server::{self, MetricsServer},
     node::{self, ApiAddress, Images, IpPool, NodeAgent, NodeConfig},
 };
 
@@ -55,6 +56,8 @@ pub struct Options {
     pub gates: Gates,
     /// Where the API server's audit log goes, if one is wanted.
     pub audit: Option<AuditOptions>,
+    /// How often a metrics server asks the nodes for what pods use; without it there is no `metrics.k8s.io`.
+    pub metrics_resolution: Option<Duration>,
 }
 
 impl Default for Options {
@@ -69,6 +72,7 @@ impl Default for Options {
             authorization: Authorization::default(),
             gates: Gates::default(),
             audit: None,
+            metrics_resolution: None,
         }
     }
 }
@@ -82,6 +86,9 @@ pub enum Error {
     /// A node.
     #[error(transparent)]
     Node(#[from] node::Error),
+    /// The metrics server.
+    #[error(transparent)]
+    Metrics(#[from] metrics_server::Error),
     /// There are more nodes than addresses for them.
     #[error("{0} nodes were asked for, a cluster can have 200")]
     TooManyNodes(usize),
@@ -103,6 +110,7 @@ pub struct Cluster {
     // In the order in which they have to go when this is dropped.
     agents: Vec<NodeAgent>,
     controllers: Controllers,
+    _metrics: Option<MetricsServer>,
     server: Server,
     client: Client,
     kubeconfig: PathBuf,
@@ -112,8 +120,18 @@ pub struct Cluster {
 impl Cluster {
     /// Starts everything. When this returns the API answers and the nodes are ready.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let Options { nodes, images, hpa_sync_period, crash_backoff, work_dir, bind, authorization, gates, audit } =
-            options;
+        let Options {
+            nodes,
+            images,
+            hpa_sync_period,
+            crash_backoff,
+            work_dir,
+            bind,
+            authorization,
+            gates,
+            audit,
+            metrics_resolution,
+        } = options;
         let too_many = nodes.len();
         let (work_dir, temporary) = work_directory(work_dir)?;
         let server = Server::start(apiserver::Options { bind, authorization, gates, audit }).await?;
@@ -146,7 +164,15 @@ impl Cluster {
             };
             agents.push(NodeAgent::start(options).await?);
         }
-        Ok(Self { agents, controllers, server, client, kubeconfig, _temporary: temporary })
+        let metrics = match metrics_resolution {
+            Some(resolution) => {
+                let token = server.system_token("system:serviceaccount:kube-system:metrics-server");
+                let client = connect(&server.kubeconfig(Some(&token)), "metrics-server").await?;
+                Some(MetricsServer::start(client, server.address().ip(), resolution).await?)
+            }
+            None => None,
+        };
+        Ok(Self { agents, controllers, _metrics: metrics, server, client, kubeconfig, _temporary: temporary })
     }
 
     /// A kubeconfig for the administrator.
@@ -187,7 +213,7 @@ impl Cluster {
 
     /// Stops controllers, pods (within two seconds) and server; no process is left when this returns.
     pub async fn shutdown(self) {
-        let Self { agents, controllers, server, client: _, kubeconfig: _, _temporary } = self;
+        let Self { agents, controllers, _metrics, server, client: _, kubeconfig: _, _temporary } = self;
         // First, or they would replace the pods that stop.
         drop(controllers);
         futures::future::join_all(agents.into_iter().map(|agent| agent.stop(SHUTDOWN_GRACE))).await;

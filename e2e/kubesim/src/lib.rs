@@ -13,5 +13,6 @@ pub mod apiserver;
 pub mod cluster;
 pub mod controllers;
 mod machinery;
+mod metrics_server;
 pub mod node;
 pub mod supervision;

@@ -62,6 +62,14 @@ struct Args {
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     hpa_sync_period: Duration,
 
+    /// Serve metrics.k8s.io, as metrics-server does: kubectl top, and autoscalers on processor time and memory
+    #[arg(long)]
+    metrics_server: bool,
+
+    /// How often the metrics server asks the nodes
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    metric_resolution: Duration,
+
     /// First wait of a container that keeps failing; it doubles up to 30 times that
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     crash_backoff: Duration,
@@ -120,6 +128,7 @@ async fn main() -> anyhow::Result<()> {
         hpa_sync_period: args.hpa_sync_period,
         crash_backoff: args.crash_backoff,
         work_dir: args.work_dir,
+        metrics_resolution: args.metrics_server.then_some(args.metric_resolution),
         authorization: match args.authorization_mode {
             Mode::AlwaysAllow => Authorization::AlwaysAllow,
             Mode::Rbac => Authorization::Rbac,

@@ -41,10 +41,12 @@ mod register;
 mod runs;
 mod server;
 mod sources;
+mod stats;
 mod status;
 mod streams;
 mod tally;
 mod terminal;
+mod usage;
 mod view;
 mod volumes;
 mod worker;
@@ -173,7 +175,8 @@ impl NodeAgent {
         let http = probe::client().map_err(|source| Error::Probes { node: node.clone(), source })?;
         let logs = Arc::new(LogStore::default());
         let runs = Arc::new(Runs::default());
-        let reachable = Served { logs: Arc::clone(&logs), runs: Arc::clone(&runs), reaper: reaper.clone() };
+        let reachable =
+            Served { node: node.clone(), logs: Arc::clone(&logs), runs: Arc::clone(&runs), reaper: reaper.clone() };
         let server = server::start(address, reachable, &mut tasks).await.map_err(|source| Error::Listen {
             node: node.clone(),
             address,

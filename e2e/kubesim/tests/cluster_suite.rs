@@ -17,6 +17,8 @@ mod deployments;
 mod fixture;
 #[path = "cluster_suite/pods.rs"]
 mod pods;
+#[path = "cluster_suite/resource_metrics.rs"]
+mod resource_metrics;
 #[path = "cluster_suite/services.rs"]
 mod services;
 #[path = "cluster_suite/stateful_sets.rs"]

@@ -1,8 +1,8 @@
 //! Label selectors and field selectors of list, watch and delete-collection requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::validation::metadata;
@@ -69,6 +69,22 @@ impl Selector {
         let labels = &object["metadata"]["labels"];
         self.labels.iter().all(|requirement| requirement.matches(labels))
             && self.fields.iter().all(|requirement| requirement.matches(object))
+    }
+}
+
+/// A label selector by itself, for the other servers and controllers of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelSelector(Vec<LabelRequirement>);
+
+impl LabelSelector {
+    /// Reads `app=web,tier in (a, b),!old`; an error says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        parse_labels(text).map(Self).map_err(|failure| failure.message)
+    }
+
+    pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let labels = json!(labels);
+        self.0.iter().all(|requirement| requirement.matches(&labels))
     }
 }
 

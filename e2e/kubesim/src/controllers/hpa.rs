@@ -1,8 +1,7 @@
-//! Horizontal pod autoscalers (`autoscaling/v2`) on external metrics.
+//! Horizontal pod autoscalers (`autoscaling/v2`).
 //!
 //! One evaluation reads as: find the target, ask the metrics, let the behaviour rules limit what they want, scale,
-//! report. Metrics of types other than External need a metrics server, which this cluster does not have; they are
-//! reported as such in the conditions. What is said when something is missing is what a Kubernetes 1.36 says.
+//! report. What is said when something is missing is what a Kubernetes 1.36 says.
 
 mod conditions;
 mod metrics;
@@ -28,7 +27,7 @@ use ::hpa::{Behavior, Bounds, Memory};
 
 use self::{
     conditions::{Conditions, Kind},
-    metrics::{Population, Proposal},
+    metrics::{Population, Proposal, Question},
     target::{Target, Targets},
 };
 use super::{Context, pods};
@@ -237,15 +236,18 @@ impl Autoscalers {
         target: &Target,
         key: &Key,
     ) -> Vec<Result<Proposal, metrics::Error>> {
-        let in_namespace = self.ctx.pods.in_namespace(&key.namespace);
-        let ready = in_namespace.iter().filter(|pod| pods::is_ready(pod) && target.selects(pod)).count();
+        let mut pods = self.ctx.pods.in_namespace(&key.namespace);
+        pods.retain(|pod| target.selects(pod));
+        let ready = pods.iter().filter(|pod| pods::is_ready(pod)).count();
         let population = Population {
             spec: target.replicas(),
             status: target.reported(),
             ready: i32::try_from(ready).unwrap_or(i32::MAX),
         };
+        let (client, targets) = (&self.ctx.client, &self.targets);
+        let question = Question { client, targets, hpa, target, pods: &pods, population };
         let listed = spec.metrics.as_deref().unwrap_or_default();
-        join_all(listed.iter().map(|metric| metrics::propose(&self.ctx.client, hpa, metric, population))).await
+        join_all(listed.iter().map(|metric| question.ask(metric))).await
     }
 
     async fn scale(

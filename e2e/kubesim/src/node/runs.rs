@@ -80,6 +80,11 @@ impl Runs {
         self.lock().get(key).cloned()
     }
 
+    /// The process of each container, which leads its group.
+    pub(super) fn processes(&self) -> Vec<(ContainerKey, u32)> {
+        self.lock().iter().map(|(key, run)| (key.clone(), run.process)).collect()
+    }
+
     /// Copies what the process prints into its log, and makes it known.
     pub(super) fn begin(
         &self,

@@ -1,4 +1,5 @@
-//! The HTTP server of a node: the part of the kubelet's API behind `kubectl logs`, `exec` and `attach`, in plain HTTP.
+//! The HTTP server of a node: the part of the kubelet's API behind `kubectl logs`, `exec`, `attach` and `top`, in
+//! plain HTTP.
 
 use std::{
     io,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Json, Router,
     body::Body,
     extract::{Path, Query, Request, State},
     http::StatusCode,
@@ -15,6 +16,7 @@ use axum::{
     routing::get,
 };
 use hyper::upgrade::OnUpgrade;
+use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::warn;
 
@@ -24,6 +26,7 @@ use super::{
     log_store::{ContainerKey, LogStore},
     reaper::Reaper,
     runs::{Run, Runs},
+    stats,
     streams::Wanted,
 };
 use crate::machinery::{remote_command::PROTOCOLS, websocket::Handshake};
@@ -31,6 +34,7 @@ use crate::machinery::{remote_command::PROTOCOLS, websocket::Handshake};
 /// What the server shows and reaches.
 #[derive(Clone)]
 pub(super) struct Served {
+    pub(super) node: String,
     pub(super) logs: Arc<LogStore>,
     pub(super) runs: Arc<Runs>,
     pub(super) reaper: Reaper,
@@ -43,6 +47,7 @@ pub(super) async fn start(address: Ipv4Addr, served: Served, tasks: &mut JoinSet
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/containerLogs/{namespace}/{pod}/{container}", get(container_logs))
+        .route("/stats/summary", get(summary))
         .route("/exec/{namespace}/{pod}/{container}", get(exec))
         .route("/attach/{namespace}/{pod}/{container}", get(attach))
         .with_state(served);
@@ -52,6 +57,10 @@ pub(super) async fn start(address: Ipv4Addr, served: Served, tasks: &mut JoinSet
         }
     });
     Ok(local)
+}
+
+async fn summary(State(Served { node, runs, .. }): State<Served>) -> Json<Value> {
+    Json(stats::summary(&node, &runs))
 }
 
 async fn container_logs(

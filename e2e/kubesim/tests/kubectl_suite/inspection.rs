@@ -1,6 +1,13 @@
 //! Looking at things: `get` in its forms, `describe`, `explain`, `logs`, `events`, discovery.
 
-use crate::terminal::{Terminal, assert_shows, line};
+use std::time::Duration;
+
+use kubesim::cluster::Options;
+
+use crate::{
+    cluster::options,
+    terminal::{Terminal, assert_shows, line},
+};
 
 const CREATE: &str = r#"
     kubectl create deployment web --image=example/shell:v1 --port=80 -- /bin/sh -c "echo hello; $FOREVER" >/dev/null
@@ -134,5 +141,25 @@ async fn another_identity_is_taken_on_when_nobody_is_restricted() {
         kubectl auth can-i list pods --as=jane";
     let out = terminal.run(script).await;
     assert_shows(&out, &[r#""username":"jane""#, r#"["team","system:authenticated"]"#, "yes"]);
+    terminal.close().await;
+}
+
+#[tokio::test]
+async fn top_shows_what_pods_and_nodes_use() {
+    let terminal =
+        Terminal::open_with(Options { metrics_resolution: Some(Duration::from_millis(400)), ..options() }).await;
+    let out = terminal
+        .run(
+            r#"kubectl run p --image=example/shell -- -c "$FOREVER" >/dev/null
+            until kubectl top pods 2>/dev/null | grep -q '^p '; do sleep 0.2; done
+            kubectl top pods; kubectl top pod p --containers; kubectl top nodes"#,
+        )
+        .await;
+    assert_eq!(line(&out, "NAME"), ["NAME", "CPU(cores)", "MEMORY(bytes)"]);
+    assert!(line(&out, "p")[2].ends_with("Mi"), "{out}");
+    assert!(line(&out, "a100-0")[1].ends_with('m'), "{out}");
+    terminal.close().await;
+    let terminal = Terminal::open().await;
+    assert_shows(&terminal.refused("kubectl top pods").await, &["error: Metrics API not available"]);
     terminal.close().await;
 }

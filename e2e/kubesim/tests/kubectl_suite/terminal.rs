@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Output, time::Duration};
 
-use kubesim::cluster::Cluster;
+use kubesim::cluster::{Cluster, Options};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -30,6 +30,10 @@ pub(crate) struct Terminal {
 impl Terminal {
     pub(crate) async fn open() -> Self {
         Self { cluster: cluster::start().await, directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) async fn open_with(options: Options) -> Self {
+        Self { cluster: Cluster::start(options).await.unwrap(), directory: tempfile::tempdir().unwrap() }
     }
 
     /// Writes a file into the directory in which commands run.

@@ -1,48 +1,50 @@
-//! The values autoscalers follow, from `external.metrics.k8s.io`.
+//! The values autoscalers follow, and what they ask for: one file for each API they come from.
+
+mod custom;
+mod external;
+mod resource;
+
+use std::sync::Arc;
 
 use k8s_openapi::{
-    api::autoscaling::v2::{
-        ExternalMetricSource, ExternalMetricStatus, HorizontalPodAutoscaler, MetricIdentifier, MetricSpec,
-        MetricStatus, MetricTarget, MetricValueStatus,
+    api::{
+        autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec, MetricStatus, MetricTarget},
+        core::v1::Pod,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector},
 };
 use kube::{Client, core::Selector};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use hpa::{Tolerance, metric, quantity};
+use hpa::{Tolerance, quantity};
 
-use super::conditions::selector_text;
+use super::target::{Target as ScaleTarget, Targets};
 
-/// Why a metric gives no answer. The reason names the condition and the event.
+/// Why a metric gives no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error("unable to get external metric {namespace}/{metric}/{selector}: {message}")]
-    External { namespace: String, metric: String, selector: String, message: String },
-    #[error("metrics of type {0} are not supported by this cluster; use External")]
-    Unsupported(String),
-    #[error("invalid target of external metric {metric}: {message}")]
-    InvalidTarget { metric: String, message: String },
+#[error("{message}")]
+pub(super) struct Error {
+    /// Names the condition and the event.
+    reason: &'static str,
+    message: String,
+    /// How events introduce the message.
+    introduction: String,
 }
 
 impl Error {
-    pub(super) fn reason(&self) -> &'static str {
-        match self {
-            Self::External { .. } => "FailedGetExternalMetric",
-            Self::Unsupported(_) => "UnsupportedMetricType",
-            Self::InvalidTarget { .. } => "InvalidMetricSourceType",
-        }
+    fn new(reason: &'static str, introduction: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), introduction: introduction.into() }
     }
-}
 
-impl Error {
+    pub(super) fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     /// The failure with what led to it, as events tell it.
     pub(super) fn in_full(&self) -> String {
-        match self {
-            Self::External { metric, .. } => {
-                format!("failed to get {metric} external metric value: failed to get {metric} external metric: {self}")
-            }
-            Self::Unsupported(_) | Self::InvalidTarget { .. } => self.to_string(),
+        match self.introduction.as_str() {
+            "" => self.message.clone(),
+            introduction => format!("{introduction}: {}", self.message),
         }
     }
 }
@@ -67,37 +69,41 @@ pub(super) struct Population {
     pub(super) ready: i32,
 }
 
-/// The part of an `ExternalMetricValueList` that counts.
-#[derive(Debug, Deserialize)]
-struct ValueList {
-    #[serde(default)]
-    items: Vec<Value>,
+/// What all metrics of one evaluation are asked for.
+pub(super) struct Question<'a> {
+    pub(super) client: &'a Client,
+    pub(super) targets: &'a Targets,
+    pub(super) hpa: &'a HorizontalPodAutoscaler,
+    pub(super) target: &'a ScaleTarget,
+    /// The pods of the target.
+    pub(super) pods: &'a [Arc<Pod>],
+    pub(super) population: Population,
 }
 
-#[derive(Debug, Deserialize)]
-struct Value {
-    value: Quantity,
-}
+impl Question<'_> {
+    fn namespace(&self) -> &str {
+        self.hpa.metadata.namespace.as_deref().unwrap_or_default()
+    }
 
-/// Asks for one metric and computes what it wants.
-pub(super) async fn propose(
-    client: &Client,
-    hpa: &HorizontalPodAutoscaler,
-    metric: &MetricSpec,
-    population: Population,
-) -> Result<Proposal, Error> {
-    let Some(source) = metric.external.as_ref().filter(|_| metric.type_ == "External") else {
-        return Err(Error::Unsupported(metric.type_.clone()));
-    };
-    let namespace = hpa.metadata.namespace.as_deref().unwrap_or_default();
-    let target = target(&source.target).map_err(|message| invalid(source, message))?;
-    let value = fetch(client, namespace, &source.metric).await?;
-    let behavior = hpa.spec.as_ref().and_then(|spec| spec.behavior.as_ref());
-    Ok(decide(source, value, target, population, Tolerance::of(behavior)))
-}
+    fn tolerance(&self) -> Tolerance {
+        Tolerance::of(self.hpa.spec.as_ref().and_then(|spec| spec.behavior.as_ref()))
+    }
 
-fn invalid(source: &ExternalMetricSource, message: String) -> Error {
-    Error::InvalidTarget { metric: source.metric.name.clone(), message }
+    /// Asks one metric and computes what it wants.
+    pub(super) async fn ask(&self, metric: &MetricSpec) -> Result<Proposal, Error> {
+        match (metric.type_.as_str(), metric) {
+            ("External", MetricSpec { external: Some(source), .. }) => external::propose(self, source).await,
+            ("Resource", MetricSpec { resource: Some(source), .. }) => resource::propose(self, source).await,
+            ("ContainerResource", MetricSpec { container_resource: Some(source), .. }) => {
+                resource::propose_of_container(self, source).await
+            }
+            ("Pods", MetricSpec { pods: Some(source), .. }) => custom::propose_of_pods(self, source).await,
+            ("Object", MetricSpec { object: Some(source), .. }) => custom::propose_of_object(self, source).await,
+            (other, _) => {
+                Err(Error::new("InvalidMetricSourceType", "", format!("unknown metric source type {other:?}")))
+            }
+        }
+    }
 }
 
 /// A target in thousandths.
@@ -120,32 +126,22 @@ fn target(target: &MetricTarget) -> Result<Target, String> {
     }
 }
 
-/// The sum of all series the metric matches, in thousandths.
-async fn fetch(client: &Client, namespace: &str, metric: &MetricIdentifier) -> Result<i64, Error> {
-    let failed = |message: String| Error::External {
-        namespace: namespace.to_owned(),
-        metric: metric.name.clone(),
-        selector: selector_text(metric.selector.as_ref()),
-        message,
-    };
-    let query = query(metric.selector.as_ref()).map_err(failed)?;
-    let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{}{query}", metric.name);
-    let request = http_request(&path).map_err(failed)?;
-    let list: ValueList = client
-        .request(request)
-        .await
-        .map_err(|error| failed(format!("unable to fetch metrics from external metrics API: {}", brief(&error))))?;
-    if list.items.is_empty() {
-        return Err(failed("no metrics returned from external metrics API".to_owned()));
-    }
-    list.items.iter().try_fold(0_i64, |sum, item| match quantity::milli(&item.value) {
-        Ok(milli) => Ok(sum.saturating_add(milli)),
-        Err(error) => Err(failed(error.to_string())),
+/// Asks an aggregated API; `what` is the resource, as clients name it when the API is not there.
+async fn get<T: DeserializeOwned>(client: &Client, path: &str, what: &str) -> Result<T, kube::Error> {
+    let request = axum::http::Request::get(path).body(Vec::new());
+    let request = request.map_err(|error| kube::Error::Service(Box::new(error)))?;
+    client.request(request).await.map_err(|error| match error {
+        // Such an answer is plain text; what it means, the client says.
+        kube::Error::Api(mut status) if status.message.starts_with("404 page not found") => {
+            status.message = format!("the server could not find the requested resource (get {what})");
+            kube::Error::Api(status)
+        }
+        kube::Error::Api(mut status) if status.message.starts_with("service unavailable") => {
+            status.message = format!("the server is currently unable to handle the request (get {what})");
+            kube::Error::Api(status)
+        }
+        other => other,
     })
-}
-
-fn http_request(path: &str) -> Result<axum::http::Request<Vec<u8>>, String> {
-    axum::http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())
 }
 
 /// An answer of the server is told by its message alone.
@@ -156,58 +152,24 @@ fn brief(error: &kube::Error) -> String {
     }
 }
 
-fn query(selector: Option<&LabelSelector>) -> Result<String, String> {
-    let Some(selector) = selector else { return Ok(String::new()) };
+/// `?NAME=SELECTOR`, or nothing for a selector that leaves nothing out.
+fn query(selector: Option<&LabelSelector>) -> Result<Option<String>, String> {
+    let Some(selector) = selector else { return Ok(None) };
     let selector =
         Selector::try_from(selector.clone()).map_err(|error| format!("reading the metric selector: {error}"))?;
-    if selector.selects_all() {
-        return Ok(String::new());
-    }
-    let encoded: String = selector.to_string().bytes().map(encode).collect();
-    Ok(format!("?labelSelector={encoded}"))
+    Ok((!selector.selects_all()).then(|| encode(&selector.to_string())))
 }
 
 /// Percent-encoding of everything that is not unreserved.
-fn encode(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
-}
-
-fn decide(
-    source: &ExternalMetricSource,
-    value: i64,
-    target: Target,
-    population: Population,
-    tolerance: Tolerance,
-) -> Proposal {
-    let (replicas, current) = match target {
-        Target::Value(target) => {
-            let replicas = metric::by_value(population.spec, population.ready, value, target, tolerance);
-            (replicas, MetricValueStatus { value: Some(quantity::from_milli(value)), ..MetricValueStatus::default() })
-        }
-        Target::AverageValue(target) => {
-            let replicas = metric::by_average(population.status, value, target, tolerance);
-            let pods = i64::from(population.status.max(1));
-            let share = value / pods + i64::from(value % pods != 0);
-            (
-                replicas,
-                MetricValueStatus { average_value: Some(quantity::from_milli(share)), ..MetricValueStatus::default() },
-            )
+fn encode(text: &str) -> String {
+    let byte = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
         }
     };
-    let selector = selector_text(source.metric.selector.as_ref());
-    Proposal {
-        replicas,
-        name: format!("external metric {}({selector})", source.metric.name),
-        status: MetricStatus {
-            type_: "External".to_owned(),
-            external: Some(ExternalMetricStatus { current, metric: source.metric.clone() }),
-            ..MetricStatus::default()
-        },
-    }
+    text.bytes().map(byte).collect()
 }
 
 #[cfg(test)]
@@ -216,37 +178,18 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
-    fn source(target: serde_json::Value) -> ExternalMetricSource {
-        serde_json::from_value(json!({
-            "metric": {"name": "wva_desired_replicas", "selector": {"matchLabels": {"variant_name": "a"}}},
-            "target": target,
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn an_average_target_of_one_follows_the_metric_and_reports_the_share() {
-        let source = source(json!({"type": "AverageValue", "averageValue": "1"}));
-        let target = target(&source.target).unwrap();
-        let population = Population { spec: 2, status: 2, ready: 2 };
-        let proposal = decide(&source, 3_000, target, population, Tolerance::of(None));
-        assert_eq!(proposal.replicas, 3);
-        let current = proposal.status.external.unwrap().current;
-        assert_eq!(current.average_value, Some(Quantity("1500m".to_owned())));
-    }
-
     #[test]
     fn a_target_has_to_be_above_zero_and_present() {
-        assert!(target(&source(json!({"type": "Value", "value": "0"})).target).is_err());
-        assert!(target(&source(json!({"type": "Value"})).target).is_err());
-        assert_eq!(target(&source(json!({"type": "Value", "value": "500m"})).target), Ok(Target::Value(500)));
+        let read = |value: serde_json::Value| target(&serde_json::from_value(value).unwrap());
+        assert!(read(json!({"type": "Value", "value": "0"})).is_err());
+        assert!(read(json!({"type": "Value"})).is_err());
+        assert_eq!(read(json!({"type": "Value", "value": "500m"})), Ok(Target::Value(500)));
     }
 
     #[test]
     fn the_selector_becomes_an_encoded_query() {
-        let source = source(json!({"type": "Value"}));
-        assert_eq!(query(source.metric.selector.as_ref()).unwrap(), "?labelSelector=variant_name%3Da");
-        assert_eq!(query(None).unwrap(), "");
+        let selector = serde_json::from_value(json!({"matchLabels": {"variant_name": "a"}})).unwrap();
+        assert_eq!(query(Some(&selector)).unwrap().as_deref(), Some("variant_name%3Da"));
+        assert_eq!(query(None).unwrap(), None);
     }
 }

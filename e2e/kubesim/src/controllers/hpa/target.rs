@@ -12,9 +12,10 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
-    core::{Selector, SelectorExt},
     discovery,
 };
+
+use crate::apiserver::LabelSelector;
 
 /// Finds targets; remembers what discovery said.
 #[derive(Debug, Default)]
@@ -61,7 +62,7 @@ impl Targets {
         Ok(Target { api, scale })
     }
 
-    async fn resource(&self, client: &Client, kind: GroupVersionKind) -> Result<ApiResource, Error> {
+    pub(super) async fn resource(&self, client: &Client, kind: GroupVersionKind) -> Result<ApiResource, Error> {
         let known = || self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(resource) = known().get(&kind) {
             return Ok(resource.clone());
@@ -84,7 +85,7 @@ impl Target {
         self.scale.status.as_ref().map(|status| status.replicas).unwrap_or_default()
     }
 
-    fn selector(&self) -> &str {
+    pub(super) fn selector(&self) -> &str {
         self.scale.status.as_ref().and_then(|status| status.selector.as_deref()).unwrap_or_default()
     }
 
@@ -96,7 +97,7 @@ impl Target {
     /// The target's pods; none without a selector.
     pub(super) fn selects(&self, pod: &Pod) -> bool {
         let selector = self.selector();
-        !selector.is_empty() && parse_selector(selector).is_some_and(|selector| selector.matches(pod.labels()))
+        !selector.is_empty() && LabelSelector::parse(selector).is_ok_and(|selector| selector.matches(pod.labels()))
     }
 
     /// Optimistic: fails with a conflict if somebody else scaled meanwhile.
@@ -104,30 +105,5 @@ impl Target {
         let scale = Scale { spec: Some(ScaleSpec { replicas: Some(replicas) }), ..self.scale.clone() };
         let name = self.scale.metadata.name.clone().unwrap_or_default();
         self.api.replace_scale(&name, &PostParams::default(), &scale).await.map(|_| ())
-    }
-}
-
-/// The text form of equality selectors, `a=b,c=d`: what scale subresources report for every built-in kind and most
-/// custom ones.
-fn parse_selector(text: &str) -> Option<Selector> {
-    text.split(',')
-        .map(|term| {
-            let (key, value) = term.split_once('=')?;
-            Some((key.trim().to_owned(), value.trim_start_matches('=').trim().to_owned()))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_selector_of_a_scale_is_read_term_by_term() {
-        let selector = parse_selector("app=web,tier==front").unwrap();
-        let labels = |tier: &str| [("app".to_owned(), "web".to_owned()), ("tier".to_owned(), tier.to_owned())].into();
-        assert!(selector.matches(&labels("front")));
-        assert!(!selector.matches(&labels("back")));
-        assert!(parse_selector("app in (web)").is_none());
     }
 }
