@@ -1,5 +1,6 @@
 //! What one decision leaves for the next.
 
+mod burst;
 mod flow;
 mod history;
 
@@ -8,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::flow::{Flow, Look, Queue, Taken};
+pub(crate) use self::burst::Present;
+pub(crate) use self::flow::{Flow, Look, Queue, SIZED_FOR, Taken};
 pub(crate) use self::history::History;
 use crate::plan::Target;
 use crate::proactive::Learnt;
@@ -103,14 +105,9 @@ impl Memory {
         self.capacities.iter().filter_map(|(model, capacities)| Some((model, capacities.least_room()?)))
     }
 
-    /// What was learnt of how fast a model is.
-    pub(crate) fn learnt(&mut self, model: &ModelKey) -> &mut Learnt {
-        self.learnt.entry(model.clone()).or_default()
-    }
-
-    /// What was seen of a model's load.
-    pub(crate) fn flow(&mut self, model: &ModelKey) -> &mut Flow {
-        self.flows.entry(model.clone()).or_default()
+    /// What was seen of a model's load, and what was learnt of how fast it is.
+    pub(crate) fn flow_and_learnt(&mut self, model: &ModelKey) -> (&mut Flow, &mut Learnt) {
+        (self.flows.entry(model.clone()).or_default(), self.learnt.entry(model.clone()).or_default())
     }
 
     /// Requests per second that one replica of a variant completed while it was full; `None` until one was seen to be.

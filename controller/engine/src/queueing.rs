@@ -16,6 +16,7 @@ mod tuner;
 use serde::{Deserialize, Serialize};
 
 pub use self::search::{Position, search};
+pub(crate) use self::service::real;
 pub use self::service::{RequestSize, ServiceTime};
 pub use self::transition::Allocation;
 pub use self::tuner::{Observation, Tuner};

@@ -113,10 +113,11 @@ impl Settings {
         self.interval.saturating_mul(3).min(self.transition_timeout)
     }
 
-    /// Whether any model is analysed by its tokens, which then have to be counted; a forecast needs the lengths of requests.
+    /// Whether any model is analysed by its tokens, which then have to be counted; a forecast and demand sizing need the lengths
+    /// of requests.
     pub fn counts_tokens(&self) -> bool {
         let PerModel { default, namespaces, models } = &self.analyzer;
-        self.proactive.is_some()
+        self.times_requests()
             || std::iter::once(default)
                 .chain(namespaces.values())
                 .chain(models.values())
@@ -125,9 +126,15 @@ impl Settings {
 
     /// Whether any model is sized by what arrives for it, which then has to be counted.
     pub fn counts_arrivals(&self) -> bool {
+        self.counts_tokens()
+    }
+
+    /// Whether it is learnt of any model how fast it is, from how long its requests wait for tokens: for a forecast, and to know
+    /// what a replica takes before one has been full.
+    pub fn times_requests(&self) -> bool {
         let PerModel { default, namespaces, models } = &self.scale_up;
         let mut policies = std::iter::once(default).chain(namespaces.values()).chain(models.values());
-        self.counts_tokens() || policies.any(|policy| *policy == ScaleUpPolicy::Demand)
+        self.proactive.is_some() || policies.any(|policy| *policy == ScaleUpPolicy::Demand)
     }
 
     /// Whether a model is sized by what arrives for it: with `scaleUpPolicy: demand`; and with the `saturation` analyzer, because

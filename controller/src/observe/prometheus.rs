@@ -75,7 +75,7 @@ impl Wanted {
             retentions: completed::retentions(&settings.zero),
             tokens: settings.counts_tokens(),
             arrivals: settings.counts_arrivals(),
-            latencies: settings.proactive.is_some(),
+            latencies: settings.times_requests(),
             unlabelled: false,
             momentary: false,
         }
@@ -236,7 +236,7 @@ mod real;
 
 #[cfg(test)]
 mod tests {
-    use wva_engine::settings::{Proactive, ZeroPolicies, ZeroPolicy};
+    use wva_engine::settings::{PerModel, Proactive, ScaleUpPolicy, ZeroPolicies, ZeroPolicy};
 
     use super::*;
 
@@ -251,5 +251,7 @@ mod tests {
         assert_eq!(by(Settings { zero, ..Settings::default() }), (1, false, false, false));
         let proactive = Some(Proactive::default());
         assert_eq!(by(Settings { proactive, ..Settings::default() }), (0, true, true, true));
+        let scale_up = PerModel::all(ScaleUpPolicy::Demand);
+        assert_eq!(by(Settings { scale_up, ..Settings::default() }), (0, true, true, true));
     }
 }

@@ -31,9 +31,12 @@ pub struct Simulate {
         default_value = "threshold,demand,static,clairvoyant"
     )]
     pub policies: Vec<String>,
-    /// Runs of each policy, with the seeds 1, 2, 3 and so on; medians are shown.
+    /// Runs of each policy, each with the next seed; medians are shown.
     #[arg(long, default_value_t = 7)]
     pub seeds: u64,
+    /// Seed of the first run.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub first_seed: u64,
     /// From the creation of a pod to its first answer, in seconds, instead of the scenario's.
     #[arg(long, value_name = "SECONDS")]
     pub start_up: Option<f64>,
@@ -119,7 +122,7 @@ impl Simulate {
         let scenarios = self.read()?;
         let policies = self.policies.iter().map(|name| Ok((name.clone(), Policy::named(name)?)));
         let policies = policies.collect::<Result<Vec<_>, Error>>()?;
-        let seeds: Vec<u64> = (1..=self.seeds.max(1)).collect();
+        let seeds: Vec<u64> = (self.first_seed..self.first_seed.saturating_add(self.seeds.max(1))).collect();
         let read = |file: &str| std::fs::read_to_string(file);
         if !self.matrix.is_empty() {
             let cells = matrix::matrix(&scenarios, &self.matrix, &policies, &seeds, read, |_| {})?;

@@ -56,34 +56,34 @@ pub(super) fn decide<'a>(
     let tokens = by_tokens.and_then(|by| {
         tokens::count(&active, demand, memory.capacities(key), settings.thresholds_of(key), by, settings, now)
     });
-    let found = match (&tokens, &analysis) {
-        (Some(tokens), _) => Some(Found::Tokens(tokens)),
-        (None, Some(analysis)) => Some(Found::Thresholds(analysis)),
-        (None, None) => None,
-    };
+    let found = Found::of(tokens.as_ref(), analysis.as_ref());
     let uncounted = by_tokens.is_some() && tokens.is_none();
+    let by_demand = *settings.scale_up.of(key) == ScaleUpPolicy::Demand;
     let (forecast, missing) = match (proactive, found) {
         // Rates look back, beyond the moment that counts.
         (Some(proactive), Some(_)) if settings.enabled && !blind && !momentary => {
-            let learnt = memory.learnt(key);
-            rates::learn(key, &active, proactive, learnt, settings);
-            rates::look(key, &active, demand, proactive, learnt, known_rates, settings)
+            let (flow, learnt) = memory.flow_and_learnt(key);
+            let demand = if by_demand { flow.without_backlog(*demand, now) } else { *demand };
+            rates::learn(key, &active, Some(proactive), learnt, settings);
+            rates::look(key, &active, &demand, proactive, learnt, known_rates, settings)
                 .map_or_else(|why| (None, Some(why)), |it| (Some(it), None))
         }
         _ => (None, None),
     };
 
-    let by_demand = *settings.scale_up.of(key) == ScaleUpPolicy::Demand;
     let sizes = settings.enabled && !blind && !momentary && settings.sizes_by_load(key);
     let measured = (found.is_some() && sizes).then(|| {
-        let (thresholds, flow) = (settings.thresholds_of(key), memory.flow(key));
-        sizing::measure(&active, demand, forecast.as_ref(), thresholds, flow, settings, now)
+        let (thresholds, (flow, learnt)) = (settings.thresholds_of(key), memory.flow_and_learnt(key));
+        if forecast.is_none() {
+            rates::learn(key, &active, None, learnt, settings);
+        }
+        sizing::measure(&active, demand, (forecast.as_ref(), learnt), thresholds, flow, settings, now)
     });
     let measured = measured.flatten();
     let is_telling = measured.as_ref().is_some_and(Measured::is_telling);
     let unmeasured = by_demand && found.is_some() && !is_telling && !momentary;
-    let short =
-        found.and_then(Found::reason_to_grow).or_else(|| forecast.as_ref().and_then(rates::reason_to_grow)).is_some();
+    let known = measured.as_ref().filter(|_| by_demand);
+    let short = reason_to_grow(found, forecast.as_ref()).is_some() || known.is_some_and(Measured::is_short);
     if short {
         views.iter_mut().filter(|view| view.is_active()).for_each(View::while_short);
     }
@@ -167,6 +167,7 @@ fn serve<'a>(
         let extent = if by_demand { Extent::Needed } else { Extent::AtMostNeeded };
         analysed = match found.reason_to_grow() {
             Some(_) => sizing::grow(measured, extent, analysed, &active),
+            None if by_demand && measured.is_short() => sizing::grow(measured, extent, analysed, &active),
             None => sizing::shrink(measured, analysed, &active),
         };
     }
@@ -184,8 +185,7 @@ fn serve<'a>(
     let settled = || active.iter().all(|view| view.unsettled().is_none());
     let exhausted = active.iter().all(|view| view.is_exhausted())
         && (choices.values().all(|choice| choice.reason == Reason::NoVariantCanGrow) || settled());
-    let short = || found.and_then(Found::reason_to_grow).or_else(|| forecast.and_then(rates::reason_to_grow));
-    let reason = if policy.enabled && exhausted { short() } else { None };
+    let reason = if policy.enabled && exhausted { reason_to_grow(found, forecast) } else { None };
     if let Some((variant, woken)) = reason.and_then(|reason| wake::reserve(views, reason, pools)) {
         for choice in choices.values_mut() {
             choice.reason = Reason::OtherVariantScalesUp { variant: variant.to_owned() };
@@ -193,6 +193,11 @@ fn serve<'a>(
         choices.insert(variant, woken);
     }
     choices
+}
+
+/// Why a model is short by its analyzer or its forecast; `None` when it is not.
+fn reason_to_grow(found: Option<Found<'_>>, forecast: Option<&Forecast>) -> Option<Reason> {
+    found.and_then(Found::reason_to_grow).or_else(|| forecast.and_then(rates::reason_to_grow))
 }
 
 /// A moment without load may be one between two requests.
@@ -234,7 +239,11 @@ enum Found<'a> {
     Tokens(&'a saturation::Analysis),
 }
 
-impl Found<'_> {
+impl<'f> Found<'f> {
+    fn of(tokens: Option<&'f saturation::Analysis>, analysis: Option<&'f Analysis>) -> Option<Self> {
+        tokens.map(Self::Tokens).or_else(|| analysis.map(Self::Thresholds))
+    }
+
     fn choose<'b>(self, active: &[&View<'b>]) -> Choices<'b> {
         match self {
             Self::Thresholds(analysis) => choose(analysis, active),

@@ -26,14 +26,16 @@ use crate::threshold::Choice;
 pub(super) fn learn(
     model: &ModelKey,
     active: &[&View<'_>],
-    known: &Lookup<'_>,
+    known: Option<&Lookup<'_>>,
     learnt: &mut Learnt,
     settings: &Settings,
 ) {
     if active.iter().any(|view| view.unsettled().is_some()) {
         return;
     }
-    for view in active.iter().filter(|view| known.profile_of(&model.model_id, &view.variant.accelerator).is_none()) {
+    let profile =
+        |view: &View<'_>| known.and_then(|it| it.profile_of(&model.model_id, &view.variant.accelerator)).is_some();
+    for view in active.iter().filter(|view| !profile(view)) {
         if let Some(observation) = observation(view, settings) {
             learnt.observe(&view.variant.accelerator, &observation);
         }
@@ -94,7 +96,7 @@ fn serving<'a>(view: &View<'a>) -> Serving<'a> {
 }
 
 /// Tokens that the KV cache of a replica holds, by the smallest of those that say so; else as its arguments fix it.
-fn kv_tokens(view: &View<'_>) -> Option<i64> {
+pub(super) fn kv_tokens(view: &View<'_>) -> Option<i64> {
     let said = view.readings.tokens.iter().filter_map(cache).min();
     said.or_else(|| view.variant.server.as_ref()?.fixed_kv_capacity())
 }

@@ -15,17 +15,19 @@ pub(super) use self::grow::{Extent, grow};
 pub(super) use self::measure::measure;
 pub(super) use self::shrink::shrink;
 use super::view::View;
-use crate::memory::Taken;
+use crate::memory::{SIZED_FOR, Taken};
 
-/// Share of what replicas take that they are sized for.
-const SIZED_FOR: f64 = 0.9;
 /// What arrives for a model, and what its replicas take.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Measured {
     /// Requests that arrive per second.
     rate: f64,
+    /// Whether that is known to be more than the replicas take, whatever the thresholds say.
+    is_known: bool,
     /// The most that arrived per second lately; `None` unless it was watched for long enough.
     most: Option<f64>,
+    /// Share of what replicas take that they are sized for.
+    sized_for: f64,
     /// Whether it is known what replicas complete.
     completes: bool,
     /// Requests that wait.
@@ -59,9 +61,10 @@ impl Measured {
         self.taken.values().any(|it| it.telling)
     }
 
-    /// Whether it is known of all variants what their replicas take, and not only what they completed.
-    fn is_measured(&self) -> bool {
-        self.taken.values().all(|it| it.measured)
+    /// Whether more is known to arrive than the replicas there and on their way are to take: a replica is saturated because the load
+    /// has jumped, or the load has been more for a cycle and a replica is above the quiet limits.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_known && self.is_telling()
     }
 
     /// Requests per second that one replica of a variant takes; 0 when that is not known.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::burst::{Burst, Present, Rising};
 use crate::number::sum;
+use crate::snapshot::{Demand, Gateway, Reading};
 
 /// Rates look back over this long: a replica shows what it can take once it has been full for as long.
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
@@ -25,6 +27,9 @@ const WEIGHT: f64 = 0.3;
 /// Share by which a backlog must become smaller within [`look_back`] to count as one that drains.
 const DRAINS: f64 = 0.1;
 
+/// Share of what replicas complete when they are full that they are sized for, where no more is known of them.
+pub(crate) const SIZED_FOR: f64 = 0.9;
+
 /// How far back the rate of requests is looked at before replicas go: ten cycles, and no longer than five minutes.
 pub(crate) fn look_back(interval: SignedDuration) -> SignedDuration {
     interval.saturating_mul(10).min(SignedDuration::from_mins(5))
@@ -42,6 +47,8 @@ pub(crate) struct Flow {
     watched_since: Option<Timestamp>,
     /// Since when more has arrived than the replicas take.
     over_since: Option<Timestamp>,
+    /// What came with the last scrapes.
+    burst: Burst,
     /// The backlog that has not become smaller, and since when.
     backlog: Option<(Timestamp, f64)>,
     /// What replicas complete, by variant.
@@ -99,6 +106,15 @@ pub(crate) struct Taken {
     pub(crate) measured: bool,
     /// Whether growth may be sized by it: a replica that had little to do says little of what it could.
     pub(crate) telling: bool,
+    /// Share of it that a replica is sized for.
+    pub(crate) sized_for: f64,
+}
+
+impl Taken {
+    /// What is known not to be more.
+    pub(crate) fn measured(per_replica: f64, sized_for: f64) -> Self {
+        Self { per_replica, measured: true, telling: true, sized_for }
+    }
 }
 
 impl Flow {
@@ -123,6 +139,26 @@ impl Flow {
             }
         }
         (!growths.is_empty()).then(|| sum(growths))
+    }
+
+    /// Notes the requests that are there, and gives the rate at which they arrive [since a load has jumped](Burst::rate).
+    pub(crate) fn burst(&mut self, pods: &[Present<'_>], gateway: Option<f64>, now: Timestamp) -> Option<Rising> {
+        self.burst.rate(pods, gateway, now)
+    }
+
+    /// Requests per second by which the queue at the gateway has grown, or become smaller, in the window of rates.
+    pub(crate) fn gateway_growth(&self, now: Timestamp) -> f64 {
+        let before = now.checked_sub(WINDOW).ok().and_then(|before| self.burst.queued_at(before));
+        match (before, self.burst.queued_at(now)) {
+            (Some(before), Some(waiting)) => (waiting - before) / WINDOW.as_secs_f64(),
+            _ => 0.0,
+        }
+    }
+
+    /// What is asked of the model apart from its backlog, for a forecast: demand sizing takes care of what waits.
+    pub(crate) fn without_backlog(&self, demand: Demand, now: Timestamp) -> Demand {
+        let arrives = |it: Reading| Reading { value: (it.value + self.gateway_growth(now)).max(0.0), ..it };
+        Demand { arrival_rate: demand.arrival_rate.map(arrives), gateway: Gateway::None, ..demand }
     }
 
     /// Notes what arrives, and gives the most that arrived within [`look_back`]; `None` unless it was watched for as long.
@@ -195,7 +231,7 @@ impl Completed {
     fn observe(&mut self, look: Look, interval: SignedDuration, now: Timestamp) {
         let Look { rate, share, full } = look;
         self.full_since = full.and(self.full_since.or(Some(now)));
-        if let (Some(rate), true) = (full, self.full_for(now) >= WINDOW) {
+        if let (Some(rate), true) = (full, self.full_for(now) >= WINDOW + PART) {
             let before = self.full.unwrap_or(rate);
             self.full = Some(before + WEIGHT * (rate - before));
         }
@@ -220,12 +256,13 @@ impl Completed {
 
     fn taken(&self, look: Look, now: Timestamp) -> Option<Taken> {
         if let Some(per_replica) = self.full {
-            return Some(Taken { per_replica, measured: true, telling: true });
+            return Some(Taken::measured(per_replica, SIZED_FOR));
         }
         // At most what it completed per share of its room that it used, as if it were as steep as they come.
         let reached = (self.share / (1.0 - STEEPNESS * (1.0 - self.share).max(0.0))).clamp(0.01, 1.0);
         let seen = (self.looks >= ENOUGH && self.most > 0.0).then_some(self.most / reached);
-        let taken = |per_replica, telling| Some(Taken { per_replica, measured: false, telling });
+        // What replicas were seen to complete while they had room is less than what they take: that is the share that stays free.
+        let taken = |per_replica, telling| Some(Taken { per_replica, measured: false, telling, sized_for: 1.0 });
         match (seen, look.full.filter(|_| self.full_for(now) >= PART)) {
             (Some(seen), rate) if self.share >= TELLING => taken(rate.map_or(seen, |rate| seen.max(rate)), true),
             (_, Some(rate)) => {

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::max_batch;
 use crate::accelerator::pool_of;
-use crate::queueing::{Observation, ServiceTime, Tuner};
+use crate::queueing::queue::narrow;
+use crate::queueing::{Observation, RequestSize, ServiceTime, Tuner, real};
+use crate::vllm::ServerArguments;
 
 /// What was learnt of one model, by accelerator.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,23 @@ impl Learnt {
     /// How fast the model is on an accelerator, once enough observations agree.
     pub fn of(&self, accelerator: &str) -> Option<ServiceTime> {
         self.0.get(&pool_of(accelerator))?.trusted()
+    }
+
+    /// Requests per second that one replica completes on an accelerator, once enough observations agree: of a batch as large as its
+    /// servers take, whose requests have these lengths of prompt and answer, and of this share of it.
+    pub(crate) fn rates(
+        &self,
+        accelerator: &str,
+        lengths: (f64, f64),
+        server: Option<&ServerArguments>,
+        kv_tokens: Option<i64>,
+        share: f32,
+    ) -> Option<[f64; 2]> {
+        let service = self.of(accelerator)?;
+        let batch = real(max_batch(server, kv_tokens, Some(lengths)));
+        let request = RequestSize { input: narrow(lengths.0), output: narrow(lengths.1) };
+        let rates = [batch, share * batch].map(|batch| 1000.0 * f64::from(service.rate(batch, request)));
+        rates.iter().all(|rate| rate.is_finite() && *rate > 0.0).then_some(rates)
     }
 
     /// Whether nothing was learnt.

@@ -53,6 +53,6 @@ impl ServiceTime {
 
 /// A number of requests; exact up to 2²⁴, and no server batches as many.
 #[expect(clippy::cast_precision_loss, reason = "beyond 2^24 requests a rounded number decides the same")]
-pub(super) fn real(count: u32) -> f32 {
+pub(crate) fn real(count: u32) -> f32 {
     count as f32
 }

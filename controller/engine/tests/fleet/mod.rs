@@ -185,6 +185,7 @@ impl Server {
             pace: Pace {
                 rate: rate.and_then(|it| Some(Reading { age: SignedDuration::ZERO, ..reading(it)? })),
                 waiting: reading(last.waiting),
+                present: reading(last.running + last.waiting),
                 ..Pace::default()
             },
         })

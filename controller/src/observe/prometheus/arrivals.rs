@@ -85,6 +85,11 @@ impl Arrivals {
         self.waiting.of(pod, model)
     }
 
+    /// Requests in a pod now: those that it computes and those that wait.
+    pub fn present(&self, pod: &ObjectKey, model: &str) -> Option<f64> {
+        self.now.of(pod, model)
+    }
+
     /// Requests that arrive at a pod per second; `None` unless it is known how many it is done with.
     pub fn at(&self, member: Member<'_>, model: &str) -> Option<f64> {
         let ended = self.ended.of(member.pod, model)?;
@@ -182,11 +187,14 @@ mod tests {
     #[test]
     fn requests_whose_clients_gave_up_arrived_and_were_not_completed() {
         let ended = [sample("a", "", 4.0), sample("a", "aborted", 1.5)];
-        let arrivals = Arrivals::read(&ended, &[sample("a", "waiting", 7.0)], Duration::from_mins(1));
+        let present = [sample("a", "waiting", 7.0), sample("b", "now", 12.0)];
+        let arrivals = Arrivals::read(&ended, &present, Duration::from_mins(1));
         let pod = ObjectKey::new("ns", "a");
         let member = || Member { pod: &pod, age: 900.0, gone: false };
         assert_eq!((arrivals.over([member()].into_iter(), "m"), arrivals.at(member(), "m")), (Some(4.0), Some(4.0)));
         assert_eq!((arrivals.completions(&pod, "m"), arrivals.waiting(&pod, "m")), (Some(2.5), Some(7.0)));
+        let of = |pod: &str| arrivals.present(&ObjectKey::new("ns", pod), "m");
+        assert_eq!((of("a"), of("b")), (None, Some(12.0)));
     }
 
     #[test]

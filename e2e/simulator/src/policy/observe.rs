@@ -106,6 +106,7 @@ fn sample(view: &View<'_>, pod: &fleet::Pod, history: &History) -> Option<Sample
         rate: rate.map(fresh),
         arrivals: rate.map(|rate| fresh((rate + growth(view, pod.serial, history)).max(0.0))),
         waiting: Some(fresh(f64::from(last.waiting))),
+        present: Some(reading(f64::from(last.running + last.waiting))),
         ttft_ms: history
             .ratio(|it| it.counters.ttft.as_secs_f64() * 1000.0, |it| float64(it.counters.first_tokens), WINDOW, now)
             .map(fresh),

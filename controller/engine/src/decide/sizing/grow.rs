@@ -2,7 +2,7 @@
 
 use super::super::tokens::{candidate, place};
 use super::super::view::{Choices, View};
-use super::{Measured, Over, SIZED_FOR, ordered};
+use super::{Measured, Over, ordered};
 use crate::plan::Reason;
 use crate::saturation::Candidate;
 use crate::threshold::Choice;
@@ -25,7 +25,7 @@ pub(crate) fn grow<'a>(measured: &Measured, extent: Extent, stepped: Choices<'a>
     if !measured.is_telling() {
         return stepped;
     }
-    let Measured { rate, waiting, anticipated, load, over, stuck, .. } = *measured;
+    let Measured { rate, sized_for, waiting, anticipated, load, over, stuck, .. } = *measured;
     let candidates: Vec<_> = active
         .iter()
         .map(|view| {
@@ -40,8 +40,6 @@ pub(crate) fn grow<'a>(measured: &Measured, extent: Extent, stepped: Choices<'a>
         Over::No | Over::Lately => return hold(measured, stepped, &candidates),
         Over::Lasting => {}
     }
-    // What replicas were seen to complete while they had room is less than what they take: that is the share that stays free.
-    let sized_for = if measured.is_measured() { SIZED_FOR } else { 1.0 };
     let required = (rate / sized_for).max(load) - anticipated;
     let targets = place(&candidates, active, required.max(f64::MIN_POSITIVE), 0.0);
 

@@ -16,7 +16,9 @@ pub(crate) fn shrink<'a>(measured: &Measured, mut analysed: Choices<'a>, active:
     if active.iter().any(|view| view.unsettled().is_some()) {
         return analysed;
     }
-    let Measured { most, completes, ref taken, .. } = *measured;
+    let Measured { most, sized_for, completes, waiting, ref taken, .. } = *measured;
+    // What waits has come for them.
+    let most = most.filter(|_| waiting <= 0.0);
     if taken.is_empty() && (!completes || most.is_some_and(|most| most <= 0.0)) {
         // What replicas complete is not known, or they never had anything to do.
         return analysed;
@@ -28,7 +30,7 @@ pub(crate) fn shrink<'a>(measured: &Measured, mut analysed: Choices<'a>, active:
         f64::from(it.current.saturating_sub(view.readings.stuck)) * it.per_replica
     };
     let supply: f64 = active.iter().zip(&candidates).map(takes).sum();
-    let spare = most.map_or(0.0, |most| supply - most / SIZED_FOR);
+    let spare = most.map_or(0.0, |most| supply - most / sized_for.min(SIZED_FOR));
     let targets = place(&candidates, active, 0.0, spare);
     let measured = active.iter().all(|view| of(view).is_some_and(|it| it.measured));
     for it in &candidates {
