@@ -62,15 +62,21 @@ fn told(cause: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "the test panicked without a word".to_owned())
 }
 
-/// Below the repository, named after the test binary and the test: `.wva-e2e/evidence/isolation/two_controllers`.
-fn folder() -> PathBuf {
+/// Where the evidence of the running test goes.
+pub fn folder() -> PathBuf {
+    folder_of(std::env::var("CONTROLLER_INSTANCE").ok().as_deref())
+}
+
+/// Below the repository, named after the test binary and the test: `.wva-e2e/evidence/isolation/two_controllers`. Runs side by
+/// side tell themselves apart by the instance they were given: `.wva-e2e/evidence/test-a/isolation/two_controllers`.
+fn folder_of(instance: Option<&str>) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let binary = std::env::current_exe().ok().and_then(|exe| Some(exe.file_stem()?.to_string_lossy().into_owned()));
     // cargo adds a hash.
     let binary = binary
         .map_or("test".to_owned(), |name| name.rsplit_once('-').map_or(name.clone(), |(name, _)| name.to_owned()));
     let thread = std::thread::current().name().unwrap_or("main").replace("::", ".");
-    root.join(".wva-e2e/evidence").join(binary).join(thread)
+    root.join(".wva-e2e/evidence").join(instance.unwrap_or_default()).join(binary).join(thread)
 }
 
 #[cfg(test)]
@@ -78,10 +84,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_is_named_after_binary_and_test() {
-        assert!(
-            folder().ends_with(".wva-e2e/evidence/wva_e2e/evidence.tests.the_folder_is_named_after_binary_and_test")
-        );
+    fn the_folder_is_named_after_instance_binary_and_test() {
+        let name = "wva_e2e/evidence.tests.the_folder_is_named_after_instance_binary_and_test";
+        assert!(folder_of(None).ends_with(Path::new(".wva-e2e/evidence").join(name)));
+        assert!(folder_of(Some("test-a")).ends_with(Path::new(".wva-e2e/evidence/test-a").join(name)));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test that called it")]
 
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -63,8 +62,7 @@ async fn a_failed_test_leaves_evidence_from_which_its_cause_can_be_read() {
     let outcome = AssertUnwindSafe(with_settings(one_gpu, fails)).catch_unwind().await;
     assert!(outcome.is_err(), "there is no GPU for the second server");
 
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let dir = root.join(".wva-e2e/evidence/evidence/a_failed_test_leaves_evidence_from_which_its_cause_can_be_read");
+    let dir = wva_e2e::evidence::folder();
     let read = |file: &str| std::fs::read_to_string(dir.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
     let holds = |file: &str, text: &str| {
         let content = read(file);
