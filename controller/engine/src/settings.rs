@@ -108,9 +108,11 @@ impl Settings {
     }
 
     /// How long a published growth may stay unfollowed before the other variants of a model that is short may grow instead:
-    /// three cycles.
+    /// three cycles, but not less than an autoscaler takes that does follow: Prometheus scrapes the number every 15 to 30 s as a
+    /// rule, and an HPA looks at it every 15 s.
     pub fn growth_patience(&self) -> SignedDuration {
-        self.interval.saturating_mul(3).min(self.transition_timeout)
+        const FOLLOWER: SignedDuration = SignedDuration::from_secs(45);
+        self.interval.saturating_mul(3).max(FOLLOWER).min(self.transition_timeout)
     }
 
     /// Whether any model is analysed by its tokens, which then have to be counted; a forecast and demand sizing need the lengths

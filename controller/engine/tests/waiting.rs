@@ -436,7 +436,9 @@ fn a_sleeping_variant_is_woken_when_there_are_no_gpus_for_the_running_ones() {
 fn patience_follows_the_interval() {
     let settings = |interval| Settings { interval: seconds(interval), ..Settings::default() };
 
-    assert_eq!(settings(2).growth_patience(), seconds(6));
+    // An HPA looks every 15 s at a number that is scraped as seldom, however often we decide.
+    assert_eq!(settings(2).growth_patience(), seconds(45));
+    assert_eq!(settings(20).growth_patience(), seconds(60));
     assert_eq!(settings(60).growth_patience(), seconds(180));
     assert_eq!(settings(3600).growth_patience(), SignedDuration::from_mins(10));
     assert_eq!((settings(2).obstacle_grace(), settings(300).obstacle_grace()), (seconds(2), seconds(60)));
