@@ -228,3 +228,28 @@ async fn the_record_tells_who_asked_for_what() {
     refusal(world.worker.request_text(forbidden).await);
     world.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_command_in_a_pod_takes_the_right_to_create_one_however_it_is_asked_for() {
+    let world = World::start().await;
+    let rule = |verbs: Value| json!([{"apiGroups": [""], "resources": ["pods/exec"], "verbs": verbs}]);
+    world.grant("Role", "team-a", "reader", rule(json!(["get"])), worker()).await;
+    // A WebSocket begins as a GET.
+    let exec = || {
+        let path = "/api/v1/namespaces/team-a/pods/p/exec?command=true&stdout=true";
+        axum::http::Request::get(path).body(Vec::new()).expect("a request")
+    };
+    assert_eq!(
+        refusal(world.worker.request_text(exec()).await),
+        "pods \"p\" is forbidden: User \"system:serviceaccount:team-a:worker\" cannot create resource \"pods/exec\" in API \
+         group \"\" in the namespace \"team-a\""
+    );
+    world.grant("Role", "team-a", "operator", rule(json!(["create"])), worker()).await;
+    match world.worker.request_text(exec()).await {
+        Err(kube::Error::Api(status)) => {
+            assert_eq!((status.code, status.message.as_str()), (404, "pods \"p\" not found"))
+        }
+        other => panic_other(&other),
+    }
+    world.server.shutdown().await;
+}

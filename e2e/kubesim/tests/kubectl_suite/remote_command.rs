@@ -112,7 +112,7 @@ async fn what_cannot_be_reached_says_why() {
     let terminal = Terminal::open().await;
     terminal.run(CREATE).await;
     let out = terminal.refused("kubectl exec p -c nope -- true").await;
-    assert_shows(&out, &["Error from server (BadRequest): container nope is not valid for pod p"]);
+    assert_shows(&out, &["container nope is not valid for pod p"]);
     terminal
         .run(
             "kubectl run absent --image=example/none >/dev/null
