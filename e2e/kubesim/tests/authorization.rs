@@ -247,7 +247,7 @@ async fn a_command_in_a_pod_takes_the_right_to_create_one_however_it_is_asked_fo
     world.grant("Role", "team-a", "operator", rule(json!(["create"])), worker()).await;
     match world.worker.request_text(exec()).await {
         Err(kube::Error::Api(status)) => {
-            assert_eq!((status.code, status.message.as_str()), (404, "pods \"p\" not found"))
+            assert_eq!((status.code, status.message.as_str()), (404, "pods \"p\" not found"));
         }
         other => panic_other(&other),
     }

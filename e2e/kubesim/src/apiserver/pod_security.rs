@@ -7,29 +7,11 @@ mod checks;
 
 use serde_json::Value;
 
+use self::checks::Level;
 use super::failure::{Cause, Failure};
 use super::state::{Call, State};
 
 const PREFIX: &str = "pod-security.kubernetes.io/";
-
-/// How much is asked of a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    Privileged,
-    Baseline,
-    Restricted,
-}
-
-impl Level {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "privileged" => Some(Self::Privileged),
-            "baseline" => Some(Self::Baseline),
-            "restricted" => Some(Self::Restricted),
-            _ => None,
-        }
-    }
-}
 
 /// A level and the version of the standards it is of, as it is shown.
 struct Policy {

@@ -4,7 +4,24 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Level;
+/// How much is asked of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    Privileged,
+    Baseline,
+    Restricted,
+}
+
+impl Level {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "privileged" => Some(Self::Privileged),
+            "baseline" => Some(Self::Baseline),
+            "restricted" => Some(Self::Restricted),
+            _ => None,
+        }
+    }
+}
 
 type Check = fn(&Value) -> Option<String>;
 
