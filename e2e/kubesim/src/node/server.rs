@@ -29,7 +29,10 @@ use super::{
     stats,
     streams::Wanted,
 };
-use crate::machinery::{remote_command::PROTOCOLS, websocket::Handshake};
+use crate::machinery::{
+    remote_command::PROTOCOLS,
+    websocket::{Handshake, Socket},
+};
 
 /// What the server shows and reaches.
 #[derive(Clone)]
@@ -90,18 +93,8 @@ async fn exec(
     query: Query<Vec<(String, String)>>,
     request: Request,
 ) -> Response {
-    match reach(&runs, container, query, request) {
-        Ok((handshake, wanted, run)) => {
-            let response = handshake.response();
-            tokio::spawn(async move {
-                if let Some(socket) = handshake.socket().await {
-                    exec::exec(socket, wanted, run, &reaper).await;
-                }
-            });
-            response
-        }
-        Err(refusal) => refusal.into_response(),
-    }
+    let reached = reach(&runs, container, query, request);
+    talk(reached, |socket, wanted, run| async move { exec::exec(socket, wanted, run, &reaper).await })
 }
 
 async fn attach(
@@ -110,18 +103,28 @@ async fn attach(
     query: Query<Vec<(String, String)>>,
     request: Request,
 ) -> Response {
-    match reach(&runs, container, query, request) {
-        Ok((handshake, wanted, run)) => {
-            let response = handshake.response();
-            tokio::spawn(async move {
-                if let Some(socket) = handshake.socket().await {
-                    exec::attach(socket, wanted, run).await;
-                }
-            });
-            response
+    talk(reach(&runs, container, query, request), exec::attach)
+}
+
+/// Answers a client that reached a container, and does `work` once its connection is a WebSocket.
+fn talk<Talk>(
+    reached: Result<(Handshake, Wanted, Run), (StatusCode, String)>,
+    work: impl FnOnce(Socket, Wanted, Run) -> Talk + Send + 'static,
+) -> Response
+where
+    Talk: Future<Output = ()> + Send,
+{
+    let (handshake, wanted, run) = match reached {
+        Ok(reached) => reached,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let response = handshake.response();
+    tokio::spawn(async move {
+        if let Some(socket) = handshake.socket().await {
+            work(socket, wanted, run).await;
         }
-        Err(refusal) => refusal.into_response(),
-    }
+    });
+    response
 }
 
 /// What a client wants of which container, or why that cannot be.
