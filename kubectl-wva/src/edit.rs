@@ -175,6 +175,13 @@ fn put(object: &mut Value, path: &[String], value: &Value, null_stays: bool) {
     }
 }
 
+/// The first of these that changes an object of a helm release, with the release: helm's next upgrade would set its own values
+/// again.
+pub fn of_helm<'a>(edits: impl IntoIterator<Item = &'a Edit>) -> Option<(&'a Edit, &'a str)> {
+    let mut changed = edits.into_iter().filter(|edit| !edit.changes().is_empty());
+    changed.find_map(|edit| Some((edit, edit.helm_release()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,7 @@ use crate::add_model::{DryRun, REMEMBERED};
 use crate::connection::Connection;
 use crate::console::Console;
 use crate::controllers::{self, Controller};
-use crate::edit::Edit;
+use crate::edit::{self, Edit};
 use crate::session::Session;
 use crate::variants::{self, RELEASE_LABEL};
 use crate::{Error, Verdict, duration, session};
@@ -143,7 +143,9 @@ pub async fn run(flags: &Connection, args: &MoveArgs, console: &mut Console<'_>)
     let relabel = relabel(&session, variant, &to).await?;
     let mut after = follow::edits(&session, variant, &to).await?;
     after.extend(others(&session, variant, &to).await?);
-    refuse_helms([&relabel].into_iter().chain(&after), args, &to, &session.namespace)?;
+    if !args.force_conflicts {
+        refuse_helms([&relabel].into_iter().chain(&after), &to, &session.namespace)?;
+    }
     let mut view = MoveView {
         namespace: session.namespace.clone(),
         name: variant.name_any(),
@@ -248,15 +250,9 @@ async fn others(session: &Session, variant: &VariantAutoscaling, to: &Instance) 
     Ok(edits)
 }
 
-fn refuse_helms<'a>(
-    edits: impl Iterator<Item = &'a Edit>,
-    args: &MoveArgs,
-    to: &Instance,
-    namespace: &str,
-) -> Result<(), Refusal> {
-    let mut changed = edits.filter(|edit| !edit.changes().is_empty() && !args.force_conflicts);
-    let found = changed.find_map(|edit| Some((edit.name(), edit.helm_release()?.to_owned())));
-    let Some((object, release)) = found else { return Ok(()) };
+fn refuse_helms<'a>(edits: impl Iterator<Item = &'a Edit>, to: &Instance, namespace: &str) -> Result<(), Refusal> {
+    let Some((edit, release)) = edit::of_helm(edits) else { return Ok(()) };
+    let (object, release) = (edit.name(), release.to_owned());
     let id = to.id().unwrap_or_default();
     let command = format!(
         "helm upgrade {release} ./charts/workload-variant-autoscaler -n {namespace} --reuse-values --set-string \

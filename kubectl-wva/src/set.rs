@@ -13,7 +13,7 @@ use wva_api::VariantAutoscaling;
 use crate::add_model::{DryRun, REMEMBERED, cost};
 use crate::connection::Connection;
 use crate::console::Console;
-use crate::edit::{Edit, FieldChange};
+use crate::edit::{self, Edit, FieldChange};
 use crate::followers::{self, Follower};
 use crate::install::overlay;
 use crate::session::Session;
@@ -129,7 +129,9 @@ pub async fn run(flags: &Connection, args: &SetArgs, console: &mut Console<'_>) 
     let listed = variants::list(&session, Some(&session.namespace)).await?;
     let variant = variants::named(&listed, &args.name, &session.namespace)?;
     let edits = edits(&session, args, variant).await?;
-    refuse_helms(&edits, args, variants::release(&variant.metadata), &session.namespace)?;
+    if !args.force_conflicts {
+        refuse_helms(&edits, args, variants::release(&variant.metadata), &session.namespace)?;
+    }
     for rival in edits.iter().flat_map(Edit::rivals) {
         console.note(&format!("note: {rival} applies this field too and may set it back: change it there as well"))?;
     }
@@ -246,10 +248,8 @@ fn chart_values(args: &SetArgs) -> Map<String, Value> {
 }
 
 fn refuse_helms(edits: &[Edit], args: &SetArgs, chart_release: Option<&str>, namespace: &str) -> Result<(), Refusal> {
-    let mut changed = edits.iter().filter(|edit| !edit.changes().is_empty() && !args.force_conflicts);
-    let Some((edit, release)) = changed.find_map(|edit| Some((edit, edit.helm_release()?))) else { return Ok(()) };
-    let object = edit.name();
-    let release = release.to_owned();
+    let Some((edit, release)) = edit::of_helm(edits) else { return Ok(()) };
+    let (object, release) = (edit.name(), release.to_owned());
     // Only of the chart's own releases is it known what their values are called.
     let command = if chart_release == Some(release.as_str()) {
         let sets = leaves(&chart_values(args));
