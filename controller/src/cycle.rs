@@ -3,7 +3,10 @@
 //! A cycle starts when the interval ends or something wakes it. What needs no metrics (a target is gone, a variant is no
 //! longer mine) is done at once by a sweep, even while Prometheus is still being asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod counts;
+mod term;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wva_api::{Claim, Scope, conditions};
 use wva_engine::settings::Limiter;
-use wva_engine::{Memory, Settings, Snapshot, Target, VariantKey, decide, wake};
+use wva_engine::{Settings, Snapshot, Target, VariantKey, decide, wake};
 
+use self::term::Term;
 use crate::actuate::publish::{actuate, publish, published_before, withdraw};
 use crate::actuate::wake::Waker;
 use crate::cluster::index::{Index, ObjectKey, Unreadable, Variant};
@@ -24,15 +28,13 @@ use crate::cluster::inventory;
 use crate::config::Config;
 use crate::config::live::LiveSettings;
 use crate::config::live::resolve::{ConfigScope, signed};
-use crate::metrics::{ClaimLabel, ConflictLabel, Metrics};
+use crate::metrics::Metrics;
 use crate::observe::demand;
-use crate::observe::members::Members;
 use crate::observe::prometheus::{Prometheus, QueryError, Readings, Sighting, Wanted};
 use crate::observe::snapshot;
-use crate::ownership::conflict::Conflicts;
 use crate::ownership::handover::{Entrance, LOOK_AGAIN};
 use crate::ownership::leader::Leadership;
-use crate::ownership::variants::{Eligibility, Ignored, Ownership};
+use crate::ownership::variants::{Eligibility, Ownership};
 use crate::readiness::Gate;
 use crate::report::reporter::Reporter;
 use crate::shared::{LastCycle, Shared};
@@ -72,19 +74,6 @@ pub struct Cycle {
     /// For how long a term is decided by loads of the moment: as long as the peaks would reach back beyond its beginning.
     look_back: Duration,
     term: Term,
-}
-
-/// What belongs to one term of leadership, and goes with it: what was known then may be out of date in the next one.
-#[derive(Debug)]
-struct Term {
-    begun: Instant,
-    memory: Memory,
-    reporter: Reporter,
-    /// Variants of other instances that this controller takes, as far as they have been logged.
-    adopted: BTreeSet<ObjectKey>,
-    conflicts: Conflicts,
-    /// Pods of the variants, those that have just gone among them.
-    members: Members,
 }
 
 /// What the index said at one moment of the variants that are mine.
@@ -133,19 +122,6 @@ pub struct Partners {
     pub reporter: Reporter,
     /// Scales what is to wake.
     pub waker: Waker,
-}
-
-impl Term {
-    fn new(reporter: Reporter, lease: SignedDuration) -> Self {
-        Self {
-            begun: Instant::now(),
-            memory: Memory::default(),
-            reporter,
-            adopted: BTreeSet::new(),
-            conflicts: Conflicts::new(lease),
-            members: Members::default(),
-        }
-    }
 }
 
 impl Cycle {
@@ -343,7 +319,7 @@ impl Cycle {
         self.term.reporter.tell_unreadable(unreadable.iter().map(|(key, why)| (key, why)));
         self.settings.tell(config_scope);
         self.note_adopted(ownership);
-        self.count(ownership, *unreadable_objects);
+        counts::count(&self.metrics.cycle, ownership, *unreadable_objects);
     }
 
     /// Logs variants of other instances once: taking them is allowed by configuration, and a common mistake.
@@ -501,26 +477,6 @@ impl Cycle {
             self.prometheus_answers.open();
         }
         self.prometheus_failed = failed;
-    }
-
-    fn count(&self, ownership: &Ownership, unreadable: usize) {
-        let variants = &self.metrics.cycle.variants;
-        let set = |claim, count: usize| {
-            variants.get_or_create(&ClaimLabel { claim }).set(i64::try_from(count).unwrap_or(i64::MAX));
-        };
-        set("managed", ownership.mine.len());
-        set("managed_of_other_instance", ownership.adopted.len());
-        set("unreadable", unreadable);
-        let refused = |kind: fn(&Eligibility) -> bool| ownership.mine.values().filter(|it| kind(it)).count();
-        let conflicts = &self.metrics.cycle.conflicts;
-        let set_conflicts = |kind, count: usize| {
-            conflicts.get_or_create(&ConflictLabel { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
-        };
-        set_conflicts("target", refused(|it| matches!(it, Eligibility::TargetConflict(_))));
-        set_conflicts("instance", refused(|it| matches!(it, Eligibility::InstanceConflict(_))));
-        for reason in Ignored::ALL {
-            set(reason.class(), ownership.ignored.values().filter(|ignored| **ignored == reason).count());
-        }
     }
 }
 

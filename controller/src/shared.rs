@@ -1,8 +1,8 @@
 //! State that several tasks look at.
 //!
 //! Who takes several of its locks takes them in this order: the index, pools, readings of pickers, what of them is wanted,
-//! GPUs, variants that are left alone, the last cycle, the history. None is held across an await, and the index only for as long as it takes
-//! to copy from it what is needed.
+//! GPUs, variants that are left alone, the last cycle, the history. None is held across an await, and the index only for as
+//! long as it takes to copy from it what is needed.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};

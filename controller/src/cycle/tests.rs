@@ -384,7 +384,7 @@ async fn the_state_of_a_cycle_is_enough_to_take_its_decision_again() {
     eventually("a cycle with a memory", || at() != first).await;
     let dumped = serde_json::to_string(&*scene.shared.last_cycle()).unwrap();
     let LastCycle { at, settings, snapshot, before, memory: _, plan } = serde_json::from_str(&dumped).unwrap();
-    assert_ne!(before, Memory::default());
+    assert_ne!(before, wva_engine::Memory::default());
     assert_eq!(decide(&snapshot, &mut before.clone(), &settings, at), plan);
 }
 
