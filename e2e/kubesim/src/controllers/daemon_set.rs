@@ -10,50 +10,22 @@ use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
 use kube::{Api, Resource, ResourceExt, api::PostParams, core::Selector};
 
 use self::plan::{Plan, Step};
-use super::{Context, claim, members, revisions};
+use super::{Context, claim, members, members::Error, revisions};
 use crate::machinery::{
     events::Severity,
     key::Key,
     owner,
-    work_queue::{self, Failure, Next},
+    work_queue::{self, Next},
 };
 
+/// What errors and owner references call it.
+const KIND: &str = "DaemonSet";
 /// The source of its events.
 const COMPONENT: &str = "daemonset-controller";
 
-/// Why a `DaemonSet` could not be brought to what it asks for.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("reading the selector of DaemonSet {0}: {1}; the selector cannot be changed, recreate the DaemonSet")]
-    Selector(Key, #[source] kube::core::ParseExpressionError),
-    #[error("creating a pod of DaemonSet {0}: {1}")]
-    CreatePod(Key, #[source] kube::Error),
-    #[error("deleting a pod of DaemonSet {0}: {1}")]
-    DeletePod(Key, #[source] kube::Error),
-    #[error("adopting or releasing pods of DaemonSet {0}: {1}")]
-    Claim(Key, #[source] kube::Error),
-    #[error("keeping the template of DaemonSet {0}: {1}")]
-    Revision(Key, #[source] kube::Error),
-    #[error("writing the status of DaemonSet {0}: {1}")]
-    Status(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        match self {
-            Self::Selector(..) => false,
-            Self::CreatePod(_, source)
-            | Self::DeletePod(_, source)
-            | Self::Claim(_, source)
-            | Self::Revision(_, source)
-            | Self::Status(_, source) => source.is_conflict(),
-        }
-    }
-}
-
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
-    let of_pods = ctx.pods.changes().flat_map(|change| stream::iter(owner::controller_keys(&change, "DaemonSet")));
+    let of_pods = ctx.pods.changes().flat_map(|change| stream::iter(owner::controller_keys(&change, KIND)));
     let sets = ctx.daemon_sets.clone();
     // Nodes report themselves again and again; what matters to a set is rarely among it, and quickly found out.
     let of_nodes = ctx.nodes.changes().flat_map(move |_| {
@@ -67,11 +39,11 @@ pub(super) async fn run(ctx: Arc<Context>) {
 async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let Some(set) = ctx.daemon_sets.get(&key) else { return Ok(Next::OnChange) };
     let selector: Result<Selector, _> = set.spec.clone().unwrap_or_default().selector.try_into();
-    let selector = selector.map_err(|error| Error::Selector(key.clone(), error))?;
+    let selector = selector.map_err(|error| Error::Selector(KIND, key.clone(), error))?;
     let in_namespace = ctx.pods.in_namespace(&key.namespace);
     let pods = claim::claim(&ctx.client, &ctx.pods, set.as_ref(), &selector, in_namespace)
         .await
-        .map_err(|error| Error::Claim(key.clone(), error))?;
+        .map_err(|error| Error::Claim(KIND, key.clone(), error))?;
     let plan = Plan::of(&set, &ctx.nodes.list(), &pods, Timestamp::now());
     if set.metadata.deletion_timestamp.is_none() {
         record_revision(&ctx, &key, &set, &plan.hash).await?;
@@ -91,21 +63,22 @@ async fn record_revision(ctx: &Context, key: &Key, set: &DaemonSet, hash: &str) 
     let (template, name) = (set.spec.clone().unwrap_or_default().template, format!("{}-{hash}", key.name));
     revisions::record(ctx, key, set, &name, &template, (revisions::REVISION_LABEL, hash))
         .await
-        .map_err(|error| Error::Revision(key.clone(), error))
+        .map_err(|error| Error::Revision(KIND, key.clone(), error))
 }
 
 async fn carry_out(ctx: &Context, key: &Key, set: &DaemonSet, hash: &str, step: &Step) -> Result<(), Error> {
     match step {
         Step::Create(node) => members::create_pod(ctx, COMPONENT, set, key, plan::template(set, node, hash))
             .await
-            .map_err(|error| Error::CreatePod(key.clone(), error)),
+            .map_err(|error| Error::CreatePod(KIND, key.clone(), error)),
         Step::Delete(pod, why) => {
             let recorder = ctx.recorder.named(COMPONENT);
             if let Some((reason, message)) = why {
                 let severity = if *reason == "FailedDaemonPod" { Severity::Warning } else { Severity::Normal };
                 recorder.record(set.object_ref(&()), severity, reason, message.clone());
             }
-            let deleted = members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(key.clone(), error))?;
+            let deleted =
+                members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(KIND, key.clone(), error))?;
             if deleted {
                 recorder.normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()));
             }
@@ -126,6 +99,6 @@ async fn report(ctx: &Context, key: &Key, set: &DaemonSet, status: &DaemonSetSta
             Ok(())
         }
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::Status(key.clone(), error)),
+        Err(error) => Err(Error::Status(KIND, key.clone(), error)),
     }
 }

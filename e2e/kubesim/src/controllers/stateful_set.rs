@@ -21,50 +21,23 @@ use kube::{Api, ResourceExt, api::PostParams, core::Selector};
 use self::plan::{Plan, Step};
 use super::{
     Context, claim, members,
+    members::Error,
     revisions::{self, REVISION_LABEL},
 };
 use crate::machinery::{
     key::Key,
     owner,
-    work_queue::{self, Failure, Next},
+    work_queue::{self, Next},
 };
 
+/// What errors and owner references call it.
+const KIND: &str = "StatefulSet";
 /// The source of its events.
 const COMPONENT: &str = "statefulset-controller";
 
-/// Why a `StatefulSet` could not be brought to what it asks for.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("reading the selector of StatefulSet {0}: {1}; the selector cannot be changed, recreate the StatefulSet")]
-    Selector(Key, #[source] kube::core::ParseExpressionError),
-    #[error("creating a pod of StatefulSet {0}: {1}")]
-    CreatePod(Key, #[source] kube::Error),
-    #[error("deleting a pod of StatefulSet {0}: {1}")]
-    DeletePod(Key, #[source] kube::Error),
-    #[error("adopting or releasing pods of StatefulSet {0}: {1}")]
-    Claim(Key, #[source] kube::Error),
-    #[error("keeping the template of StatefulSet {0}: {1}")]
-    Revision(Key, #[source] kube::Error),
-    #[error("writing the status of StatefulSet {0}: {1}")]
-    Status(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        match self {
-            Self::Selector(..) => false,
-            Self::CreatePod(_, source)
-            | Self::DeletePod(_, source)
-            | Self::Claim(_, source)
-            | Self::Revision(_, source)
-            | Self::Status(_, source) => source.is_conflict(),
-        }
-    }
-}
-
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
-    let of_pods = ctx.pods.changes().flat_map(|change| stream::iter(owner::controller_keys(&change, "StatefulSet")));
+    let of_pods = ctx.pods.changes().flat_map(|change| stream::iter(owner::controller_keys(&change, KIND)));
     let triggers = vec![ctx.stateful_sets.keys().boxed(), of_pods.boxed()];
     work_queue::run("statefulset", triggers, |key| reconcile(Arc::clone(&ctx), key)).await;
 }
@@ -72,11 +45,11 @@ pub(super) async fn run(ctx: Arc<Context>) {
 async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let Some(set) = ctx.stateful_sets.get(&key) else { return Ok(Next::OnChange) };
     let selector: Result<Selector, _> = set.spec.clone().unwrap_or_default().selector.try_into();
-    let selector = selector.map_err(|error| Error::Selector(key.clone(), error))?;
+    let selector = selector.map_err(|error| Error::Selector(KIND, key.clone(), error))?;
     let in_namespace = ctx.pods.in_namespace(&key.namespace);
     let pods = claim::claim(&ctx.client, &ctx.pods, set.as_ref(), &selector, in_namespace)
         .await
-        .map_err(|error| Error::Claim(key.clone(), error))?;
+        .map_err(|error| Error::Claim(KIND, key.clone(), error))?;
     let plan = Plan::of(&set, &pods, Timestamp::now());
     if set.metadata.deletion_timestamp.is_none() {
         record_revision(&ctx, &key, &set, &plan.revision).await?;
@@ -97,7 +70,7 @@ async fn record_revision(ctx: &Context, key: &Key, set: &StatefulSet, name: &str
     let hash = name.strip_prefix(&format!("{}-", key.name)).unwrap_or(name);
     revisions::record(ctx, key, set, name, &template, ("controller.kubernetes.io/hash", hash))
         .await
-        .map_err(|error| Error::Revision(key.clone(), error))
+        .map_err(|error| Error::Revision(KIND, key.clone(), error))
 }
 
 async fn carry_out(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, step: &Step) -> Result<(), Error> {
@@ -145,14 +118,14 @@ async fn create_pod(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, or
         Err(error) => {
             let message = format!("create Pod {name} in StatefulSet {} failed error: {error}", key.name);
             ctx.recorder.named(COMPONENT).warning(set, "FailedCreate", message);
-            Err(Error::CreatePod(key.clone(), error))
+            Err(Error::CreatePod(KIND, key.clone(), error))
         }
     }
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, set: &StatefulSet, pod: &Pod) -> Result<(), Error> {
     let name = pod.name_any();
-    if members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(key.clone(), error))? {
+    if members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(KIND, key.clone(), error))? {
         let message = format!("delete Pod {name} in StatefulSet {} successful", key.name);
         ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", message);
     }
@@ -171,6 +144,6 @@ async fn report(ctx: &Context, key: &Key, set: &StatefulSet, status: &StatefulSe
             Ok(())
         }
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::Status(key.clone(), error)),
+        Err(error) => Err(Error::Status(KIND, key.clone(), error)),
     }
 }
