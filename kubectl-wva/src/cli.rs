@@ -2,29 +2,29 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::add_model::AddModelArgs;
+use crate::commands::add_model::AddModelArgs;
+use crate::commands::cost::CostArgs;
+use crate::commands::doctor::DoctorArgs;
+use crate::commands::explain::ExplainArgs;
+use crate::commands::history::HistoryArgs;
+use crate::commands::instances::InstancesArgs;
+use crate::commands::list_models::ListModelsArgs;
+use crate::commands::logs::LogsArgs;
+use crate::commands::migrate::MigrateArgs;
+use crate::commands::move_variant::MoveArgs;
+use crate::commands::pause::{PauseArgs, ResumeArgs};
+use crate::commands::preflight::CheckArgs;
+use crate::commands::release::{InstallArgs, UninstallArgs, UpgradeArgs};
+use crate::commands::remove_model::RemoveModelArgs;
+use crate::commands::render::{RenderArgs, ValuesArgs};
+use crate::commands::replay::ReplayArgs;
+use crate::commands::report::ReportArgs;
+use crate::commands::set::SetArgs;
+use crate::commands::status::StatusArgs;
+use crate::commands::top::TopArgs;
+use crate::commands::version::VersionArgs;
 use crate::connection::Connection;
-use crate::cost::CostArgs;
-use crate::doctor::DoctorArgs;
-use crate::explain::ExplainArgs;
-use crate::history::HistoryArgs;
-use crate::instances::InstancesArgs;
-use crate::list_models::ListModelsArgs;
-use crate::logs::LogsArgs;
-use crate::migrate::MigrateArgs;
-use crate::move_variant::MoveArgs;
 use crate::output::Output;
-use crate::pause::{PauseArgs, ResumeArgs};
-use crate::preflight::CheckArgs;
-use crate::release::{InstallArgs, UninstallArgs, UpgradeArgs};
-use crate::remove_model::RemoveModelArgs;
-use crate::render::{RenderArgs, ValuesArgs};
-use crate::replay::ReplayArgs;
-use crate::report::ReportArgs;
-use crate::set::SetArgs;
-use crate::status::StatusArgs;
-use crate::top::TopArgs;
-use crate::version::VersionArgs;
 
 /// Scale variants of LLM inference servers: add models to a controller, see what it decides and why.
 #[derive(Debug, Parser)]

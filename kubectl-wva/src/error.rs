@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::add_model::Refusal;
-use crate::variants::Guarded;
-use crate::{apply, debug_state, install, session, suggest, variants};
+use crate::commands::add_model::Refusal;
+use crate::readers::variants::Guarded;
+use crate::readers::{debug_state, variants};
+use crate::writers::{apply, install};
+use crate::{session, suggest};
 
 /// Why a command could not do its work. Exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +22,10 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// Nothing is set.
     #[error(transparent)]
-    Set(#[from] crate::set::Refusal),
+    Set(#[from] crate::commands::set::Refusal),
     /// Nothing is moved.
     #[error(transparent)]
-    Move(#[from] crate::move_variant::Refusal),
+    Move(#[from] crate::commands::move_variant::Refusal),
     /// The chart could not be rendered.
     #[error(transparent)]
     Install(#[from] install::Error),
@@ -86,10 +88,10 @@ pub enum Error {
     DebugState(#[from] debug_state::Error),
     /// A release is left as it is.
     #[error(transparent)]
-    Release(#[from] crate::release::Refusal),
+    Release(#[from] crate::commands::release::Refusal),
     /// A migration stopped.
     #[error(transparent)]
-    Migrate(#[from] crate::migrate::Failure),
+    Migrate(#[from] crate::commands::migrate::Failure),
     /// A file named on the command line.
     #[error("could not use the file {}: {source}", path.display())]
     File {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anstream::AutoStream;
 use clap::Parser as _;
 use kubectl_wva::cli::Cli;
-use kubectl_wva::console::Console;
+use kubectl_wva::output::console::Console;
 use kubectl_wva::{Error, Verdict, run};
 
 fn main() -> ExitCode {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 /// Whether kubectl started this program to complete a command line.
 fn completes() -> bool {
     let name = std::env::args_os().next().unwrap_or_default();
-    Path::new(&name).file_stem().is_some_and(|stem| stem == kubectl_wva::complete::PROGRAM)
+    Path::new(&name).file_stem().is_some_and(|stem| stem == kubectl_wva::commands::complete::PROGRAM)
 }
 
 fn complete() -> ExitCode {
@@ -39,7 +39,7 @@ fn complete() -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
-    let lines = runtime.block_on(kubectl_wva::complete::lines(&words));
+    let lines = runtime.block_on(kubectl_wva::commands::complete::lines(&words));
     // A shell that has gone away needs no candidates.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
     ExitCode::SUCCESS
@@ -58,7 +58,7 @@ fn execute(cli: &Cli) -> Result<Verdict, Error> {
         err: &mut err,
         format: cli.output.format,
         headers: !cli.output.no_headers,
-        width: terminal.then(kubectl_wva::table::terminal_width).flatten(),
+        width: terminal.then(kubectl_wva::output::table::terminal_width).flatten(),
     };
     let verdict = runtime.block_on(run(cli, &mut console))?;
     console.out.flush().map_err(Error::Output)?;

@@ -1,4 +1,8 @@
-//! The flags for what is printed, and how.
+//! What is printed, and how: the flags for it, the [`console`] every command writes to, tables, and screens.
+
+pub mod console;
+pub mod table;
+pub mod watch;
 
 use clap::{Args, ValueEnum};
 

@@ -1,8 +1,10 @@
 //! What `add-model` makes of flags and of the cluster it finds.
 
 use kubectl_wva::Error;
-use kubectl_wva::add_model::{AddModelArgs, Controllers, Facts, Plan, Refusal, check_rendered, compare, plan};
-use kubectl_wva::install;
+use kubectl_wva::commands::add_model::{
+    AddModelArgs, Controllers, Facts, Plan, Refusal, check_rendered, compare, plan,
+};
+use kubectl_wva::writers::install;
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 

@@ -1,11 +1,11 @@
 //! `cost`: what its numbers are made of, and what is said where they cannot be known.
 
 use jiff::SignedDuration;
-use kubectl_wva::console::Console;
-use kubectl_wva::cost::{CostView, Gathered, MixView, Prices, print};
-use kubectl_wva::debug_state::LastCycle;
+use kubectl_wva::commands::cost::{CostView, Gathered, MixView, Prices, print};
+use kubectl_wva::commands::status::{HpaView, ReplicasView, StatusView, VariantView};
 use kubectl_wva::output::Format;
-use kubectl_wva::status::{HpaView, ReplicasView, StatusView, VariantView};
+use kubectl_wva::output::console::Console;
+use kubectl_wva::readers::debug_state::LastCycle;
 use rstest::rstest;
 use serde_json::{Value, json};
 use wva_engine::History;

@@ -11,11 +11,11 @@ mod unread;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kubectl_wva::console::Console;
-use kubectl_wva::doctor::{Cause, DoctorView, External, Facts, Installed, examine, print};
+use kubectl_wva::commands::doctor::{Cause, DoctorView, External, Facts, Installed, examine, print};
 use kubectl_wva::output::Format;
-use kubectl_wva::pods::Nodes;
-use kubectl_wva::servers::Servers;
+use kubectl_wva::output::console::Console;
+use kubectl_wva::readers::pods::Nodes;
+use kubectl_wva::readers::servers::Servers;
 use serde_json::{Value, json};
 
 use crate::objects::{NOW, controller, decided, deployment, deployments, hpa, hpas, typed, variant, variants};

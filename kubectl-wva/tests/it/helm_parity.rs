@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use kubectl_wva::add_model::{AddModelArgs, Controllers, Facts, plan};
-use kubectl_wva::install;
+use kubectl_wva::commands::add_model::{AddModelArgs, Controllers, Facts, plan};
+use kubectl_wva::writers::install;
 use serde_json::{Map, Value, json};
 
 use crate::objects::{controller, deployment, deployments};

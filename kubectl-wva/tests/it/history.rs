@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use kubectl_wva::console::Console;
-use kubectl_wva::history::{HistoryView, print};
+use kubectl_wva::commands::history::{HistoryView, print};
 use kubectl_wva::output::Format;
+use kubectl_wva::output::console::Console;
 use rstest::rstest;
 use serde_json::{Value, json};
 use wva_api::VariantAutoscaling;

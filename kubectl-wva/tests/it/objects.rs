@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use kubectl_wva::controllers::Controller;
-use kubectl_wva::variants::Guarded;
+use kubectl_wva::readers::controllers::Controller;
+use kubectl_wva::readers::variants::Guarded;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kubectl_wva::servers::Servers;
-use kubectl_wva::status::{Filter, Gathered, Loads, StatusView, table};
+use kubectl_wva::commands::status::{Filter, Gathered, Loads, StatusView, table};
+use kubectl_wva::readers::servers::Servers;
 use rstest::rstest;
 use serde_json::{Value, json};
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kubectl_wva::Verdict;
-use kubectl_wva::console::Console;
+use kubectl_wva::commands::status::{Filter, Gathered, Loads, ProblemKind, StatusView, print, table};
 use kubectl_wva::output::Format;
-use kubectl_wva::servers::Servers;
-use kubectl_wva::status::{Filter, Gathered, Loads, ProblemKind, StatusView, print, table};
+use kubectl_wva::output::console::Console;
+use kubectl_wva::readers::servers::Servers;
 use rstest::rstest;
 use serde_json::{Value, json};
 use wva_api::Instance;

@@ -1,9 +1,9 @@
 //! `top`: in which order variants are shown, and that a line of it fits 80 columns.
 
-use kubectl_wva::console::Console;
+use kubectl_wva::commands::status::{Level, LoadView, ReplicasView, StatusView, VariantView};
+use kubectl_wva::commands::top::{SortBy, print};
 use kubectl_wva::output::Format;
-use kubectl_wva::status::{Level, LoadView, ReplicasView, StatusView, VariantView};
-use kubectl_wva::top::{SortBy, print};
+use kubectl_wva::output::console::Console;
 use rstest::rstest;
 
 use crate::objects::NOW;

@@ -1,7 +1,7 @@
 //! What `doctor` says of settings that cannot be used, or not yet.
 
 use jiff::Timestamp;
-use kubectl_wva::doctor::{Cause, Facts, examine};
+use kubectl_wva::commands::doctor::{Cause, Facts, examine};
 use serde_json::{Value, json};
 
 use super::{causes, controller_pod, plain, serving};

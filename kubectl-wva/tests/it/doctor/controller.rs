@@ -1,7 +1,7 @@
 //! What `doctor` says of the controller's own pods.
 
 use jiff::Timestamp;
-use kubectl_wva::doctor::{Cause, examine};
+use kubectl_wva::commands::doctor::{Cause, examine};
 use kubectl_wva::output::Format;
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What `doctor` says of the HPA that follows a variant.
 
 use kubectl_wva::Verdict;
-use kubectl_wva::doctor::Cause;
+use kubectl_wva::commands::doctor::Cause;
 use rstest::rstest;
 use serde_json::{Value, json};
 

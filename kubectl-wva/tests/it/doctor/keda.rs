@@ -1,7 +1,7 @@
 //! What `doctor` says of `ScaledObjects`, which no cluster of ours runs.
 
 use kubectl_wva::Verdict;
-use kubectl_wva::doctor::{Cause, Facts, Installed, examine};
+use kubectl_wva::commands::doctor::{Cause, Facts, Installed, examine};
 use kubectl_wva::output::Format;
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What `doctor` says of the published number's series: one for a variant, whichever pod leads.
 
 use kubectl_wva::Verdict;
-use kubectl_wva::doctor::{Cause, DoctorView, External, Facts, examine};
+use kubectl_wva::commands::doctor::{Cause, DoctorView, External, Facts, examine};
 use kubectl_wva::output::Format;
 use rstest::rstest;
 use serde_json::{Value, json};

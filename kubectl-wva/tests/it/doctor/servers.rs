@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use kubectl_wva::Verdict;
-use kubectl_wva::doctor::{Cause, Facts, examine};
+use kubectl_wva::commands::doctor::{Cause, Facts, examine};
 use kubectl_wva::output::Format;
-use kubectl_wva::pods::Nodes;
-use kubectl_wva::servers::Servers;
+use kubectl_wva::readers::pods::Nodes;
+use kubectl_wva::readers::servers::Servers;
 use rstest::rstest;
 use serde_json::{Value, json};
 

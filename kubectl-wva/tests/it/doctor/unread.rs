@@ -1,10 +1,10 @@
 //! What `doctor` says when something could not be read.
 
 use kubectl_wva::Verdict;
-use kubectl_wva::doctor::{Cause, DoctorView, External, Facts, Outcome, examine};
+use kubectl_wva::commands::doctor::{Cause, DoctorView, External, Facts, Outcome, examine};
 use kubectl_wva::output::Format;
-use kubectl_wva::pods::Nodes;
-use kubectl_wva::servers::Servers;
+use kubectl_wva::readers::pods::Nodes;
+use kubectl_wva::readers::servers::Servers;
 
 use super::{causes, facts, printed};
 use crate::objects::{condition, decided, variant, variants};
