@@ -1,7 +1,7 @@
 //! `external.metrics.k8s.io/v1beta1` answered from Prometheus, as the prometheus-adapter does: the metric is a series
 //! name, its label selector becomes matchers, and the request's namespace must be the series' `exported_namespace`.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -9,11 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use axum_server::tls_rustls::RustlsConfig;
-use base64::Engine as _;
+use kubesim::serving::{self, Identity};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wva_api::metrics;
 
@@ -24,55 +22,18 @@ const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
 
 /// The adapter could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("listening for external metrics on {address}: {source}")]
-pub struct Error {
-    address: SocketAddr,
-    source: std::io::Error,
-}
-
-/// The adapter cannot speak TLS.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// No certificate could be made.
-    #[error("making a certificate for {name}: {source}")]
-    Generate {
-        /// For which name.
-        name: String,
-        /// Why.
-        source: rcgen::Error,
-    },
-    /// Certificate or key cannot be used.
-    #[error("reading the certificate of the external-metrics API and its key: {0}")]
-    Read(#[source] std::io::Error),
+pub enum Error {
     /// The address cannot be bound.
-    #[error(transparent)]
-    Listen(#[from] Error),
-}
-
-/// A certificate that answers for itself, and its key; both PEM.
-#[derive(Clone)]
-pub struct Identity {
-    /// Certificate.
-    pub certificate: String,
-    /// Private key.
-    pub key: String,
-}
-
-impl Identity {
-    /// A new one for a DNS name.
-    ///
-    /// # Errors
-    /// When the name is none.
-    pub fn generate(name: &str) -> Result<Self, TlsError> {
-        let made = rcgen::generate_simple_self_signed([name.to_owned()]);
-        let made = made.map_err(|source| TlsError::Generate { name: name.to_owned(), source })?;
-        Ok(Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() })
-    }
-
-    /// The certificate as an `APIService` names whom it trusts: base64 of the PEM text.
-    pub fn bundle(&self) -> String {
-        base64::engine::general_purpose::STANDARD.encode(&self.certificate)
-    }
+    #[error("listening for external metrics on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It cannot speak TLS.
+    #[error("the external-metrics API: {0}")]
+    Tls(#[from] serving::Error),
 }
 
 /// A running adapter; stops when dropped.
@@ -82,37 +43,17 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Serves on `address`; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// When the address cannot be bound.
-    pub async fn start(address: SocketAddr, prometheus: Client) -> Result<Self, Error> {
-        let failed = |source| Error { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router(prometheus)).await {
-                tracing::error!(%error, "External-metrics adapter ended");
-            }
-        });
-        Ok(Self { address, task })
-    }
-
-    /// The same over TLS, as the aggregator of a real API server demands.
+    /// Serves on `address`, over TLS, as the aggregator of every API server demands; port 0 takes a free one.
     ///
     /// # Errors
     /// When the address cannot be bound or the identity cannot be used.
-    pub async fn start_tls(address: SocketAddr, prometheus: Client, identity: &Identity) -> Result<Self, TlsError> {
-        let failed = |source| Error { address, source };
-        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
+    pub async fn start(address: SocketAddr, prometheus: Client, identity: &Identity) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let Identity { certificate, key } = identity;
-        let tls = RustlsConfig::from_pem(certificate.clone().into(), key.clone().into()).await;
-        let tls = tls.map_err(TlsError::Read)?;
-        let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+        let serving = identity.serve(listener, router(prometheus)).await?;
         let task = tokio::spawn(async move {
-            if let Err(error) = server.serve(router(prometheus).into_make_service()).await {
+            if let Err(error) = serving.await {
                 tracing::error!(%error, "External-metrics adapter ended");
             }
         });

@@ -3,15 +3,18 @@
 
 pub mod inside;
 mod made;
+mod route;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::made::Made;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Client;
 use kube::api::{Api, PostParams};
+use kubesim::serving::Identity;
 use tokio::task::JoinHandle;
 
 use crate::adapter::{self, Adapter};
@@ -25,6 +28,13 @@ use crate::{manifest, programs, scrape, wait};
 pub const NAMESPACE: &str = "monitoring";
 /// Service account Prometheus scrapes with.
 pub const PROMETHEUS_ACCOUNT: &str = "kube-prometheus-stack-prometheus";
+
+/// Service of the adapter.
+const ADAPTER_SERVICE: &str = "external-metrics";
+/// The name the API server asks the adapter by.
+pub const ADAPTER: &str = "external-metrics.monitoring.svc";
+/// How long the embedded cluster takes at most to reach the adapter.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Image of the pod that is all of monitoring where it runs inside the cluster.
 pub const IMAGE: &str = concat!("localhost/wva-monitoring:", env!("CARGO_PKG_VERSION"));
@@ -40,9 +50,20 @@ pub enum Error {
     /// The adapter.
     #[error(transparent)]
     Adapter(#[from] adapter::Error),
-    /// The adapter's certificate.
-    #[error(transparent)]
-    Tls(#[from] adapter::TlsError),
+    /// The API server does not come to the adapter.
+    #[error(
+        "the API server does not reach the external-metrics API at {address}, neither by the endpoints of Service \
+         {NAMESPACE}/{ADAPTER_SERVICE} ({endpoints}) nor by an external name ({external_name}); it has to run on this \
+         machine, or use PROVIDER=kind, which brings monitoring into the cluster"
+    )]
+    Unreachable {
+        /// Where the adapter listens.
+        address: SocketAddr,
+        /// Why the endpoints lead nowhere.
+        endpoints: String,
+        /// Why the external name does not.
+        external_name: String,
+    },
     /// Its pod did not start.
     #[error(transparent)]
     NotReady(#[from] wait::TimedOut),
@@ -109,11 +130,16 @@ impl Monitoring {
         let prometheus = Arc::new(prometheus);
         progress(&format!("Prometheus at {}", prometheus.client().url()));
 
-        let adapter = Adapter::start(adapter, prometheus.client()).await?;
-        let made = Made::create(facts, kubectl, &platform(listen, adapter.address())?).await?;
+        let identity = Identity::generate(ADAPTER).map_err(adapter::Error::from)?;
+        let adapter = Adapter::start(adapter, prometheus.client(), &identity).await?;
+        let made = Made::create(facts, kubectl, &platform(listen, adapter.address(), &identity)?).await?;
         progress("Monitoring: ServiceMonitors, external metrics");
 
-        let token = match prometheus_token(client).await {
+        let complete = async {
+            route::open(kubectl, adapter.address(), facts.patience(PATIENCE)).await?;
+            prometheus_token(client).await
+        };
+        let token = match complete.await {
             Ok(token) => token,
             Err(error) => {
                 made.remove().await;
@@ -158,9 +184,10 @@ impl Monitoring {
     }
 }
 
-fn platform(prometheus: SocketAddr, adapter: SocketAddr) -> Result<String, manifest::Error> {
+fn platform(prometheus: SocketAddr, adapter: SocketAddr, identity: &Identity) -> Result<String, manifest::Error> {
     let place = |address: SocketAddr| serde_json::json!({ "ip": address.ip(), "port": address.port() });
-    let data = serde_json::json!({ "prometheus": place(prometheus), "adapter": place(adapter) });
+    let data =
+        serde_json::json!({ "prometheus": place(prometheus), "adapter": place(adapter), "bundle": identity.bundle() });
     manifest::render("platform.yaml", include_str!("../manifests/platform.yaml.hbs"), &data)
 }
 

@@ -9,9 +9,9 @@ use kube::api::{Api, ListParams};
 use kubesim::apiserver::Authorization;
 use kubesim::cluster::{self, Cluster};
 use kubesim::node::{Images, NodeConfig, Program};
-use wva_e2e::adapter::Identity;
+use kubesim::serving::Identity;
 use wva_e2e::kubectl::Kubectl;
-use wva_e2e::monitoring::inside;
+use wva_e2e::monitoring::{self, inside};
 use wva_e2e::wait::{self, Look};
 use wva_e2e::{programs, prometheus};
 
@@ -61,8 +61,8 @@ async fn the_monitoring_pod_scrapes_what_monitors_select_and_answers_external_me
     .unwrap();
     let kubectl = Kubectl::new(cluster.kubeconfig_path()).unwrap();
     kubectl.apply(include_str!("../manifests/definitions/servicemonitors.yaml")).await.unwrap();
-    let identity = Identity::generate(inside::ADAPTER).unwrap();
-    kubectl.apply(&inside::manifests(&identity, Duration::from_secs(1), false).unwrap()).await.unwrap();
+    let identity = Identity::generate(monitoring::ADAPTER).unwrap();
+    kubectl.apply(&inside::manifests(&identity, Duration::from_secs(1)).unwrap()).await.unwrap();
     kubectl.apply(MONITOR).await.unwrap();
 
     let pods: Api<Pod> = Api::namespaced(cluster.client(), "monitoring");
@@ -90,16 +90,10 @@ async fn the_monitoring_pod_scrapes_what_monitors_select_and_answers_external_me
     .await
     .unwrap();
 
-    // As the API server's aggregator asks: by the Service's name, trusting the bundle and nobody else.
-    let trusted = reqwest::Certificate::from_pem(identity.certificate.as_bytes()).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([trusted])
-        .resolve(inside::ADAPTER, format!("{address}:6443").parse().unwrap())
-        .build()
-        .unwrap();
-    let path = "apis/external.metrics.k8s.io/v1beta1/namespaces/team-a/wva_desired_replicas";
-    let answer = client.get(format!("https://{}:6443/{path}", inside::ADAPTER)).send().await.unwrap();
-    let answer: serde_json::Value = answer.json().await.unwrap();
+    // Through the API server, which trusts the bundle and nobody else.
+    let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/team-a/wva_desired_replicas";
+    let answer = kubectl.run(&["get", "--raw", path]).await.unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["kind"], "ExternalMetricValueList");
     cluster.shutdown().await;
 }

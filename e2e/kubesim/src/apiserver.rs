@@ -177,8 +177,7 @@ impl Server {
         let network = network::of(address);
         // Rustls takes one provider for the whole process; whoever comes first has installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().build().map_err(Error::Client)?;
-        // Pods serve with certificates of their own making, and like the real server this one does not check them.
+        // Nodes and pods serve with certificates of their own making, and like the real server this one does not check them.
         let trusting = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
         let trusting = trusting.map_err(Error::Client)?;
         let account = Audit::new(audit.as_ref())
@@ -191,7 +190,7 @@ impl Server {
         state.publish_own_service(address);
         // What was before anybody could have seen it is no place to continue from.
         state.store.compact();
-        let shared = Arc::new(Shared::new(state, account, authority, client, trusting));
+        let shared = Arc::new(Shared::new(state, account, authority, trusting));
         let (commands, commanded) = mpsc::channel(1);
         let control = Control::new(Arc::clone(&shared), commands);
         let mut tasks = JoinSet::new();

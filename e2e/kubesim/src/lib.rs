@@ -6,7 +6,7 @@
 //! - [`node`] makes pods real: each container is a local process with a loopback address of its own.
 //!
 //! [`cluster`] starts all of them in one process, and the `kubesim` program does so for a shell; it ends when one of their tasks
-//! fails ([`supervision`]). Controllers and node
+//! fails ([`supervision`]); aggregated APIs are served by [`serving`]. Controllers and node
 //! agent also run against a real API server. Objects end with the process that keeps them.
 
 pub mod apiserver;
@@ -15,4 +15,5 @@ pub mod controllers;
 mod machinery;
 mod metrics_server;
 pub mod node;
+pub mod serving;
 pub mod supervision;

@@ -96,7 +96,7 @@ pub enum Error {
         /// The address.
         address: Ipv4Addr,
         /// What the system said.
-        source: std::io::Error,
+        source: crate::serving::Error,
     },
     /// The HTTP client for probes cannot be set up.
     #[error("setting up the probe client of node {node}: {source}")]

@@ -1,6 +1,8 @@
 //! A whole cluster with real processes: what a user of the embedded cluster sees of its workloads.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "cluster_suite/aggregation.rs"]
+mod aggregation;
 #[path = "cluster_suite/autoscaling.rs"]
 mod autoscaling;
 #[path = "cluster_suite/binary.rs"]

@@ -7,22 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kubesim::serving::Identity;
 use serde_json::json;
 
-use super::{Error, IMAGE, NODE_PORT, prometheus_token};
-use crate::adapter::{Adapter, Identity};
+use super::{ADAPTER, Error, IMAGE, NODE_PORT, prometheus_token};
+use crate::adapter::{self, Adapter};
 use crate::prometheus::{self, Prometheus};
 use crate::wait::{self, Look};
 use crate::{manifest, programs, scrape};
 
-/// The name the API server asks the adapter by.
-pub const ADAPTER: &str = "external-metrics.monitoring.svc";
 /// How long the pod may take until Prometheus answers.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The pod and what it needs, with a new certificate.
 pub(super) fn generated(scrape_interval: Duration) -> Result<String, Error> {
-    Ok(manifests(&Identity::generate(ADAPTER)?, scrape_interval, true)?)
+    let identity = Identity::generate(ADAPTER).map_err(adapter::Error::from)?;
+    Ok(manifests(&identity, scrape_interval)?)
 }
 
 /// Waits until its Prometheus answers at `address`.
@@ -38,17 +38,16 @@ pub(super) async fn answers(address: SocketAddr) -> Result<prometheus::Client, E
     Ok(client)
 }
 
-/// The pod and what it needs; with `register` its adapter becomes the cluster's external-metrics API, whose certificate
-/// the API server verifies.
+/// The pod and what it needs; its adapter becomes the cluster's external-metrics API, whose certificate the API server
+/// verifies.
 ///
 /// # Errors
 /// When the template is wrong, which would be a bug.
-pub fn manifests(identity: &Identity, scrape_interval: Duration, register: bool) -> Result<String, manifest::Error> {
+pub fn manifests(identity: &Identity, scrape_interval: Duration) -> Result<String, manifest::Error> {
     let data = json!({
         "image": IMAGE,
         "interval": u64::try_from(scrape_interval.as_millis()).unwrap_or(u64::MAX),
         "nodePort": NODE_PORT,
-        "register": register,
         "tls": { "certificate": identity.certificate, "key": identity.key, "bundle": identity.bundle() },
     });
     manifest::render("monitoring.yaml", include_str!("../../manifests/monitoring.yaml.hbs"), &data)
@@ -87,7 +86,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> anyhow::Result<(
     let prometheus = Prometheus::start(&program, dir.path(), SocketAddr::new(host, 9090), interval).await?;
     let prometheus = Arc::new(prometheus);
     let identity = Identity { certificate: tls_certificate, key: tls_key };
-    let _adapter = Adapter::start_tls(SocketAddr::new(host, 6443), prometheus.client(), &identity).await?;
+    let _adapter = Adapter::start(SocketAddr::new(host, 6443), prometheus.client(), &identity).await?;
     let token = prometheus_token(&client).await?;
     tokio::select! {
         followed = scrape::follow(client, Arc::clone(&prometheus), token) => followed?,

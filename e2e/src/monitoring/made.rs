@@ -3,6 +3,7 @@
 
 use chart_render::Chart;
 
+use super::route::API_SERVICE;
 use super::{Error, NAMESPACE};
 use crate::kubectl::{self, Kubectl};
 use crate::providers::Facts;
@@ -13,8 +14,6 @@ const DEFINITIONS: [&str; 3] = [
     include_str!("../../manifests/definitions/prometheusrules.yaml"),
     include_str!("../../manifests/definitions/scaledobjects.yaml"),
 ];
-/// The API for external metrics.
-const EXTERNAL_METRICS: &str = "apiservices/v1beta1.external.metrics.k8s.io";
 
 /// What was made, as `kind/name` and kubectl's flags for where it is, in the order in which it was made.
 pub(super) struct Made {
@@ -39,7 +38,7 @@ impl Made {
     }
 
     async fn complete(&mut self, platform: &str) -> Result<(), Error> {
-        if !self.kubectl.run(&["get", EXTERNAL_METRICS, "--ignore-not-found", "-o", "name"]).await?.is_empty() {
+        if !self.kubectl.run(&["get", API_SERVICE, "--ignore-not-found", "-o", "name"]).await?.is_empty() {
             return Err(Error::ForeignAdapter);
         }
         let chart = Chart::embedded().map_err(|error| Error::Chart(Box::new(error.into())))?;

@@ -1,13 +1,18 @@
-//! API groups that others serve: requests for the group version of an `APIService` go to its Service's endpoints.
+//! API groups that others serve: requests for the group version of an `APIService` go to an endpoint of its Service, as with
+//! `--enable-aggregator-routing`.
 //!
-//! The real server insists on TLS between itself and an aggregated server. Here both are on loopback, so plain HTTP
-//! is spoken.
+//! It is asked over TLS and must be the Service that it is asked for, by a certificate of the `caBundle`, unless
+//! `insecureSkipTLSVerify` is set. Who asks is told in the headers `X-Remote-…`; their own credentials stay here.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -15,17 +20,63 @@ use super::clock;
 use super::failure::Failure;
 use super::state::{Shared, State};
 use super::store::{GroupResource, Key};
+use super::tokens::User;
 
 /// Headers that mean something to an aggregated server.
-const FORWARDED: [header::HeaderName; 3] = [header::ACCEPT, header::CONTENT_TYPE, header::AUTHORIZATION];
+const FORWARDED: [header::HeaderName; 3] = [header::ACCEPT, header::CONTENT_TYPE, header::USER_AGENT];
+/// With so many trusted servers the clients are made anew.
+const CLIENTS: usize = 16;
 
 /// An `APIService` that names a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Aggregated {
     pub(super) group: String,
     pub(super) version: String,
-    /// `http://ip:port`, or why there is none.
-    backend: Result<String, String>,
+    /// Whom to ask, or why there is nobody.
+    backend: Result<Backend, String>,
+}
+
+/// A server, and how it is known to be the right one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Backend {
+    /// `NAME.NAMESPACE.svc`, which its certificate must name.
+    host: String,
+    address: SocketAddr,
+    /// Whose certificates are trusted, PEM; nobody's is asked for without.
+    ca: Option<String>,
+}
+
+/// The HTTPS clients for aggregated servers, each with what it trusts.
+#[derive(Debug, Default)]
+pub(super) struct Clients(Mutex<HashMap<Backend, reqwest::Client>>);
+
+impl Clients {
+    fn of(&self, backend: &Backend) -> Result<reqwest::Client, String> {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = clients.get(backend) {
+            return Ok(known.clone());
+        }
+        let builder = reqwest::Client::builder().no_proxy().resolve(&backend.host, backend.address);
+        let builder = match &backend.ca {
+            None => builder.tls_danger_accept_invalid_certs(true),
+            Some(pem) => {
+                let trusted = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
+                builder.tls_certs_only(trusted.map_err(|error| format!("reading its caBundle: {error}"))?)
+            }
+        };
+        let client = builder.build().map_err(|error| error.to_string())?;
+        if clients.len() >= CLIENTS {
+            clients.clear();
+        }
+        clients.insert(backend.clone(), client.clone());
+        Ok(client)
+    }
+
+    /// A request to a server; the path begins with a slash.
+    fn request(&self, backend: &Backend, method: Method, path: &str) -> Result<reqwest::RequestBuilder, String> {
+        let url = format!("https://{}:{}{path}", backend.host, backend.address.port());
+        Ok(self.of(backend)?.request(method, url))
+    }
 }
 
 impl State {
@@ -104,10 +155,14 @@ impl State {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (namespace, name) = (text(&service["namespace"]), text(&service["name"]));
         let port = service["port"].as_u64().unwrap_or(443);
+        let bundle = || STANDARD.decode(text(&spec["caBundle"])).ok().and_then(|pem| String::from_utf8(pem).ok());
+        let ca = (spec["insecureSkipTLSVerify"] != true).then(|| bundle().unwrap_or_default());
+        let address = self.backend(&namespace, &name, &port.to_string());
+        let address = address.and_then(|found| found.parse().map_err(|_| format!("{found} is no address")));
         Some(Aggregated {
             group: text(&spec["group"]),
             version: text(&spec["version"]),
-            backend: self.backend(&namespace, &name, &port.to_string()).map(|backend| format!("http://{backend}")),
+            backend: address.map(|address| Backend { host: format!("{name}.{namespace}.svc"), address, ca }),
         })
     }
 
@@ -144,14 +199,16 @@ impl Aggregated {
     /// Passes a request on and its answer back.
     pub(super) async fn proxy(
         &self,
-        http: &reqwest::Client,
+        clients: &Clients,
+        user: &User,
         method: Method,
         path_and_query: &str,
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response, Failure> {
         let backend = self.backend.as_ref().map_err(|_| Failure::unreachable_group())?;
-        let mut request = http.request(method, format!("{backend}{path_and_query}")).body(body);
+        let request = clients.request(backend, method, path_and_query).map_err(unreachable)?;
+        let mut request = identified(request, user).body(body);
         for name in FORWARDED {
             if let Some(value) = headers.get(&name) {
                 request = request.header(name, value);
@@ -161,8 +218,8 @@ impl Aggregated {
     }
 
     /// This group version in an aggregated discovery document; without its server it is listed as stale.
-    pub(super) async fn discovery(&self, http: &reqwest::Client) -> Value {
-        let version = match self.resources(http).await {
+    pub(super) async fn discovery(&self, clients: &Clients) -> Value {
+        let version = match self.resources(clients).await {
             Some(list) => {
                 let resources: Vec<Value> =
                     list["resources"].as_array().into_iter().flatten().map(|known| self.resource(known)).collect();
@@ -179,9 +236,9 @@ impl Aggregated {
         json!({"name": self.group, "versions": [version], "preferredVersion": version})
     }
 
-    async fn resources(&self, http: &reqwest::Client) -> Option<Value> {
-        let backend = self.backend.as_ref().ok()?;
-        let answer = http.get(format!("{backend}/apis/{}/{}", self.group, self.version)).send().await.ok()?;
+    async fn resources(&self, clients: &Clients) -> Option<Value> {
+        let path = format!("/apis/{}/{}", self.group, self.version);
+        let answer = clients.request(self.backend.as_ref().ok()?, Method::GET, &path).ok()?.send().await.ok()?;
         answer.error_for_status().ok()?.json().await.ok()
     }
 
@@ -196,12 +253,28 @@ impl Aggregated {
     }
 }
 
+/// Says who asks, as an aggregated server reads it.
+fn identified(request: reqwest::RequestBuilder, user: &User) -> reqwest::RequestBuilder {
+    let request = request.header("X-Remote-User", &user.name);
+    let request = if user.uid.is_empty() { request } else { request.header("X-Remote-Uid", &user.uid) };
+    let request = user.groups.iter().fold(request, |request, group| request.header("X-Remote-Group", group));
+    let extra = user.extra.iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
+    extra.fold(request, |request, (key, value)| request.header(format!("X-Remote-Extra-{}", escaped(key)), value))
+}
+
+/// The key of something known of a user as the name of a header: what may not stand in one is percent-encoded.
+fn escaped(key: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'".contains(&byte);
+    key.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn unreachable(error: impl std::fmt::Display) -> Failure {
+    Failure::unavailable(format!("error trying to reach service: {error}"))
+}
+
 /// Sends a request and hands its answer on as it arrives.
 pub(super) async fn stream(request: reqwest::RequestBuilder) -> Result<Response, Failure> {
-    let answer = request
-        .send()
-        .await
-        .map_err(|error| Failure::unavailable(format!("error trying to reach service: {error}")))?;
+    let answer = request.send().await.map_err(unreachable)?;
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let content_type = answer.headers().get(reqwest::header::CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
     let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
@@ -217,7 +290,7 @@ pub(super) async fn add_to_discovery(shared: &Arc<Shared>, mut document: Value) 
     let others = shared.lock().aggregated();
     for other in others {
         if let Some(items) = document.get_mut("items").and_then(Value::as_array_mut) {
-            items.push(other.discovery(&shared.http).await);
+            items.push(other.discovery(&shared.aggregated).await);
         } else if let Some(groups) = document.get_mut("groups").and_then(Value::as_array_mut) {
             groups.push(other.group());
         }

@@ -183,7 +183,7 @@ async fn answer(
     if let Some(aggregated) = aggregated {
         let bytes = read_body(incoming.body).await?;
         let Incoming { method, path_and_query, headers, .. } = incoming;
-        return aggregated.proxy(&shared.http, method, &path_and_query, &headers, bytes).await;
+        return aggregated.proxy(&shared.aggregated, user, method, &path_and_query, &headers, bytes).await;
     }
     if let Some(answer) = documents::document(shared, &segments, incoming.accept()).await? {
         return Ok(answer);

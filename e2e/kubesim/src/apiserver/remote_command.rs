@@ -40,7 +40,7 @@ pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Re
     tokio::spawn(async move {
         let (mut stopping, mut cuts) = (shared.stopping.subscribe(), shared.cuts.subscribe());
         tokio::select! {
-            () = relay(&shared.http, handshake, &url) => {}
+            () = relay(&shared.trusting, handshake, &url) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
             _ = cuts.changed() => {}
         }

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::action::Action;
 use super::addresses::ServiceAddresses;
+use super::aggregation::Clients;
 use super::audit::Audit;
 use super::authorization::Authorization;
 use super::body::Decoded;
@@ -33,9 +34,10 @@ pub(super) struct Shared {
     pub(super) faults: Faults,
     pub(super) watchers: Watchers,
     pub(super) authority: Authority,
-    pub(super) http: reqwest::Client,
-    /// Accepts any certificate, for pods and services behind the proxy subresource.
+    /// Accepts any certificate, for nodes, and for pods and services behind the proxy subresource.
     pub(super) trusting: reqwest::Client,
+    /// For aggregated APIs.
+    pub(super) aggregated: Clients,
 }
 
 /// What the lock protects.
@@ -87,13 +89,7 @@ impl Call {
 }
 
 impl Shared {
-    pub(super) fn new(
-        state: State,
-        audit: Audit,
-        authority: Authority,
-        http: reqwest::Client,
-        trusting: reqwest::Client,
-    ) -> Self {
+    pub(super) fn new(state: State, audit: Audit, authority: Authority, trusting: reqwest::Client) -> Self {
         Self {
             state: Mutex::new(state),
             stopping: watch::Sender::new(false),
@@ -102,8 +98,8 @@ impl Shared {
             faults: Faults::default(),
             watchers: Watchers::default(),
             authority,
-            http,
             trusting,
+            aggregated: Clients::default(),
         }
     }
 

@@ -1,9 +1,8 @@
-//! The HTTP server of a node: the part of the kubelet's API behind `kubectl logs`, `exec`, `attach` and `top`, in
-//! plain HTTP.
+//! The HTTPS server of a node: the part of the kubelet's API behind `kubectl logs`, `exec`, `attach` and `top`, with a
+//! certificate of its own making, as kubelets have.
 
 use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
 };
 
@@ -17,7 +16,7 @@ use axum::{
 };
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::{
@@ -33,6 +32,7 @@ use crate::machinery::{
     remote_command::PROTOCOLS,
     websocket::{Handshake, Socket},
 };
+use crate::serving::{self, Identity};
 
 /// What the server shows and reaches.
 #[derive(Clone)]
@@ -44,8 +44,12 @@ pub(super) struct Served {
 }
 
 /// Starts the server on a free port of `address`; returns where it listens.
-pub(super) async fn start(address: Ipv4Addr, served: Served, tasks: &mut JoinSet<()>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind((address, 0)).await?;
+pub(super) async fn start(
+    address: Ipv4Addr,
+    served: Served,
+    tasks: &mut JoinSet<()>,
+) -> Result<SocketAddr, serving::Error> {
+    let listener = TcpListener::bind((address, 0))?;
     let local = listener.local_addr()?;
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
@@ -53,9 +57,10 @@ pub(super) async fn start(address: Ipv4Addr, served: Served, tasks: &mut JoinSet
         .route("/stats/summary", get(summary))
         .route("/exec/{namespace}/{pod}/{container}", get(exec))
         .route("/attach/{namespace}/{pod}/{container}", get(attach))
-        .with_state(served);
+        .with_state(served.clone());
+    let serving = Identity::generate(&served.node)?.serve(listener, router).await?;
     tasks.spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = serving.await {
             warn!(%error, "The node's server ended");
         }
     });

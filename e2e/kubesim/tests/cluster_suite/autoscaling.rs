@@ -27,6 +27,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
+use kubesim::serving::Identity;
 use serde_json::{Value, json};
 
 use crate::fixture::{TestCluster, deployment, eventually, forever, marker, shell};
@@ -47,13 +48,14 @@ impl Adapter {
         let adapter = Self::default();
         let [a, b] = test.cluster.network();
         let address = Ipv4Addr::new(a, b, 0, 5);
-        let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
+        let listener = std::net::TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let router = Router::new()
             .route("/apis/external.metrics.k8s.io/v1beta1", get(resources))
             .route("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{metric}", get(values))
             .with_state(adapter.clone());
-        tokio::spawn(axum::serve(listener, router).into_future());
+        let identity = Identity::generate("adapter.default.svc").unwrap();
+        tokio::spawn(identity.serve(listener, router).await.unwrap());
         test.create::<Service>(json!({"metadata": {"name": "adapter"}, "spec": {"ports": [{"port": port}]}})).await;
         let endpoints = json!({"metadata": {"name": "adapter"}, "subsets": [{"addresses": [{"ip": address}], "ports": [{"port": port}]}]});
         test.create::<Endpoints>(endpoints).await;
@@ -63,7 +65,7 @@ impl Adapter {
                 "group": "external.metrics.k8s.io",
                 "version": "v1beta1",
                 "service": {"namespace": "default", "name": "adapter", "port": port},
-                "insecureSkipTLSVerify": true,
+                "caBundle": identity.bundle(),
                 "groupPriorityMinimum": 100,
                 "versionPriority": 100,
             },
