@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use wva_engine::History;
+use wva_engine::{History, VariantKey};
 
 pub use capacity::Capacities;
 pub use mix::{Offer, cheapest};
@@ -29,6 +29,7 @@ use crate::output::console::Console;
 use crate::output::watch::WatchArgs;
 use crate::readers::controllers::{self, Controller};
 use crate::readers::debug_state::{self, LastCycle};
+use crate::readers::recorded::{self, Question, Recorded};
 use crate::session::Session;
 use crate::{Error, Verdict, duration};
 
@@ -64,8 +65,26 @@ pub struct Gathered {
     pub cycles: Vec<LastCycle>,
     /// Decisions of the time that was asked for; `None` when none was.
     pub histories: Option<Vec<History>>,
+    /// What Prometheus recorded of the time before these.
+    pub recorded: Vec<Recorded>,
     /// Why a part is missing.
     pub notes: Vec<String>,
+}
+
+/// Time that nobody needs to be asked about: a controller looks at a new variant within it.
+const UNKNOWN: SignedDuration = SignedDuration::from_secs(20);
+
+impl Gathered {
+    /// Whether controllers do not know all of the time since `from`, in which a variant was there.
+    fn lacks(&self, from: Timestamp) -> bool {
+        self.status.variants.iter().any(|variant| {
+            let key = VariantKey { namespace: variant.namespace.clone(), name: variant.name.clone() };
+            let history = self.histories.iter().flatten().find_map(|history| history.of(&key));
+            let first = history.and_then(|history| Some(history.decisions.front()?.at)).unwrap_or(self.status.as_of);
+            let there = variant.created_at.map_or(from, |created| created.max(from));
+            first.duration_since(there) > UNKNOWN
+        })
+    }
 }
 
 /// Carries out `cost`.
@@ -78,17 +97,32 @@ pub async fn run(flags: &Connection, args: &CostArgs, console: &mut Console<'_>)
     let namespace = (!args.all_namespaces).then(|| session.namespace.clone());
     let filter = Filter { name: args.name.clone(), model: args.model.clone(), ..Filter::default() };
     let again = async |console: &mut Console<'_>| {
-        let gathered = Box::pin(gather(&session, namespace.as_deref(), &filter, args.since.is_some())).await?;
+        let mut gathered = Box::pin(gather(&session, namespace.as_deref(), &filter, args.since.is_some())).await?;
         let now = gathered.status.as_of;
-        let since = args.since.and_then(|since| SignedDuration::try_from(since).ok());
-        let view = CostView::build(&gathered, prices.as_ref(), since.map(|since| now - since));
+        let since = args.since.and_then(|since| Some(now - SignedDuration::try_from(since).ok()?));
+        if let Some(from) = since.filter(|from| gathered.lacks(*from)) {
+            look_up(&session, namespace.as_deref(), from, &mut gathered).await;
+        }
+        let view = CostView::build(&gathered, prices.as_ref(), since);
         print(&view, console)?;
         Ok(if view.unread.is_empty() { Verdict::Fine } else { Verdict::Unknown })
     };
     args.watch.repeat(console, again).await
 }
 
-async fn gather(
+/// Asks Prometheus for the time that controllers do not know.
+async fn look_up(session: &Session, namespace: Option<&str>, from: Timestamp, gathered: &mut Gathered) {
+    let to = gathered.status.as_of;
+    let controllers = controllers::list(session).await.unwrap_or_default();
+    let deciding = controllers.iter().filter(|one| decides(one, &gathered.status));
+    let (recorded, failed) = recorded::fetch(session, deciding, Question { namespace, name: None, from, to }).await;
+    gathered.recorded = recorded;
+    let said = |why| format!("what was spent before the controllers' own memory is not known: {why}");
+    gathered.notes.extend(failed.into_iter().map(said));
+}
+
+/// Reads everything, `histories` of the controllers if wanted.
+pub(crate) async fn gather(
     session: &Session,
     namespace: Option<&str>,
     filter: &Filter,
@@ -130,7 +164,7 @@ async fn gather(
             None => {}
         }
     }
-    Ok(Gathered { status, cycles, histories: histories.then_some(known), notes })
+    Ok(Gathered { status, cycles, histories: histories.then_some(known), recorded: Vec::new(), notes })
 }
 
 /// Whether a controller decides for one of the variants.

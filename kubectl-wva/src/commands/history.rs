@@ -13,11 +13,12 @@ use kube::ResourceExt as _;
 
 pub use chart::chart;
 pub use text::print;
-pub use view::{ChangeView, HistoryView};
+pub use view::{ChangeView, HistoryView, RECORDED};
 
 use crate::connection::Connection;
 use crate::output::console::Console;
 use crate::output::watch::WatchArgs;
+use crate::readers::recorded::{self, Question};
 use crate::readers::{controllers, debug_state, variants};
 use crate::session::Session;
 use crate::{Error, Verdict, duration};
@@ -56,6 +57,16 @@ pub async fn run(flags: &Connection, args: &HistoryArgs, console: &mut Console<'
         let from = now - SignedDuration::try_from(args.since).unwrap_or(SignedDuration::MAX);
         let mut view = HistoryView::build(variant, history.of(&key), from, now);
         view.call_by_known_names(&listed);
+        let created = variant.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        if let Some(to) = view.unknown_until(created) {
+            let question = Question { namespace: Some(&key.namespace), name: Some(&key.name), from, to };
+            let (recorded, failed) = recorded::fetch(&session, [&controller], question).await;
+            let cost = variant.spec.variant_cost.parse().unwrap_or_default();
+            for recorded in &recorded {
+                view.add_recorded(recorded, cost);
+            }
+            view.unrecorded = failed.into_iter().collect();
+        }
         print(&view, args.chart, &TimeZone::system(), console)?;
         Ok(Verdict::Fine)
     };

@@ -78,7 +78,7 @@ fn cycle(room: [i64; 2]) -> LastCycle {
 }
 
 fn gathered(cycles: Vec<LastCycle>) -> Gathered {
-    Gathered { status: status(), cycles, histories: None, notes: Vec::new() }
+    Gathered { status: status(), cycles, histories: None, recorded: Vec::new(), notes: Vec::new() }
 }
 
 fn printed(view: &CostView, format: Format) -> String {

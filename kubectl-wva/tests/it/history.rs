@@ -2,9 +2,10 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use kubectl_wva::commands::history::{HistoryView, print};
+use kubectl_wva::commands::history::{HistoryView, RECORDED, print};
 use kubectl_wva::output::Format;
 use kubectl_wva::output::console::Console;
+use kubectl_wva::readers::recorded::Recorded;
 use rstest::rstest;
 use serde_json::{Value, json};
 use wva_api::VariantAutoscaling;
@@ -96,6 +97,57 @@ fn a_time_that_nobody_remembers_is_said() {
     cut.decisions.pop_front();
     let text = printed(&view(Some(&cut), SignedDuration::from_hours(1)), false, Format::Table, Some(80));
     assert!(text.starts_with("note: the controller keeps the last 5 decisions only, from 02:24:05 on\n"), "{text}");
+}
+
+/// Six hours of Prometheus: one replica, from the third hour on two, with nothing in the fifth.
+fn recorded() -> Recorded {
+    let point = |minute: i64| {
+        let at = now() - SignedDuration::from_mins(360 - minute);
+        json!([at.as_second(), if minute < 180 { "1" } else { "2" }])
+    };
+    let values: Vec<Value> = (0..360).step_by(5).filter(|minute| minute / 60 != 4).map(point).collect();
+    let series = |name: &str| {
+        let metric = json!({"__name__": name, "exported_namespace": "models", "variant_name": "llama-a100-va"});
+        json!({"metric": metric, "values": values})
+    };
+    let result = json!([series("wva_desired_replicas"), series("wva_current_replicas")]);
+    let answer = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
+    Recorded::parse("monitoring/prometheus", SignedDuration::from_mins(5), &answer.to_string()).unwrap()
+}
+
+#[test]
+fn before_its_own_memory_prometheus_tells_the_numbers_and_who_tells_what_is_said() {
+    let mut seen = view(Some(&an_hour()), SignedDuration::from_hours(6));
+    assert_eq!(seen.unknown_until(None), Some(now() - SignedDuration::from_hours(1)));
+    let fresh = now() - SignedDuration::from_mins(60) - SignedDuration::from_secs(15);
+    assert_eq!(seen.unknown_until(Some(fresh)), None, "before it was made there is nothing to know");
+    seen.add_recorded(&recorded(), 40.0);
+    let earlier: Vec<(u32, u32, f64, i64)> = seen
+        .changes
+        .iter()
+        .take_while(|change| change.class == RECORDED)
+        .map(|it| (it.to, it.current, it.cost_per_hour, it.until.duration_since(it.at).as_mins()))
+        .collect();
+    assert_eq!(earlier, [(1, 1, 40.0, 180), (2, 2, 80.0, 60)], "the gap is no time with two replicas");
+    assert_eq!(seen.changes.len(), 2 + 6);
+    let text = printed(&seen, false, Format::Table, Some(80));
+    assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{text}");
+    assert!(
+        text.starts_with("note: from 02:04:05 on as the controller keeps it; before that, from 21:04:05"),
+        "{text}"
+    );
+    assert!(text.contains("not known: recorded by Prometheus monitoring/prometheus"), "{text}");
+}
+
+#[test]
+fn why_prometheus_does_not_tell_either_is_said() {
+    let mut seen = view(Some(&an_hour()), SignedDuration::from_hours(6));
+    seen.unrecorded = vec!["could not ask Prometheus: User \"u\" cannot get resource \"services/proxy\"".to_owned()];
+    let text = printed(&seen, false, Format::Table, Some(80));
+    assert!(
+        text.contains("nothing of the time before; Prometheus, which may know more, does not tell: could not"),
+        "{text}"
+    );
 }
 
 fn cluster(_: &str, path: &str) -> (u16, Value) {

@@ -8,10 +8,11 @@ use wva_engine::snapshot::Variant as Observed;
 use wva_engine::{ModelKey, VariantKey};
 
 use super::mix::{Offer, cheapest};
-use super::spent::spent;
+use super::spent::{spent, spent_before};
 use super::{ByVariant, Capacities, Gathered, Prices, Since};
 use crate::commands::status::{Unread, VariantView};
 use crate::readers::debug_state::LastCycle;
+use crate::readers::recorded::Recorded;
 
 /// Hours of a month, on average.
 const HOURS_OF_A_MONTH: f64 = 730.0;
@@ -127,7 +128,7 @@ pub enum MixView {
 impl CostView {
     /// Builds the view; with `prices` by these, else by `variantCost`.
     pub fn build(gathered: &Gathered, prices: Option<&Prices>, since: Since) -> Self {
-        let Gathered { status, cycles, histories, notes } = gathered;
+        let Gathered { status, cycles, histories, recorded, notes } = gathered;
         let observed = observed(cycles);
         let mut notes = notes.clone();
         let mut models: BTreeMap<(String, String), Vec<(&VariantView, VariantCost)>> = BTreeMap::new();
@@ -140,6 +141,19 @@ impl CostView {
                 && let Some((amount, known)) = spent(history, prices.and(cost.per_replica_hour), from, status.as_of)
             {
                 (cost.amounts.spent, cost.spent_since) = (Some(amount), Some(known));
+            }
+            if let (Some(from), Some(price)) = (since, cost.per_replica_hour) {
+                let known = cost.spent_since.unwrap_or(status.as_of);
+                let of = (variant.namespace.as_str(), variant.name.as_str());
+                let before = |one: &Recorded| Some((spent_before(one, of, price, from, known)?, one.service.clone()));
+                if let Some(((amount, begin), service)) = recorded.iter().find_map(before) {
+                    cost.amounts.spent = Some(cost.amounts.spent.unwrap_or(0.0) + amount);
+                    cost.spent_since = Some(begin);
+                    notes.push(format!(
+                        "what was spent before the controllers' own memory is by the replicas that Prometheus {service} \
+                         recorded, at today's cost of each"
+                    ));
+                }
             }
             let model = (variant.namespace.clone(), variant.model.clone().unwrap_or_default());
             models.entry(model).or_default().push((variant, cost));

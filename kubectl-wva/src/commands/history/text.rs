@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::chart::{Extent, chart};
-use super::{ChangeView, HistoryView};
+use super::{ChangeView, HistoryView, RECORDED};
 use crate::output::Format;
 use crate::output::console::{Console, counted};
 use crate::output::table;
@@ -70,21 +70,31 @@ fn headline(view: &HistoryView) -> String {
     format!("{}/{}{of_model}: {changes} in {}{now}", view.namespace, view.shown, length(view.from, view.as_of))
 }
 
-/// Why the answer does not reach as far back as was asked.
+/// Why the answer does not reach as far back as was asked, or who tells of the time before.
 fn gap(view: &HistoryView, zone: &TimeZone) -> Option<String> {
     let since = view.known_since?;
-    if view.cut {
-        let first = view.changes.first()?;
-        let from = duration::clock(first.at, view.as_of, zone);
+    let own = view.changes.iter().filter(|change| change.class != RECORDED);
+    let begin = own.clone().next().map_or(since, |first| first.at);
+    let from = duration::clock(begin, view.as_of, zone);
+    if let Some(service) = &view.recorded_by {
+        let first = duration::clock(view.changes.first()?.at, view.as_of, zone);
         return Some(format!(
-            "the controller keeps the last {} only, from {from} on",
-            counted(view.changes.len(), "decision")
+            "from {from} on as the controller keeps it; before that, from {first} on, as Prometheus {service} recorded it, \
+             without load and reasons, at today's cost"
         ));
+    }
+    let why = match view.unrecorded.first() {
+        Some(why) => format!("; Prometheus, which may know more, does not tell: {why}"),
+        None => String::new(),
+    };
+    if view.cut {
+        let kept = counted(own.count(), "decision");
+        return Some(format!("the controller keeps the last {kept} only, from {from} on{why}"));
     }
     (since > view.from).then(|| {
         let from = duration::clock(since, view.as_of, zone);
         let age = duration::age(since, view.as_of);
-        format!("the leader decides for it since {from} ({age}) and knows nothing of the time before")
+        format!("the leader decides for it since {from} ({age}) and knows nothing of the time before{why}")
     })
 }
 

@@ -142,6 +142,8 @@ async fn of_controller(
     let Controller { namespace, name, .. } = controller;
     let state = debug_state::fetch(session, controller).await.map_err(|error| error.to_string());
     bundle.add(format!("decisions/{namespace}/{name}.json"), state.map(|text| redactor.json(&text)));
+    let history = debug_state::fetch_history(session, controller, None).await.map_err(|error| error.to_string());
+    bundle.add(format!("history/{namespace}/{name}.json"), history.map(|text| redactor.json(&text)));
     let found = match controllers::pods_of(session, controller).await {
         Ok(found) => found,
         Err(why) => return bundle.add(String::new(), Err(why)),
