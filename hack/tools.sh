@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds or installs what the tests and the demo drive: kubectl, helm, prometheus, kind, cargo-nextest, and the schemas
-# of Kubernetes.
+# of Kubernetes. Finds Chromium, which it does not install.
 #
 #   hack/tools.sh          install what is missing; say on stderr what is used
 #   hack/tools.sh env      the same, then print `export …` lines for eval
@@ -134,6 +134,13 @@ else
   say "kind >= 0.30 is not on PATH, and this is no Debian to unpack its package on: https://kind.sigs.k8s.io"
 fi
 
+# A browser is hundreds of libraries, so it is looked for and never unpacked. Only the tests of the dashboard's page need it.
+chromium=${CHROMIUM:-}
+for candidate in chromium chromium-browser google-chrome; do
+  [ -n "$chromium" ] || chromium=$(command -v "$candidate" || true)
+done
+[ -n "$chromium" ] || say "chromium is not on PATH (Debian: apt-get install chromium); without it the tests dashboard::browser fail"
+
 if ! [ -d "$schemas" ]; then
   if python3 -m pip --version >/dev/null 2>&1; then
     install_schemas
@@ -152,8 +159,9 @@ say "kubectl    $kubectl"
 say "helm       $helm"
 say "prometheus $prometheus"
 say "kind       $kind"
+say "chromium   $chromium"
 say "schemas    $schemas"
 if [ "${1:-}" = env ]; then
-  printf 'export KUBECTL=%q HELM=%q PROMETHEUS=%q KIND=%q KUBERNETES_SCHEMAS=%q PATH=%q\n' \
-    "$kubectl" "$helm" "$prometheus" "$kind" "$schemas" "$PATH:$bin"
+  printf 'export KUBECTL=%q HELM=%q PROMETHEUS=%q KIND=%q CHROMIUM=%q KUBERNETES_SCHEMAS=%q PATH=%q\n' \
+    "$kubectl" "$helm" "$prometheus" "$kind" "$chromium" "$schemas" "$PATH:$bin"
 fi

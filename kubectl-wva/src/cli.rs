@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::add_model::AddModelArgs;
 use crate::commands::cost::CostArgs;
+use crate::commands::dashboard::DashboardArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::history::HistoryArgs;
@@ -78,6 +79,8 @@ pub enum Command {
     Top(TopArgs),
     /// Show what variants and models cost, now and as decided, and what the cheapest mix would.
     Cost(CostArgs),
+    /// Show load, replicas, decisions and cost in the browser, live.
+    Dashboard(DashboardArgs),
     /// Show every controller of the cluster, what it takes, and what nobody or more than one takes.
     Instances(InstancesArgs),
     /// Explain one variant's replicas: from the servers' load to the HPA, with the numbers of the last decision.

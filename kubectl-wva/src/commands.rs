@@ -9,6 +9,7 @@
 //!   [`replay`]: a decision taken again; [`history`]: what was decided of one variant before;
 //! - [`cost`]: what variants and models cost, and the cheapest mix; [`top`]: variants in order of load, change or cost;
 //!   [`logs`]: what the leader says of one;
+//! - [`dashboard`]: all of this in one page in the browser;
 //! - [`doctor`]: every known cause of trouble, with what fixes it; [`report`]: a zip for whoever helps;
 //! - [`preflight`]: what a cluster lacks before an install; [`release`]: the controller installed, upgraded and uninstalled
 //!   as helm does it, helm's record included; [`migrate`]: from the releases 0.4.1 to 0.5.1 to this one, and back;
@@ -18,6 +19,7 @@
 pub mod add_model;
 pub mod complete;
 pub mod cost;
+pub mod dashboard;
 pub mod doctor;
 pub mod explain;
 pub mod history;

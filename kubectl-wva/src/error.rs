@@ -100,6 +100,14 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// The page cannot be served.
+    #[error("could not listen on 127.0.0.1:{port}: {source}")]
+    Listen {
+        /// The port asked for; 0 for any.
+        port: u16,
+        /// Why not.
+        source: io::Error,
+    },
     /// An instance id given on the command line.
     #[error(transparent)]
     Instance(#[from] wva_api::InvalidInstance),
@@ -144,6 +152,9 @@ impl Error {
             Self::DebugState(error) => error.hint(),
             Self::Release(refusal) => Some(refusal.hint()),
             Self::Migrate(failure) => failure.hint(),
+            Self::Listen { .. } => {
+                Some("choose another with --port N, or leave it out for one that is free".to_owned())
+            }
             Self::File { .. } | Self::Instance(_) | Self::Encode(_) | Self::Output(_) | Self::Runtime(_) => None,
         }
     }

@@ -68,6 +68,7 @@ pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error>
         Command::History(args) => commands::history::run(&cli.connection, args, console).await,
         Command::Top(args) => commands::top::run(&cli.connection, args, console).await,
         Command::Cost(args) => Box::pin(commands::cost::run(&cli.connection, args, console)).await,
+        Command::Dashboard(args) => Box::pin(commands::dashboard::run(&cli.connection, args, console)).await,
         Command::Logs(args) => commands::logs::run(&cli.connection, args, console).await,
         Command::Doctor(args) => commands::doctor::run(&cli.connection, args, console).await,
         Command::Report(args) => commands::report::run(&cli.connection, args, console).await,
