@@ -113,7 +113,15 @@ impl Chart {
         let path = path.as_ref();
         let origin = path.display().to_string();
         let files = if path.is_file() { archive::open(path)? } else { directory::collect(path)? };
-        Self::from_files(&origin, files)
+        let chart = Self::from_files(&origin, files)?;
+        // Of the charts below it, helm does not ask: it reads whatever they say as one of its own.
+        match chart.metadata.text("apiVersion") {
+            "v1" | "v2" => Ok(chart),
+            other => {
+                let feature = format!("charts of apiVersion {other}");
+                Err(Error::Unsupported { chart: chart.name().to_owned(), feature })
+            }
+        }
     }
 
     /// Name of the chart.

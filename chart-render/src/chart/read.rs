@@ -18,10 +18,6 @@ impl Chart {
         let fields = read_map(origin, "Chart.yaml", &chart_yaml)?;
         let mut metadata = Metadata::read(fields).map_err(|message| invalid(origin, "Chart.yaml", message))?;
         let name = metadata.text("name").to_owned();
-        if !matches!(metadata.text("apiVersion"), "v1" | "v2") {
-            let feature = format!("charts of apiVersion {}", metadata.text("apiVersion"));
-            return Err(Error::Unsupported { chart: name, feature });
-        }
         if let Some(data) = files.get("requirements.yaml") {
             let mut fields = read_map(&name, "requirements.yaml", data)?;
             metadata

@@ -11,9 +11,12 @@ use clap::{ArgAction, Args};
 
 use super::Verdict;
 use super::chart_argument::{self, Names};
-use super::helm_flags::HelmFlags;
+use super::helm_flags::{self, HelmFlags};
 use super::value_flags::ValueFlags;
 use crate::{Chart, KubeVersion, Options, Release, Rendered, Selection, render};
+
+/// The namespace of a release that is given none, or an empty one.
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// Print the manifests of a chart, as `helm template` does.
 #[derive(Args)]
@@ -29,7 +32,7 @@ pub(super) struct Template {
     #[arg(value_name = "CHART")]
     chart: Option<PathBuf>,
     /// Namespace of the release.
-    #[arg(short, long, default_value = "default")]
+    #[arg(short, long, env = "HELM_NAMESPACE", hide_env_values = true, default_value = DEFAULT_NAMESPACE)]
     namespace: String,
     #[command(flatten)]
     values: ValueFlags,
@@ -40,16 +43,16 @@ pub(super) struct Template {
     #[arg(short, long, value_name = "TEMPLATE")]
     show_only: Vec<String>,
     /// Print the custom resource definitions too.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = helm_flags::switch, action = ArgAction::Set, value_name = "BOOL")]
     include_crds: bool,
     /// Leave hooks out.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = helm_flags::switch, action = ArgAction::Set, value_name = "BOOL")]
     no_hooks: bool,
     /// Leave test hooks out.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = helm_flags::switch, action = ArgAction::Set, value_name = "BOOL")]
     skip_tests: bool,
     /// Take values that the chart's values.schema.json forbids.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = helm_flags::switch, action = ArgAction::Set, value_name = "BOOL")]
     skip_schema_validation: bool,
     /// API versions the cluster has beyond the built-in ones.
     #[arg(short, long, value_delimiter = ',', value_name = "VERSIONS")]
@@ -58,13 +61,13 @@ pub(super) struct Template {
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<String>,
     /// Render as for an upgrade.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = helm_flags::switch, action = ArgAction::Set, value_name = "BOOL")]
     is_upgrade: bool,
     /// Write the manifests into files below this directory instead of printing them.
     #[arg(long, value_name = "DIRECTORY")]
     output_dir: Option<PathBuf>,
     /// Put the name of the release into the paths of --output-dir.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = helm_flags::switch, action = ArgAction::Set, value_name = "BOOL")]
     release_name: bool,
     #[command(flatten)]
     helm: HelmFlags,
@@ -80,7 +83,8 @@ impl Template {
             Some(path) => chart_argument::load(&path)?,
             None => Chart::embedded()?,
         };
-        let release = Release { is_upgrade: self.is_upgrade, ..Release::new(name, &self.namespace) };
+        let namespace = if self.namespace.is_empty() { DEFAULT_NAMESPACE } else { &self.namespace };
+        let release = Release { is_upgrade: self.is_upgrade, ..Release::new(name, namespace) };
         let kube_version = self
             .kube_version
             .as_deref()

@@ -5,7 +5,7 @@ use std::fs;
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::helm::{chart, chart_render, helm};
+use crate::helm::{chart, chart_render, chart_render_command, helm, helm_command};
 
 fn run(arguments: &[&str]) -> (bool, String, String) {
     let output = chart_render(&arguments.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -124,6 +124,70 @@ fn flags_of_helm_are_taken_or_refused_by_name() {
         let name = if flag.starts_with("--dry-run") { flag } else { flag.split('=').next().unwrap_or(flag) };
         assert!(!success && stderr.contains(name), "{flag}: {stderr}");
     }
+}
+
+#[test]
+fn every_flag_of_helm_is_taken_or_refused_by_its_name() {
+    let help = helm(&["template", "--help"].map(str::to_owned));
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let flags: Vec<(&str, bool)> = help
+        .lines()
+        .filter_map(|line| line.trim_start().split_once("--"))
+        .filter(|(before, _)| before.is_empty() || before.ends_with(", "))
+        .filter_map(|(_, rest)| {
+            let mut words = rest.splitn(2, ' ');
+            let (name, about) = (words.next()?, words.next()?);
+            Some((name, !about.starts_with("  ")))
+        })
+        .filter(|(name, _)| *name != "help")
+        .collect();
+    assert!(flags.len() > 60, "{flags:?}");
+    for (name, valued) in flags {
+        let flag = if valued { format!("--{name}=none") } else { format!("--{name}=F") };
+        let (_, _, stderr) = run(&["template", "wva", &flag]);
+        assert!(!stderr.contains("unexpected argument"), "{flag}: {stderr}");
+    }
+}
+
+#[test]
+fn the_namespace_may_come_from_the_environment_as_with_helm() {
+    let folder = TempDir::new().expect("temporary directory");
+    fs::create_dir(folder.path().join("templates")).expect("create templates");
+    fs::write(folder.path().join("Chart.yaml"), "apiVersion: v2\nname: one\nversion: 0.1.0\n")
+        .expect("write Chart.yaml");
+    fs::write(folder.path().join("templates/x.yaml"), "in: {{ .Release.Namespace }}\n").expect("write");
+    let chart = folder.path().display().to_string();
+    for (set, flag, expected) in [("team", "", "team"), ("", "", "default"), ("team", "other", "other")] {
+        let given: &[&str] = if flag.is_empty() { &[] } else { &["-n", flag] };
+        let of = |mut command: std::process::Command| {
+            let output = command.args(["template", "r", &chart]).args(given).env("HELM_NAMESPACE", set).output();
+            String::from_utf8_lossy(&output.expect("run").stdout).into_owned()
+        };
+        let ours = of(chart_render_command());
+        assert!(ours.ends_with(&format!("in: {expected}\n")), "{ours}");
+        assert_eq!(ours, of(helm_command()));
+    }
+}
+
+#[test]
+fn a_chart_below_another_is_read_whatever_version_its_format_has() {
+    let top = TempDir::new().expect("temporary directory");
+    let write = |path: &str, text: &str| {
+        let path = top.path().join(path);
+        fs::create_dir_all(path.parent().expect("folder")).expect("create folder");
+        fs::write(path, text).expect("write");
+    };
+    write("Chart.yaml", "apiVersion: v2\nname: top\nversion: 0.1.0\n");
+    write("charts/sub/Chart.yaml", "apiVersion: v3\nname: sub\nversion: 0.1.0\n");
+    write("charts/sub/templates/a.yaml", "format: {{ .Chart.APIVersion }}\n");
+    let line = ["template", "r", &top.path().display().to_string()].map(str::to_owned);
+    let expected = helm(&line);
+    let (success, stdout, stderr) = run(&line.each_ref().map(String::as_str));
+    assert!(success && stdout.contains("format: v3"), "{stderr}");
+    assert_eq!(stdout, String::from_utf8_lossy(&expected.stdout));
+    write("Chart.yaml", "apiVersion: v3\nname: top\nversion: 0.1.0\n");
+    let (success, _, stderr) = run(&line.each_ref().map(String::as_str));
+    assert!(!success && stderr.contains("charts of apiVersion v3"), "{stderr}");
 }
 
 /// Whether a word is no flag, or one that `helm template --help` lists.

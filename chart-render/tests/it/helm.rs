@@ -16,11 +16,20 @@ pub(crate) fn test_chart(name: &str) -> PathBuf {
 
 /// Runs helm.
 pub(crate) fn helm(arguments: &[String]) -> Output {
-    let program = env::var_os("HELM").unwrap_or_else(|| "helm".into());
-    Command::new(program).args(arguments).output().expect("run helm: `make test` provides it, or set HELM to its path")
+    helm_command().args(arguments).output().expect("run helm: `make test` provides it, or set HELM to its path")
+}
+
+/// Helm, yet to be told what to do.
+pub(crate) fn helm_command() -> Command {
+    Command::new(env::var_os("HELM").unwrap_or_else(|| "helm".into()))
 }
 
 /// Runs this crate's program.
 pub(crate) fn chart_render(arguments: &[String]) -> Output {
-    Command::new(assert_cmd::cargo::cargo_bin!("chart-render")).args(arguments).output().expect("run chart-render")
+    chart_render_command().args(arguments).output().expect("run chart-render")
+}
+
+/// This crate's program, yet to be told what to do.
+pub(crate) fn chart_render_command() -> Command {
+    Command::new(assert_cmd::cargo::cargo_bin!("chart-render"))
 }
