@@ -54,6 +54,8 @@ const PROBE_AGAIN: Duration = Duration::from_secs(5);
 const OFTENEST: Duration = Duration::from_secs(1);
 /// The other end of it.
 const SELDOMEST: Duration = Duration::from_secs(15);
+/// How often they are where any model is sized by what arrives for it.
+const COUNTED: Duration = Duration::from_secs(2);
 
 type Reading = Fuse<BoxFuture<'static, Result<Readings, QueryError>>>;
 type Look = Fuse<BoxFuture<'static, Result<Vec<Sighting>, QueryError>>>;
@@ -197,7 +199,7 @@ impl Cycle {
                     self.decide(&answer, Timestamp::now());
                     self.metrics.cycle.duration.observe(started.elapsed().as_secs_f64());
                     self.shared.pulse.beat(self.settings.live().interval);
-                    if let Some(left) = self.until_a_pause_ends(Timestamp::now()) {
+                    if let Some(left) = self.until_decided_again(Timestamp::now()) {
                         next = next.min(Instant::now() + left).max(started + LEAST_PAUSE);
                     }
                 }
@@ -219,11 +221,11 @@ impl Cycle {
         }
     }
 
-    /// How long the first pause lasts that ends by itself: whoever is held is decided when it does, and not an interval later.
-    fn until_a_pause_ends(&self, now: Timestamp) -> Option<Duration> {
-        let last = self.shared.last_cycle();
-        let end = last.as_ref()?.snapshot.next_end_of_a_pause(now)?;
-        Duration::try_from(end.duration_since(now)).ok()
+    /// When to decide again, where that is before the interval ends: when the first pause ends that does so by itself, because
+    /// whoever is held is decided then; or as soon as a load that has just jumped is known better.
+    fn until_decided_again(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.shared.last_cycle().as_ref()?.again_in(now)?;
+        Duration::try_from(left).ok()
     }
 
     /// Takes everything back that only a leader may say, and begins another term.
@@ -346,7 +348,7 @@ impl Cycle {
         drop(index);
         self.review(&view, now);
         shared.gpu_inventory.limit(settings.limiter != Limiter::Off);
-        *shared.gateway.wanted() = (wanted, (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST));
+        *shared.gateway.wanted() = (wanted, self.gateways_every(&settings));
         let before = self.term.memory.clone();
         let plan = decide(&snapshot, &mut self.term.memory, &settings, now);
         actuate(&plan, &snapshot, &shared.ledger, &self.metrics);
@@ -365,6 +367,15 @@ impl Cycle {
         *self.shared.last_cycle() = Some(LastCycle { at: now, settings, snapshot, before, memory, plan });
         self.metrics.cycle.last_success.set(now.as_duration().as_secs_f64());
         self.metrics.cycle.longest_index_lock.set(shared.longest_hold_of_index().as_secs_f64());
+    }
+
+    /// How often gateways are looked at that decisions need: how fast their queues grow says how far a load has jumped.
+    fn gateways_every(&self, settings: &Settings) -> Duration {
+        if settings.counts_arrivals() {
+            COUNTED
+        } else {
+            (self.settings.live().interval / 2).clamp(OFTENEST, SELDOMEST)
+        }
     }
 
     /// Tells what was decided for a variant.

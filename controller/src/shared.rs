@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wva_engine::{History, Memory, Plan, Settings, Snapshot};
@@ -99,6 +99,16 @@ pub struct LastCycle {
     pub plan: Plan,
 }
 
+impl LastCycle {
+    /// In how long the next decision is asked for, where that may be before the interval ends: when the first pause ends that does
+    /// so by itself, or as soon as a load that has just jumped is known better.
+    pub fn again_in(&self, now: Timestamp) -> Option<SignedDuration> {
+        let pause = self.snapshot.next_end_of_a_pause(now).map(|end| end.duration_since(now));
+        let jumped = self.plan.again_after().map(|after| (self.at + after).duration_since(now));
+        pause.into_iter().chain(jumped).min()
+    }
+}
+
 impl Shared {
     /// The index. Held for the length of a computation, never across an await.
     pub fn index(&self) -> IndexGuard<'_> {
@@ -129,7 +139,48 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+    use wva_engine::ModelKey;
+    use wva_engine::plan::{Evidence, ModelOutcome};
+    use wva_engine::snapshot::{Model, Pause, PauseRequest, Variant};
+
     use super::*;
+
+    #[rstest]
+    #[case::of_nothing(None, &[], None)]
+    #[case::of_a_load_that_has_jumped(Some(5), &[], Some(4))]
+    #[case::of_a_pause_that_ends(None, &[3], Some(2))]
+    #[case::of_what_comes_first(Some(5), &[9, 3], Some(2))]
+    fn a_decision_is_asked_for_again(
+        #[case] after: Option<i64>,
+        #[case] pauses: &[i64],
+        #[case] expected: Option<i64>,
+    ) {
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let paused = |(number, until): (usize, &i64)| {
+            let pause = PauseRequest::Asked(Pause { until: Some(at(*until)), ..Pause::default() });
+            Variant { name: number.to_string(), pause: Some(pause), ..Variant::default() }
+        };
+        let key = ModelKey { namespace: "ns".to_owned(), model_id: "llama".to_owned() };
+        let variants = pauses.iter().enumerate().map(paused).collect();
+        let outcome = ModelOutcome {
+            key: key.clone(),
+            evidence: Evidence::Complete,
+            analysis: None,
+            tokens: None,
+            forecast: None,
+            again_after: after.map(SignedDuration::from_secs),
+        };
+        let cycle = LastCycle {
+            at: at(0),
+            settings: Settings::default(),
+            snapshot: Snapshot { models: vec![Model { key, variants, ..Model::default() }], ..Snapshot::default() },
+            before: Memory::default(),
+            memory: Memory::default(),
+            plan: Plan { targets: Vec::new(), models: vec![outcome] },
+        };
+        assert_eq!(cycle.again_in(at(1)), expected.map(SignedDuration::from_secs));
+    }
 
     #[test]
     fn the_longest_hold_of_the_index_is_remembered() {

@@ -5,6 +5,7 @@ mod evidence;
 use std::cmp::Ordering;
 use std::fmt;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 pub use self::evidence::Evidence;
@@ -39,6 +40,17 @@ pub struct ModelOutcome {
     /// What the rate of requests asks for; `None` unless the proactive mode is on and knows enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+    /// When to decide again, where that is before the interval ends: a load has just jumped, and what is counted in the meantime
+    /// says better how high.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_after: Option<SignedDuration>,
+}
+
+impl Plan {
+    /// When to decide again at the latest, where that is before the interval ends.
+    pub fn again_after(&self) -> Option<SignedDuration> {
+        self.models.iter().filter_map(|it| it.again_after).min()
+    }
 }
 
 /// Replicas for one variant.

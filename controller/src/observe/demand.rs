@@ -94,9 +94,11 @@ pub fn longest_look_back(policies: &ZeroPolicies, window: Duration) -> SignedDur
     retentions(policies).into_iter().fold(window, Ord::max)
 }
 
-/// Pools in front of models that may go to zero: their queues must be known for that. A forecast counts what waits in all.
+/// Pools in front of models that may go to zero: their queues must be known for that. A forecast counts what waits in all, and so
+/// does whoever is sized by what arrives.
 pub fn wanted(snapshot: &Snapshot, view: View<'_>, settings: &Settings) -> BTreeSet<PoolKey> {
-    let matters = |model: &&Model| settings.proactive.is_some() || settings.zero.of(&model.key).enabled;
+    let sized = |model: &Model| settings.proactive.is_some() || settings.sizes_by_load(&model.key);
+    let matters = |model: &&Model| sized(model) || settings.zero.of(&model.key).enabled;
     let models = snapshot.models.iter().filter(matters);
     let variants = models
         .flat_map(|model| model.variants.iter().map(|variant| ObjectKey::new(&*model.key.namespace, &*variant.name)));

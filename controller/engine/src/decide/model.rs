@@ -81,6 +81,7 @@ pub(super) fn decide<'a>(
     });
     let measured = measured.flatten();
     let is_telling = measured.as_ref().is_some_and(Measured::is_telling);
+    let again_after = measured.as_ref().filter(|_| by_demand).and_then(Measured::again_after);
     let unmeasured = by_demand && found.is_some() && !is_telling && !momentary;
     let known = measured.as_ref().filter(|_| by_demand);
     let short = reason_to_grow(found, forecast.as_ref()).is_some() || known.is_some_and(Measured::is_short);
@@ -141,7 +142,7 @@ pub(super) fn decide<'a>(
         Some(Decided { target, variant: view.variant, spare, short })
     });
     let decided = decided.collect();
-    (ModelOutcome { key: key.clone(), evidence, analysis, tokens, forecast }, decided)
+    (ModelOutcome { key: key.clone(), evidence, analysis, tokens, forecast, again_after }, decided)
 }
 
 /// What the variants of a model that serves are to have.

@@ -11,6 +11,8 @@ mod shrink;
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 pub(super) use self::grow::{Extent, grow};
 pub(super) use self::measure::measure;
 pub(super) use self::shrink::shrink;
@@ -40,6 +42,8 @@ pub(super) struct Measured {
     over: Over,
     /// Whether the backlog of a settled model does not become smaller.
     stuck: bool,
+    /// When it is known better; `None` unless the load has jumped so lately that too few requests were counted to say how high.
+    again_after: Option<SignedDuration>,
     /// What one replica takes, by variant.
     taken: BTreeMap<String, Taken>,
 }
@@ -65,6 +69,11 @@ impl Measured {
     /// has jumped, or the load has been more for a cycle and a replica is above the quiet limits.
     pub(super) fn is_short(&self) -> bool {
         self.is_known && self.is_telling()
+    }
+
+    /// When the load is known better, if it has just jumped.
+    pub(super) fn again_after(&self) -> Option<SignedDuration> {
+        self.again_after.filter(|_| self.is_telling())
     }
 
     /// Requests per second that one replica of a variant takes; 0 when that is not known.

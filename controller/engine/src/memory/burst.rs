@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::number::sum;
 
+/// When a gateway was looked at, and how many requests waited there.
+pub(crate) type Looked = (Timestamp, f64);
+
 /// Least seconds between two moments for what came between them to say anything.
 const LEAST_APART: f64 = 2.0;
+/// How long rates of what is completed look back.
+const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 /// How long looks at the gateway are compared with later ones.
 const COMPARED: SignedDuration = SignedDuration::from_secs(20);
 /// How long looks at the gateway are kept.
@@ -26,19 +31,56 @@ pub(crate) struct Burst {
     /// What was seen of each pod.
     pods: BTreeMap<String, Pod>,
     /// Requests that waited at the gateway, oldest first.
-    gateway: Vec<(Timestamp, f64)>,
+    gateway: Vec<Looked>,
 }
 
 /// What was seen of one pod.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Pod {
-    /// When it was scraped before, and the requests in it then.
-    before: (Timestamp, f64),
-    /// The same of the last scrape.
-    last: (Timestamp, f64),
+    /// The scrape before.
+    before: Scraped,
+    /// The last one.
+    last: Scraped,
     /// Whether the requests in it had grown before that already.
     had_grown: bool,
+    /// When it completed least in the window of rates, and how many requests per second.
+    least: (Timestamp, f64),
+}
+
+impl Pod {
+    fn new(seen: Scraped) -> Self {
+        Self { before: seen, last: seen, had_grown: false, least: (seen.at, seen.completed) }
+    }
+
+    fn see(&mut self, seen: Scraped) {
+        let had_grown = has_grown(self.before.requests, self.last.requests - self.before.requests);
+        let is_least = seen.completed <= self.least.1 || seen.at.duration_since(self.least.0) > WINDOW;
+        let least = if is_least { (seen.at, seen.completed) } else { self.least };
+        *self = Self { before: self.last, last: seen, had_grown, least };
+    }
+
+    /// Requests per second that it completed between its last two scrapes. By how much a rate over a window has risen, so many more
+    /// have come into the window than have left it; and what has left it came before the load grew.
+    fn completes(&self) -> f64 {
+        let seconds = self.last.at.duration_since(self.before.at).as_secs_f64();
+        let risen = self.last.completed - self.before.completed;
+        if seconds < LEAST_APART || risen <= 0.0 {
+            return self.last.completed;
+        }
+        (self.least.1 + risen * WINDOW.as_secs_f64() / seconds).max(self.last.completed)
+    }
+}
+
+/// What one scrape of a pod showed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Scraped {
+    at: Timestamp,
+    /// Requests in it.
+    requests: f64,
+    /// Requests per second that it completed, in a window of rates.
+    completed: f64,
 }
 
 /// Requests in one pod.
@@ -50,7 +92,7 @@ pub(crate) struct Present<'a> {
     pub(crate) scraped: Timestamp,
     /// Requests in it, those that wait among them.
     pub(crate) requests: f64,
-    /// Requests per second that it completes.
+    /// Requests per second that it completes, in a window of rates.
     pub(crate) completes: f64,
 }
 
@@ -71,7 +113,6 @@ struct Came {
     /// By how many the requests in it have become more.
     more: f64,
     before: f64,
-    completes: f64,
     /// Whether it had become more between the scrapes before, too: its load had jumped before.
     again: bool,
 }
@@ -95,43 +136,43 @@ impl Burst {
     /// are scraped at different moments, and what they have more at each is one course: with 20 more in the one 2 s after
     /// the load has jumped and 70 more in the other after 7 s, 10 a second came to each. What waits at the gateway is counted
     /// at every look. Where it is not known when the load began to grow, it did so as early as can be.
-    pub(crate) fn rate(&mut self, pods: &[Present<'_>], gateway: Option<f64>, now: Timestamp) -> Option<Rising> {
+    pub(crate) fn rate(&mut self, pods: &[Present<'_>], gateway: Option<Looked>, now: Timestamp) -> Option<Rising> {
         let at = |time: Timestamp| time.duration_since(now).as_secs_f64();
         self.pods.retain(|pod, _| pods.iter().any(|it| it.pod == pod));
         let mut came = Vec::with_capacity(pods.len());
         for it in pods {
-            let seen = (it.scraped, it.requests);
+            let seen = Scraped { at: it.scraped, requests: it.requests, completed: it.completes };
             let Some(pod) = self.pods.get_mut(it.pod) else {
-                self.pods.insert(it.pod.to_owned(), Pod { before: seen, last: seen, had_grown: false });
+                self.pods.insert(it.pod.to_owned(), Pod::new(seen));
                 continue;
             };
-            if it.scraped > pod.last.0 {
-                let had_grown = has_grown(pod.before.1, pod.last.1 - pod.before.1);
-                *pod = Pod { before: pod.last, last: seen, had_grown };
+            if it.scraped > pod.last.at {
+                pod.see(seen);
             }
-            let Pod { before: (from, before), last: (to, after), had_grown: again } = *pod;
-            if to > from {
-                let (from, to, more) = (at(from), at(to), after - before);
-                came.push(Came { from, to, more, before, completes: it.completes, again });
+            let Pod { before, last, had_grown: again, least: _ } = *pod;
+            if last.at > before.at {
+                let (from, to, more) = (at(before.at), at(last.at), last.requests - before.requests);
+                came.push(Came { from, to, more, before: before.requests, again });
             }
         }
-        let gateway = gateway.unwrap_or(0.0);
-        let queued = [self.queued(gateway, now), self.since_empty(gateway, now)];
+        let completes = sum(self.pods.values().map(Pod::completes).collect());
+        let queued = gateway.map(|(looked, waiting)| self.at_gateway(waiting, looked)).unwrap_or_default();
         // What pods get that waited at the gateway has arrived before.
         let begin = came.iter().map(|it| it.from).fold(f64::INFINITY, f64::min);
         let waited = self.gateway.iter().rfind(|(time, _)| at(*time) <= begin).is_some_and(|it| it.1 > 0.0);
         self.gateway.retain(|(at, _)| now.duration_since(*at) <= KEPT);
-        self.gateway.push((now, gateway));
+        let is_new = |(looked, _): &Looked| self.gateway.last().is_none_or(|(last, _)| looked > last);
+        self.gateway.extend(gateway.filter(is_new));
 
-        let completes = sum(came.iter().map(|it| it.completes).collect());
         let rising = |(count, seconds): (f64, f64)| {
             let certain = count - count.max(0.0).sqrt();
             let per_second = |count: f64| count / seconds + completes;
             (seconds >= LEAST_APART && certain > 0.0)
                 .then(|| Rising { likely: per_second(count), certain: per_second(certain) })
         };
-        let course = if waited { None } else { course(came, pods.len(), (at(now), gateway)) };
-        let found = queued.into_iter().chain([course]).flatten().filter_map(rising);
+        let (looked, waiting) = gateway.map_or((at(now), 0.0), |(looked, waiting)| (at(looked), waiting));
+        let course = if waited { None } else { course(came, pods.len(), (looked, waiting)) };
+        let found = queued.into_iter().chain(course).filter_map(rising);
         found.reduce(|a, b| if b.certain > a.certain { b } else { a })
     }
 
@@ -145,6 +186,12 @@ impl Burst {
         let Some((end, then)) = self.gateway.get(after) else { return Some(*before) };
         let share = moment.duration_since(*begin).as_secs_f64() / end.duration_since(*begin).as_secs_f64();
         Some(before + share * (then - before))
+    }
+
+    /// What a look at the gateway counts.
+    fn at_gateway(&self, waiting: f64, now: Timestamp) -> Vec<(f64, f64)> {
+        let found = [self.queued(waiting, now), self.since_empty(waiting, now)];
+        found.into_iter().flatten().collect()
     }
 
     /// Requests that wait at the gateway, and for how many seconds at most: since the look before, if none waited then.
@@ -217,7 +264,7 @@ mod tests {
             requests: *requests,
             completes: 0.0,
         };
-        burst.rate(&scrapes.iter().map(present).collect::<Vec<_>>(), Some(gateway), at(now))
+        burst.rate(&scrapes.iter().map(present).collect::<Vec<_>>(), Some((at(now), gateway)), at(now))
     }
 
     /// A count, and in how many seconds.
@@ -293,6 +340,38 @@ mod tests {
         burst.rate(&[pod(0.0, 0.0)], None, at(0.0));
         let rising = burst.rate(&[pod(15.0, 100.0)], None, at(15.0));
         assert_eq!(rising, Some(Rising { likely: 100.0 / 15.0 + 2.5, certain: 90.0 / 15.0 + 2.5 }));
+    }
+
+    /// In the quarter of a minute since the scrape before, the rate over a minute has risen from 2 to 2.5: 2 a second have left the
+    /// minute, so 2 + 4 · 0.5 have come in.
+    #[rstest]
+    #[case::as_many_as_before(2.0, 2.0)]
+    #[case::fewer_than_before(1.5, 1.5)]
+    #[case::more_than_before(2.5, 4.0)]
+    fn what_pods_complete_is_counted_between_scrapes(#[case] completed: f64, #[case] between: f64) {
+        let mut burst = Burst::default();
+        let pod = |scraped, requests, completes| Present { pod: "a", scraped: at(scraped), requests, completes };
+        burst.rate(&[pod(0.0, 0.0, 2.0)], None, at(0.0));
+        let rising = burst.rate(&[pod(15.0, 100.0, completed)], None, at(15.0));
+        let expected = Rising { likely: 100.0 / 15.0 + between, certain: 90.0 / 15.0 + between };
+        assert_eq!(rising, Some(expected));
+    }
+
+    #[test]
+    fn an_old_look_at_the_gateway_counts_at_its_time_and_once() {
+        let mut burst = Burst::default();
+        let mut look = |now, looked, waiting| burst.rate(&[], Some((at(looked), waiting)), at(now));
+        assert_eq!(look(1.0, 0.0, 0.0), None);
+        assert_eq!(look(9.0, 4.0, 40.0).map(|it| it.likely), Some(10.0));
+        assert_eq!(look(10.0, 4.0, 40.0), None);
+        assert_eq!(look(11.0, 10.0, 100.0).map(|it| it.likely), Some(10.0));
+    }
+
+    #[test]
+    fn a_gateway_that_was_not_known_before_says_nothing_of_a_rate() {
+        let mut burst = Burst::default();
+        assert_eq!(burst.rate(&[], None, at(0.0)), None);
+        assert_eq!(burst.rate(&[], Some((at(5.0), 50.0)), at(5.0)), None);
     }
 
     /// Looks at the gateway: when, and how many waited.

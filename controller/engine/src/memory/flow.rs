@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::burst::{Burst, Present, Rising};
+use super::burst::{Burst, Looked, Present, Rising};
 use crate::number::sum;
 use crate::snapshot::{Demand, Gateway, Reading};
 
@@ -142,7 +142,7 @@ impl Flow {
     }
 
     /// Notes the requests that are there, and gives the rate at which they arrive [since a load has jumped](Burst::rate).
-    pub(crate) fn burst(&mut self, pods: &[Present<'_>], gateway: Option<f64>, now: Timestamp) -> Option<Rising> {
+    pub(crate) fn burst(&mut self, pods: &[Present<'_>], gateway: Option<Looked>, now: Timestamp) -> Option<Rising> {
         self.burst.rate(pods, gateway, now)
     }
 

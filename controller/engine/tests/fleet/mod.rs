@@ -284,6 +284,8 @@ pub(crate) struct Fleet {
     memory: Memory,
     desired: BTreeMap<String, u32>,
     next: u32,
+    /// When the last plan asks to be followed by another.
+    again_at: Option<f64>,
 }
 
 impl Fleet {
@@ -308,6 +310,7 @@ impl Fleet {
             memory: Memory::default(),
             desired: BTreeMap::new(),
             next: 0,
+            again_at: None,
         };
         for (at, count) in replicas.iter().enumerate() {
             for _ in 0..*count {
@@ -375,7 +378,8 @@ impl Fleet {
                 self.seen.ready.push((now, ready));
             }
             self.seen.cost += self.servers.iter().map(|it| self.costs[it.variant] * TICK).sum::<f64>();
-            if now.rem_euclid(30.0) < TICK || (self.early && near) {
+            let again = self.again_at.is_some_and(|at| now >= at);
+            if now.rem_euclid(30.0) < TICK || (self.early && near) || again {
                 self.decide(now);
             }
         }
@@ -434,6 +438,7 @@ impl Fleet {
                 self.leaving.push(server);
             }
         }
+        self.again_at = plan.again_after().map(|after| now + after.as_secs_f64());
         self.seen.wanted.push((now, plan.targets.iter().map(|it| it.replicas).sum()));
         self.decisions.push((now, plan));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wva_engine::settings::{Analyzer, PerModel, Settings};
+use wva_engine::QuietLimits;
 
 use super::View;
 
@@ -23,8 +23,8 @@ pub(super) struct Early {
 
 impl Early {
     /// Whether a replica is near its limits that was not before, or has risen since.
-    pub(super) fn look(&mut self, view: &View<'_>, settings: &Settings) -> bool {
-        let limits = limits(settings);
+    pub(super) fn look(&mut self, view: &View<'_>, limits: &QuietLimits) -> bool {
+        let limits = [limits.kv_usage, limits.queue_length];
         self.known.retain(|_, (at, _)| view.now.saturating_sub(*at) < FORGET_AFTER);
         let mut news = false;
         for pod in view.fleet.pods().iter().filter(|pod| !pod.is_draining()) {
@@ -44,18 +44,4 @@ impl Early {
         }
         news
     }
-}
-
-/// KV use and queue up to which no model needs capacity.
-fn limits(settings: &Settings) -> [f64; 2] {
-    let Settings {
-        thresholds: PerModel { default: thresholds, .. }, analyzer: PerModel { default: analyzer, .. }, ..
-    } = settings;
-    let share = match analyzer {
-        Analyzer::Threshold => 1.0,
-        Analyzer::Saturation(tokens) => tokens.scale_up_threshold,
-    };
-    let kv = thresholds.kv_cache_threshold;
-    let queue = thresholds.queue_length_threshold - thresholds.queue_spare_trigger;
-    [(kv * share).min(kv - thresholds.kv_spare_trigger).max(0.0), queue.max(0.0)]
 }

@@ -31,8 +31,16 @@ pub(super) fn key() -> ModelKey {
     ModelKey { namespace: NAMESPACE.to_owned(), model_id: MODEL.to_owned() }
 }
 
-/// What the engine is told. `published` is what was published last of each variant.
-pub(super) fn snapshot(view: &View<'_>, published: &[Option<u32>], autoscaler: Option<&Autoscaler>) -> Snapshot {
+/// A look at the queue of the gateway: when, and how many requests waited.
+pub(super) type Looked = (Duration, u32);
+
+/// What the engine is told. `published` is what was published last of each variant, `looked` the last look at the gateway.
+pub(super) fn snapshot(
+    view: &View<'_>,
+    published: &[Option<u32>],
+    looked: Looked,
+    autoscaler: Option<&Autoscaler>,
+) -> Snapshot {
     let variants = view.scenario.variants.iter().enumerate().map(|(place, of)| {
         let pods = view.fleet.pods().iter().filter(|pod| pod.variant == place && !pod.is_draining());
         let (spec, current) = (view.fleet.spec(place), view.fleet.replicas(place));
@@ -52,7 +60,8 @@ pub(super) fn snapshot(view: &View<'_>, published: &[Option<u32>], autoscaler: O
             pods: pods.map(|it| pod(view, it)).collect(),
         }
     });
-    let model = Model { key: key(), source: Source::Answered, demand: demand(view), variants: variants.collect() };
+    let model =
+        Model { key: key(), source: Source::Answered, demand: demand(view, looked), variants: variants.collect() };
     Snapshot { models: vec![model], inventory: inventory(view), ..Snapshot::default() }
 }
 
@@ -138,7 +147,7 @@ fn growth(view: &View<'_>, serial: u32, history: &History) -> f64 {
     growth / WINDOW.as_secs_f64()
 }
 
-fn demand(view: &View<'_>) -> Demand {
+fn demand(view: &View<'_>, (looked, queued): Looked) -> Demand {
     let now = view.now;
     let fresh = |value: f64| Reading { value, age: SignedDuration::ZERO };
     let (mut running, mut waiting, mut completed, mut grown) = (None, None, None, 0.0);
@@ -156,7 +165,9 @@ fn demand(view: &View<'_>) -> Demand {
         }
     }
     let gateway = match view.scenario.routing {
-        Routing::FlowControl { .. } => Gateway::Queued(fresh(f64::from(view.fleet.at_gateway()))),
+        Routing::FlowControl { .. } => {
+            Gateway::Queued(Reading { value: f64::from(queued), age: signed(now.saturating_sub(looked)) })
+        }
         Routing::FewestRequests | Routing::RoundRobin => Gateway::None,
     };
     Demand {

@@ -5,12 +5,15 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscalerBehavior};
 use wva_engine::snapshot::{self, Autoscaler as Observed, Change, ScalingPolicy, ScalingRules};
-use wva_engine::{Memory, Settings, decide};
+use wva_engine::{Memory, QuietLimits, Settings, decide};
 
 use super::early::{self, Early};
 use super::follower::{Follower, Hpas, date};
 use super::{Act, Autoscaler, View, observe};
 use crate::number::seconds;
+
+/// Pause between two looks at the queue of the gateway.
+const GATEWAY_EVERY: Duration = Duration::from_secs(2);
 
 /// The controller and whoever follows it.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Wva {
     /// The early trigger and its next look, unless it is off.
     early: Option<(Early, Duration)>,
     follower: Option<Hpas>,
+    /// The last look at the queue of the gateway.
+    looked: observe::Looked,
     /// What the follower's objects say of it.
     observed: Option<Observed>,
     /// What was published when.
@@ -50,6 +55,7 @@ impl Wva {
             next_cycle: Duration::ZERO,
             early: early.then(|| (Early::default(), early::PAUSE)),
             follower,
+            looked: (Duration::ZERO, 0),
             observed,
             published: Vec::new(),
         }
@@ -62,8 +68,11 @@ impl Wva {
             Some(replicas) => replicas.iter().copied().map(Some).collect(),
             None => vec![None; view.scenario.variants.len()],
         };
-        let snapshot = observe::snapshot(view, &last, self.observed.as_ref());
+        let snapshot = observe::snapshot(view, &last, self.looked, self.observed.as_ref());
         let plan = decide(&snapshot, &mut self.memory, &self.settings, date(view.now));
+        if let Some(again) = plan.again_after().and_then(|again| Duration::try_from(again).ok()) {
+            self.next_cycle = self.next_cycle.min(view.now + again);
+        }
         let target = |name: &str| plan.targets.iter().find(|target| target.variant.name == name);
         let targets: Vec<_> = view.scenario.variants.iter().map(|variant| target(&variant.name)).collect();
         let wanted: Vec<u32> = targets.iter().map(|target| target.map_or(0, |target| target.replicas)).collect();
@@ -91,10 +100,13 @@ impl Autoscaler for Wva {
     }
 
     fn act(&mut self, view: &View<'_>) -> Act {
+        if view.now >= self.looked.0 + GATEWAY_EVERY {
+            self.looked = (view.now, view.fleet.at_gateway());
+        }
         let mut is_early = false;
         if let Some((early, next)) = self.early.as_mut().filter(|(_, next)| *next <= view.now) {
             *next = view.now + early::PAUSE;
-            is_early = !self.published.is_empty() && early.look(view, &self.settings);
+            is_early = !self.published.is_empty() && early.look(view, &QuietLimits::of(&self.settings, &self.memory));
         }
         let mut act = if is_early || self.next_cycle <= view.now { self.cycle(view) } else { Act::default() };
         if let Some(hpas) = self.follower.as_mut().filter(|hpas| hpas.next <= view.now) {

@@ -8,13 +8,12 @@ use super::super::rates::kv_tokens;
 use super::super::readings::fresh;
 use super::super::tokens::mean;
 use super::super::view::View;
-use super::super::wake;
 use super::{Measured, Over, SIZED_FOR, ordered};
 use crate::memory::{Flow, Look, Present, Queue, Taken};
 use crate::number::{float, sum};
 use crate::proactive::{Forecast, Learnt};
 use crate::settings::{Settings, Thresholds};
-use crate::snapshot::{Demand, Reading, Tokens};
+use crate::snapshot::{Demand, Gateway, Reading, Tokens};
 use crate::threshold::Replica;
 
 /// Seconds in which requests that wait are to have gone. Load is what counts: a backlog asks for one replica at most.
@@ -24,6 +23,10 @@ const CLEARLY: f64 = 1.1;
 /// Share of the requests that fit into a replica that it is to have at once where it is known how long it computes: with more of
 /// them, tokens come late and a peak fills it.
 const AT_ONCE: f32 = 0.4;
+/// How soon a load that has just jumped is looked at again.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(5);
+/// Standard error of a rate that is known well enough, as a share of it.
+const ERROR: f64 = 0.06;
 /// How long a replica must have been ready for what it completes to be of a whole window.
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
@@ -45,7 +48,7 @@ pub(crate) fn measure(
         let (mut rates, mut full, mut shares) = (Vec::new(), Vec::new(), Vec::new());
         for it in view.readings.each() {
             let waiting = fresh(it.pace.waiting, settings).map_or(it.replica.queue_length, |it| it.value);
-            let scraped = now.checked_sub(it.age.max(SignedDuration::ZERO)).unwrap_or(now);
+            let scraped = scraped(it.age, now);
             queues.push(Queue { pod: it.replica.pod, scraped, waiting });
             let Replica { kv_usage, queue_length, .. } = *it.replica;
             is_saturated |= kv_usage >= kv_cache_threshold || queue_length >= queue_length_threshold;
@@ -80,12 +83,17 @@ pub(crate) fn measure(
             taken.insert(view.name().to_owned(), it);
         }
     }
-    let at_gateway = wake::waiting(demand, settings).map(requests);
-    queues.extend(at_gateway.map(|waiting| Queue { pod: "", scraped: now, waiting }));
+    let at_gateway = match demand.gateway {
+        Gateway::Queued(it) => fresh(Some(it), settings),
+        Gateway::None | Gateway::Unknown => None,
+    };
+    let at_gateway = at_gateway.map(|it| (scraped(it.age, now), it.value.max(0.0)));
+    let waits = at_gateway.filter(|(_, waiting)| *waiting > 0.0);
+    queues.extend(waits.map(|(scraped, waiting)| Queue { pod: "", scraped, waiting }));
     // Requests move to replicas that have joined others: until they have been there for a window, rates are not of the load alone.
     let has_joined = is_any_young && is_any_old;
     let rising = flow.burst(&present, at_gateway, now).filter(|_| !has_joined);
-    let is_above_quiet = is_above_quiet || at_gateway.is_some_and(|waiting| waiting > 0.0);
+    let is_above_quiet = is_above_quiet || waits.is_some();
     let waiting = sum(queues.iter().map(|it| it.waiting).collect());
     let growth = flow.growth(queues, settings.interval);
     let is_completing = !completed.is_empty();
@@ -94,6 +102,7 @@ pub(crate) fn measure(
     let counted = fresh(demand.arrival_rate, settings).map(|it| (it.value + flow.gateway_growth(now)).max(0.0));
     let rate = counted.or(seen)?;
     let rising = rising.filter(|it| is_saturated && it.certain > rate);
+    let is_fleeting = rising.is_some_and(|it| it.likely - it.certain > ERROR * it.likely);
     let (rate, certain) = rising.map_or((rate, rate), |it| (it.likely, it.certain));
     let most = flow.most_arriving(rate, settings.interval, now);
     let settled = active.iter().all(|view| view.unsettled().is_none());
@@ -101,18 +110,22 @@ pub(crate) fn measure(
     let at_all = float(i64::try_from(replicas).unwrap_or(i64::MAX)) * queue_length_threshold.max(1.0);
     let backlogged = waiting >= at_all;
     let stuck = flow.is_stuck((settled && backlogged).then_some(waiting), settings.interval, now);
-    let Compared { anticipated, backlog, slack, is_known } = compare(active, &taken, waiting, growth);
+    let Compared { anticipated, backlog, slack, is_coming, is_known } = compare(active, &taken, waiting, growth);
     // What replicas take when they are full is more than what they are sized for.
     let sized_for = taken.values().map(|it| it.sized_for).fold(1.0, f64::min);
     let is_over = certain + backlog > sized_for * anticipated + slack;
     let over_for = flow.over_for(is_over, now);
-    let is_clear = certain + backlog > CLEARLY * anticipated;
+    // What was counted since a load has jumped is no noise: growth that has begun goes on at once.
+    let goes_on = rising.is_some() && is_coming && certain > sized_for * anticipated;
+    let is_clear = goes_on || certain + backlog > CLEARLY * anticipated;
     let over = match is_over {
         false => Over::No,
         true if over_for >= settings.interval || is_clear => Over::Lasting,
         true => Over::Lately,
     };
     let is_known = over == Over::Lasting && is_known && (rising.is_some() || is_above_quiet);
+    // It is sized by what is certain, so that what is counted too high by chance at one of many looks orders nothing.
+    let rate = if goes_on { certain } else { rate };
     let load = rate + backlog;
     Some(Measured {
         rate,
@@ -125,6 +138,7 @@ pub(crate) fn measure(
         load,
         over,
         stuck,
+        again_after: is_fleeting.then_some(AGAIN_AFTER),
         taken,
     })
 }
@@ -136,6 +150,8 @@ struct Compared {
     backlog: f64,
     /// Requests per second that may be too many.
     slack: f64,
+    /// Whether replicas are on their way.
+    is_coming: bool,
     /// Whether it is known of all variants what a replica takes, and not only what it completed.
     is_known: bool,
 }
@@ -161,7 +177,7 @@ fn compare(active: &[&View<'_>], taken: &BTreeMap<String, Taken>, waiting: f64, 
     // One that is gone in time without it asks for nothing.
     let is_going = growth.is_some_and(|growth| waiting <= -growth * BACKLOG_GONE_AFTER);
     let backlog = if is_going { 0.0 } else { backlog };
-    Compared { anticipated, backlog, slack, is_known }
+    Compared { anticipated, backlog, slack, is_coming, is_known }
 }
 
 /// What one replica of a variant takes, by how long its servers were seen to compute and how many requests fit into them. It is
@@ -177,6 +193,7 @@ fn served(view: &View<'_>, learnt: &Learnt, settings: &Settings) -> Option<Taken
     Some(Taken::measured(full, (sized / full).min(SIZED_FOR)))
 }
 
-fn requests(count: u64) -> f64 {
-    float(i64::try_from(count).unwrap_or(i64::MAX))
+/// When a reading of this age was made.
+fn scraped(age: SignedDuration, now: Timestamp) -> Timestamp {
+    now.checked_sub(age.max(SignedDuration::ZERO)).unwrap_or(now)
 }
