@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod key;
 pub(crate) mod owner;
 pub(crate) mod remote_command;
+pub(crate) mod spdy;
 pub(crate) mod websocket;
 pub(crate) mod work_queue;
 

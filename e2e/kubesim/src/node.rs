@@ -18,6 +18,7 @@
 
 mod account;
 mod backoff;
+mod client;
 mod config;
 mod container;
 mod downward;
@@ -34,6 +35,7 @@ mod log_store;
 mod mount_namespace;
 mod paths;
 mod pod_context;
+mod port_forward;
 mod probe;
 mod process;
 mod reaper;

@@ -87,6 +87,26 @@ async fn each_request_is_told_with_who_what_and_outcome() {
 }
 
 #[tokio::test]
+async fn what_a_namespace_audits_its_pods_for_is_told_with_their_creation() {
+    let world = World::start(AuditLevel::Metadata).await;
+    let admin = world.server.token("admin", &["system:masters"]);
+    let labels =
+        json!({"pod-security.kubernetes.io/audit": "restricted", "pod-security.kubernetes.io/audit-version": "v1.7"});
+    let namespace = json!({"metadata": {"name": "audited", "labels": labels}});
+    world.send(Method::POST, "/api/v1/namespaces", &admin, &[], &namespace).await;
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "x"}]}});
+    world.send(Method::POST, "/api/v1/namespaces/audited/pods", &admin, &[], &pod).await;
+    let annotations = &world.events()[1]["annotations"];
+    assert_eq!(annotations["pod-security.kubernetes.io/enforce-policy"], "privileged:latest");
+    assert_eq!(
+        annotations["pod-security.kubernetes.io/audit-violations"],
+        "would violate PodSecurity \"restricted:v1.7\": runAsNonRoot != true (pod or container \"c\" must set \
+         securityContext.runAsNonRoot=true)"
+    );
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
 async fn bodies_are_told_when_they_are_asked_for_and_are_no_secrets() {
     let world = World::start(AuditLevel::RequestResponse).await;
     let admin = world.server.token("admin", &["system:masters"]);

@@ -3,13 +3,17 @@
 use serde_json::{Value, json};
 
 use super::apply::typed;
+use super::attributes::{Attributes, Operation};
 use super::body::{self, Places};
+use super::create::suffix;
 use super::definitions::schema_of;
 use super::failure::{Cause, Failure};
 use super::fields::{self, FieldValidation};
 use super::resource::Resource;
 use super::state::{Call, State};
 use super::store::{GroupResource, Key};
+use super::update::keep_server_fields;
+use super::webhooks::Plugins;
 use super::{builtin, defaults, go_types, pod_security, validation};
 
 /// Where an object that is to be stored comes from, which decides how its faults are told.
@@ -44,25 +48,36 @@ pub(super) fn accept(call: &Call, mut body: Value, origin: Origin<'_>) -> Result
     } else {
         body::drop_nulls(&mut body);
     }
-    if let Some(node) = schema_of(resource) {
-        let unknown = fields::prune(node, &mut body);
-        if resource.custom().is_none() {
-            if let Some(error) = fields::type_error(resource, node, &body) {
-                return Err(undecodable(resource, &error, origin));
-            }
-            fields::normalise(node, &mut body);
-            go_types::encode(node, &mut body);
-        }
-        report_fields(call, unknown, origin)?;
-    }
+    let unknown = decode(resource, &mut body).map_err(|error| undecodable(resource, &error, origin))?;
+    report_fields(call, unknown, origin)?;
     if resource.custom().is_some() {
-        if let Some(error) = fields::metadata_error(&body["metadata"]) {
-            return Err(undecodable(resource, &error, origin));
-        }
-        go_types::encode_metadata(&mut body["metadata"]);
+        decode_metadata(&mut body["metadata"]).map_err(|error| undecodable(resource, &error, origin))?;
     }
     check_place(call, &body["metadata"])?;
     Ok(body)
+}
+
+/// Gives an object the form of its kind, and tells which of its fields the kind does not have.
+fn decode(resource: &Resource, body: &mut Value) -> Result<Vec<String>, String> {
+    let Some(node) = schema_of(resource) else { return Ok(Vec::new()) };
+    let unknown = fields::prune(node, body);
+    if resource.custom().is_none() {
+        if let Some(error) = fields::type_error(resource, node, body) {
+            return Err(error);
+        }
+        fields::normalise(node, body);
+        go_types::encode(node, body);
+    }
+    Ok(unknown)
+}
+
+/// The same for the metadata of a custom resource.
+fn decode_metadata(metadata: &mut Value) -> Result<(), String> {
+    if let Some(error) = fields::metadata_error(metadata) {
+        return Err(error);
+    }
+    go_types::encode_metadata(metadata);
+    Ok(())
 }
 
 /// The decoder's refusal of something that is no object at all.
@@ -255,12 +270,22 @@ impl State {
     /// Defaults, validates and reserves for `object`, which is about to be stored in place of `old`.
     pub(super) fn admit(&mut self, call: &Call, old: Option<&Value>, object: &mut Value) -> Result<(), Failure> {
         let resource = &call.resource;
+        if call.target.subresource == "scale" {
+            // It is the scale that is admitted, by whoever writes it.
+            return resource.custom().map_or(Ok(()), |version| version.admit(resource, old, object));
+        }
+        if resource.kind == "Pod" && call.target.subresource.is_empty() {
+            self.admit_pod(call, old, object)?;
+            defaults::admit(resource, object);
+        }
+        self.mutate_written(call, old, object)?;
         if let Some(version) = resource.custom() {
             version.admit(resource, old, object)?;
-            return self.consult_policies(call, old, object);
+            return self.judge_request(&Attributes::of_write(call, old, object));
         }
         if call.target.subresource == "status" {
-            return admit_status(call, object);
+            admit_status(call, object)?;
+            return self.judge_request(&Attributes::of_write(call, old, object));
         }
         if call.target.subresource == "resize"
             && let Some(old) = old
@@ -272,7 +297,6 @@ impl State {
         }
         prepare(call, old, object);
         keep_service_address(resource.kind.as_str(), old, object);
-        self.admit_pod(call, old, object)?;
         defaults::admit(resource, object);
         let definition = resource.kind == "CustomResourceDefinition";
         if let Some(node) = schema_of(resource).filter(|_| !definition) {
@@ -297,7 +321,7 @@ impl State {
         }
         self.refuse_escalation(call, old, object)?;
         self.check_pod_security(call, old, object)?;
-        self.consult_policies(call, old, object)?;
+        self.judge_request(&Attributes::of_write(call, old, object))?;
         if old.is_none() && self.has_quota(&call.target.namespace) {
             self.check_quota(call, object)?;
         }
@@ -323,7 +347,7 @@ impl State {
                 "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
             )));
         }
-        self.mount_account(namespace, &account, object);
+        self.mount_account(call, &account, object);
         self.apply_limits(namespace, object)?;
         let class = object["spec"]["priorityClassName"].as_str().unwrap_or_default().to_owned();
         let value = match class.as_str() {
@@ -420,6 +444,70 @@ impl State {
         {
             self.addresses.release(address);
         }
+    }
+}
+
+/// What an object goes through that is to be stored when a webhook has changed it.
+struct Written<'a> {
+    state: &'a State,
+    call: &'a Call,
+    old: Option<&'a Value>,
+}
+
+impl Plugins for Written<'_> {
+    fn settle(&self, object: &mut Value) -> Result<(), Failure> {
+        let resource = &self.call.resource;
+        let internal = |error: String| Failure::internal_error(&error);
+        if !object.is_object() {
+            return Err(not_an_object(resource, object));
+        }
+        decode(resource, object).map_err(internal)?;
+        if resource.custom().is_some() {
+            decode_metadata(&mut object["metadata"]).map_err(internal)?;
+        }
+        complete(self.call, object);
+        if let Some(old) = self.old {
+            keep_server_fields(self.call, old, object);
+        }
+        Ok(())
+    }
+
+    fn again(&self, object: &mut Value) -> Result<(), Failure> {
+        let Self { state, call, old } = *self;
+        if call.resource.kind == "Pod" && call.target.subresource.is_empty() {
+            state.admit_pod(call, old, object)?;
+            defaults::admit(&call.resource, object);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Has webhooks change an object that is to be stored.
+    fn mutate_written(&self, call: &Call, old: Option<&Value>, object: &mut Value) -> Result<(), Failure> {
+        /// What a new object gets when it is stored only.
+        const IDENTITY: [&str; 3] = ["uid", "creationTimestamp", "generation"];
+        let operation = if old.is_some() { Operation::Update } else { Operation::Create };
+        let plugins = Written { state: self, call, old };
+        if old.is_some() {
+            return self.mutate(call, operation, old, object, &plugins);
+        }
+        let take = |object: &mut Value, field: &str| object["metadata"].as_object_mut()?.remove(field);
+        let mut kept: Vec<(&str, Value)> =
+            IDENTITY.into_iter().filter_map(|field| Some((field, take(object, field)?))).collect();
+        let generated = call.target.name.is_empty()
+            && object["metadata"].get("generateName").is_some_and(|prefix| {
+                let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                prefix.as_str().is_some_and(|prefix| !prefix.is_empty()) && name.ends_with(&suffix(call.uid))
+            });
+        if generated {
+            kept.extend(take(object, "name").map(|name| ("name", name)));
+        }
+        self.mutate(call, operation, old, object, &plugins)?;
+        for (field, value) in kept {
+            object["metadata"][field] = value;
+        }
+        Ok(())
     }
 }
 

@@ -23,10 +23,12 @@ use super::authorization::Decision;
 use super::body;
 use super::failure::Failure;
 use super::http::{Incoming, read_body};
+use super::remarks::Remarks;
 use super::request::Target;
 use super::requests::Requests;
 use super::state::Shared;
 use super::tokens::User;
+use super::webhooks;
 
 /// What the audit log holds of each request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,6 +143,16 @@ impl Audit {
         }
         let Some(mut event) = event else { return answer };
         event["responseStatus"] = json!({"metadata": {}, "code": code});
+        let remarks = match &answer {
+            Ok(response) => response.extensions().get::<Remarks>(),
+            Err(failure) => Some(&*failure.remarks),
+        };
+        for (key, value) in remarks.into_iter().flat_map(|remarks| &remarks.annotations) {
+            // What is in a body is told with bodies only.
+            if level == Level::RequestResponse || !key.starts_with(webhooks::PATCH_ANNOTATION) {
+                event["annotations"][key] = json!(value);
+            }
+        }
         match answer {
             Err(failure) => {
                 let mut status = failure.status();

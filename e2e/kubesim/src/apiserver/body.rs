@@ -209,6 +209,11 @@ pub(super) fn drop_nulls(value: &mut Value) {
 }
 
 /// Bytes as they stand in JSON.
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}
+
 pub(super) fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)

@@ -184,6 +184,8 @@ const TABLE: &[Row] = &[
     namespaced::<core::ServiceAccount>().short(&["sa"]).with(&[TOKEN]),
     namespaced::<core::Service>().short(&["svc"]).in_all().with(&[STATUS, SERVICE_PROXY]),
     cluster::<apiregistration::APIService>().category(&["api-extensions"]).with(&[STATUS]),
+    cluster::<admissionregistration::MutatingWebhookConfiguration>().category(&["api-extensions"]),
+    cluster::<admissionregistration::ValidatingWebhookConfiguration>().category(&["api-extensions"]),
     cluster::<admissionregistration::ValidatingAdmissionPolicy>().category(&["api-extensions"]).with(&[STATUS]),
     cluster::<admissionregistration::ValidatingAdmissionPolicyBinding>().category(&["api-extensions"]),
     namespaced::<apps::ControllerRevision>(),

@@ -28,6 +28,14 @@ impl Catalog {
         self.resources.iter().find(|r| r.group == group && r.version == version && r.plural == plural)
     }
 
+    /// The other versions in which the objects of a resource are served.
+    pub(super) fn equivalents(&self, resource: &Resource) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.iter().filter(move |other| {
+            other.stored_as == resource.stored_as
+                && (&other.group, &other.version) != (&resource.group, &resource.version)
+        })
+    }
+
     /// Whether anything of a group is served, in whatever version.
     pub(super) fn serves(&self, group: &str) -> bool {
         self.resources.iter().any(|resource| resource.group == group)

@@ -96,7 +96,7 @@ pub(super) fn found(call: &Call, object: &mut Value) {
     if call.resource.namespaced {
         metadata["namespace"] = json!(call.target.namespace);
     }
-    metadata["uid"] = json!(uuid::Uuid::new_v4().to_string());
+    metadata["uid"] = json!(call.uid.to_string());
     metadata["creationTimestamp"] = json!(call.now);
     if has_generation(call) {
         metadata["generation"] = json!(1);
@@ -128,6 +128,8 @@ pub(super) fn has_generation(call: &Call) -> bool {
         "StatefulSet",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
     ];
     call.resource.custom().is_some() || KINDS.contains(&call.resource.kind.as_str())
 }
@@ -160,7 +162,7 @@ fn name_it(call: &Call, object: &mut Value) -> Result<(), Failure> {
         if prefix.is_empty() {
             return Err(refused(Cause::required("metadata.name", "name or generateName is required")));
         }
-        metadata["name"] = json!(format!("{}{}", truncated(&prefix, 58), random_suffix()));
+        metadata["name"] = json!(format!("{}{}", truncated(&prefix, 58), suffix(call.uid)));
     }
     Ok(())
 }
@@ -170,13 +172,8 @@ fn truncated(text: &str, length: usize) -> &str {
     text.char_indices().nth(length).map_or(text, |(end, _)| &text[..end])
 }
 
-/// Five characters without vowels, so that no words appear.
-pub(super) fn random_suffix() -> String {
+/// Five characters of an object's identity, without vowels, so that no words appear.
+pub(super) fn suffix(uid: uuid::Uuid) -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    uuid::Uuid::new_v4()
-        .as_bytes()
-        .iter()
-        .take(5)
-        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
-        .collect()
+    uid.as_bytes().iter().take(5).map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
 }

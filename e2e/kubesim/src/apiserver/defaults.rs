@@ -44,6 +44,10 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
             default(&mut object["spec"], "failurePolicy", json!("Fail"));
             match_resources(&mut object["spec"]["matchConstraints"]);
         }
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
+            let mutating = resource.kind == "MutatingWebhookConfiguration";
+            items(object, "webhooks").for_each(|hook| webhook(hook, mutating));
+        }
         ("admissionregistration.k8s.io", _) if object["spec"]["matchResources"].is_object() => {
             match_resources(&mut object["spec"]["matchResources"]);
         }
@@ -134,6 +138,21 @@ fn match_resources(constraints: &mut Value) {
     default(constraints, "objectSelector", json!({}));
     for list in ["resourceRules", "excludeResourceRules"] {
         items(constraints, list).for_each(|rule| default(rule, "scope", json!("*")));
+    }
+}
+
+fn webhook(hook: &mut Value, mutating: bool) {
+    default(hook, "failurePolicy", json!("Fail"));
+    default(hook, "matchPolicy", json!("Equivalent"));
+    default(hook, "namespaceSelector", json!({}));
+    default(hook, "objectSelector", json!({}));
+    default(hook, "timeoutSeconds", json!(10));
+    if mutating {
+        default(hook, "reinvocationPolicy", json!("Never"));
+    }
+    items(hook, "rules").for_each(|rule| default(rule, "scope", json!("*")));
+    if hook["clientConfig"]["service"].is_object() {
+        default(&mut hook["clientConfig"]["service"], "port", json!(443));
     }
 }
 

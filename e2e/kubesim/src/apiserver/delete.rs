@@ -5,12 +5,15 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::attributes::{Attributes, Operation};
 use super::authorization;
 use super::clock;
+use super::convert;
 use super::failure::Failure;
 use super::selector::Selector;
 use super::state::{Call, ROOT_CA, State};
 use super::store::{GroupResource, Key};
+use super::webhooks::NoPlugins;
 
 /// What a delete request asks for, from its body and its query.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +93,27 @@ impl Call {
 }
 
 impl State {
+    /// Deletes an object, when admission does not mind.
     pub(super) fn delete(&mut self, call: &Call, key: &Key, options: &DeleteOptions) -> Result<Deleted, Failure> {
+        if let Some(object) = self.store.get(call.stored_as(), key) {
+            self.admit_deletion(call, object)?;
+        }
+        self.delete_admitted(call, key, options)
+    }
+
+    fn admit_deletion(&self, call: &Call, stored: &Value) -> Result<(), Failure> {
+        let old = convert::to_served(&call.resource, stored);
+        self.mutate(call, Operation::Delete, Some(&old), &mut Value::Null, &NoPlugins)?;
+        self.judge_request(&Attributes::of_deletion(call, &old))
+    }
+
+    /// Deletes an object about which nobody is asked any more.
+    pub(super) fn delete_admitted(
+        &mut self,
+        call: &Call,
+        key: &Key,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Failure> {
         let resource = call.stored_as();
         let object = self
             .store
@@ -145,8 +168,16 @@ impl State {
             .filter(|(_, object)| selector.matches(object))
             .map(|(key, object)| (key.clone(), Arc::clone(object)))
             .collect();
-        for (key, _) in &matching {
-            self.delete(call, key, options)?;
+        // What webhooks have to say is known of all objects before the first one goes.
+        let admitted: Vec<Result<(), Failure>> =
+            matching.iter().map(|(_, object)| self.admit_deletion(call, object)).collect();
+        if call.waits() {
+            admitted.into_iter().collect::<Result<(), Failure>>()?;
+            return Ok(Vec::new());
+        }
+        for ((key, _), admitted) in matching.iter().zip(admitted) {
+            admitted?;
+            self.delete_admitted(call, key, options)?;
         }
         Ok(matching.into_iter().map(|(_, object)| object).collect())
     }

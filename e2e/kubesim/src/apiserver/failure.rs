@@ -1,18 +1,22 @@
 //! Refusals in the words of a Kubernetes API server: the `Status` object every client parses.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
+
+use super::remarks::Remarks;
 
 /// A request the server refuses, ready to be sent as a `Status` of kind `Failure`.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) code: u16,
-    pub(super) reason: &'static str,
+    pub(super) reason: Cow<'static, str>,
     pub(super) message: String,
     details: Value,
     /// Answered as plain text: paths that no API serves.
     pub(super) plain: bool,
-    /// What the caller is warned of beside it.
-    pub(super) warnings: Vec<String>,
+    /// What is told beside it.
+    pub(super) remarks: Box<Remarks>,
 }
 
 /// One field that makes an object invalid; its text is what `kubectl` prints after the field path.
@@ -118,9 +122,14 @@ impl Cause {
 }
 
 impl Failure {
-    pub(super) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        let (details, warnings) = (Value::Null, Vec::new());
-        Self { code, reason, message: message.into(), details, plain: false, warnings }
+    pub(super) fn new(code: u16, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let (reason, message) = (reason.into(), message.into());
+        Self { code, reason, message, details: Value::Null, plain: false, remarks: Box::default() }
+    }
+
+    /// A refusal that somebody else words, with the details he gives.
+    pub(super) fn worded(code: u16, reason: String, message: String, details: Value) -> Self {
+        Self { details, ..Self::new(code, reason, message) }
     }
 
     /// The resource or path itself is unknown: clients tell this from a missing object by the absent name.
@@ -269,7 +278,7 @@ impl Failure {
 
     /// A policy denies the object: a refusal in the words of what is forbidden, with the code of what is invalid.
     pub(super) fn denied(group: &str, plural: &str, name: &str, why: &str) -> Self {
-        let mut failure = Self { code: 422, reason: "Invalid", ..Self::forbidden(group, plural, name, why) };
+        let mut failure = Self { code: 422, reason: "Invalid".into(), ..Self::forbidden(group, plural, name, why) };
         failure.details["causes"] = json!([{ "message": why }]);
         failure
     }
@@ -290,6 +299,13 @@ impl Failure {
 
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(500, "InternalError", message)
+    }
+
+    /// Something went wrong that is nobody's fault who asked.
+    pub(super) fn internal_error(why: &str) -> Self {
+        let mut failure = Self::internal(format!("Internal error occurred: {why}"));
+        failure.details = json!({"causes": [{ "message": why }]});
+        failure
     }
 
     /// Asks to come back after this many seconds.

@@ -104,7 +104,7 @@ pub(super) async fn handle(
             Ok(response)
         }
         Err(Refused::With(failure)) => {
-            tracing::debug!(%method, path, status = failure.code, reason = failure.reason, message = failure.message, "Refused");
+            tracing::debug!(%method, path, status = failure.code, reason = %failure.reason, message = failure.message, "Refused");
             let mut response = refusal(&failure, format);
             response.headers_mut().insert(header::CACHE_CONTROL, NOT_CACHED);
             Ok(response)
@@ -124,7 +124,7 @@ fn refusal(failure: &Failure, format: Format) -> Response {
     } else {
         format.respond(code, &failure.status())
     };
-    warn(&mut response, &failure.warnings);
+    warn(&mut response, &failure.remarks.warnings);
     if let Some(seconds) = failure.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
     }
@@ -198,7 +198,7 @@ async fn answer(
         return Err(if group_known { Failure::no_such_resource() } else { Failure::no_such_path() });
     };
     options::check(&incoming.method, &target, &incoming.query, incoming.header(header::CONTENT_TYPE))?;
-    let warnings = Arc::default();
+    let remarks = Arc::default();
     let call = Call {
         user: Arc::clone(user),
         action: action.clone(),
@@ -208,20 +208,23 @@ async fn answer(
         resource,
         target,
         body: Arc::default(),
-        warnings: Arc::clone(&warnings),
+        remarks: Arc::clone(&remarks),
+        uid: uuid::Uuid::new_v4(),
+        consultation: Arc::default(),
     };
     if call.resource.group.is_empty() && call.resource.kind == "Endpoints" {
         call.warn("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned());
     }
     let answer = verbs::serve(shared, incoming, call, user).await;
-    let warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
+    let remarks = std::mem::take(&mut *remarks.lock().unwrap_or_else(PoisonError::into_inner));
     match answer {
         Ok(mut response) => {
-            warn(&mut response, &warnings);
+            warn(&mut response, &remarks.warnings);
+            response.extensions_mut().insert(remarks);
             Ok(response)
         }
         Err(mut failure) => {
-            failure.warnings = warnings;
+            *failure.remarks = remarks;
             Err(failure)
         }
     }

@@ -1,7 +1,7 @@
 //! Pod Security admission: what the labels `pod-security.kubernetes.io/…` of a namespace ask of its pods.
 //!
-//! The checks, their order and their sentences are those of `pod-security-admission` for the newest version of the
-//! standards; an older one, asked for by a label such as `enforce-version`, is named but not followed.
+//! The checks, their order and their sentences are those of `pod-security-admission`, for the version of the standards that
+//! a label such as `enforce-version` asks for.
 
 mod checks;
 
@@ -13,9 +13,14 @@ use super::state::{Call, State};
 
 const PREFIX: &str = "pod-security.kubernetes.io/";
 
+/// Later than any version that brought a rule.
+const NEWEST: u32 = u32::MAX - 1;
+
 /// A level and the version of the standards it is of, as it is shown.
 struct Policy {
     level: Level,
+    /// The minor version of Kubernetes.
+    minor: u32,
     shown: String,
 }
 
@@ -27,18 +32,20 @@ impl Policy {
         // What cannot be read is taken for the strictest.
         let level = Level::parse(given).unwrap_or(Level::Restricted);
         let version = label(format!("{PREFIX}{mode}-version")).unwrap_or("latest");
-        Self { level, shown: format!("{given}:{version}") }
+        let minor = version.strip_prefix("v1.").and_then(|minor| minor.parse().ok());
+        Self { level, minor: minor.unwrap_or(NEWEST), shown: format!("{given}:{version}") }
     }
 
     fn violation(&self, verb: &str, spec: &Value) -> Option<String> {
-        let found = checks::violations(self.level, spec);
+        let found = checks::violations(self.level, self.minor, spec);
         (!found.is_empty()).then(|| format!("{verb} PodSecurity {:?}: {}", self.shown, found.join(", ")))
     }
 }
 
-/// The template of the pods that an object of this kind makes.
+/// The specification of a pod, or of the pods that an object of this kind makes.
 fn template<'a>(kind: &str, object: &'a Value) -> Option<&'a Value> {
     match kind {
+        "Pod" => object.get("spec"),
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
             object.pointer("/spec/template/spec")
         }
@@ -49,35 +56,35 @@ fn template<'a>(kind: &str, object: &'a Value) -> Option<&'a Value> {
 }
 
 impl State {
-    /// Refuses a pod that the level enforced in its namespace rules out, and warns of what a level warned of does. What
-    /// makes pods is warned of only, by both.
+    /// Refuses a pod that the level enforced in its namespace rules out, warns of what a level warned of does, and leaves in
+    /// the audit event what a level audited does. What makes pods is warned of and audited only.
     pub(super) fn check_pod_security(&self, call: &Call, old: Option<&Value>, object: &Value) -> Result<(), Failure> {
         let subresource = call.target.subresource.as_str();
         let Some(namespace) = self.namespace(&call.target.namespace) else { return Ok(()) };
-        if namespace["metadata"].get("labels").is_none() || !matches!(subresource, "" | "ephemeralcontainers") {
+        if !matches!(subresource, "" | "ephemeralcontainers") {
             return Ok(());
         }
-        let (enforced, warned) = (Policy::of(namespace, "enforce"), Policy::of(namespace, "warn"));
-        if call.resource.group.is_empty() && call.resource.kind == "Pod" {
-            // An update that leaves alone what is checked passes, whatever the pod was allowed before.
-            if old.is_some_and(|old| old["spec"] == object["spec"]) {
-                return Ok(());
-            }
-            let spec = &object["spec"];
+        let is_pod = call.resource.group.is_empty() && call.resource.kind == "Pod";
+        let kind = call.resource.kind.as_str();
+        let Some(spec) = template(kind, object) else { return Ok(()) };
+        // An update that leaves alone what is checked passes, whatever was allowed before.
+        if old.is_some_and(|old| template(kind, old) == Some(spec)) {
+            return Ok(());
+        }
+        let policy = |mode| Policy::of(namespace, mode);
+        if is_pod {
+            let enforced = policy("enforce");
+            call.annotate(format!("{PREFIX}enforce-policy"), enforced.shown.clone());
             if let Some(why) = enforced.violation("violates", spec) {
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 return Err(Failure::forbidden("", "pods", name, &why));
             }
-            if let Some(why) = warned.violation("would violate", spec) {
-                call.warn(why);
-            }
-        } else if let Some(spec) = template(&call.resource.kind, object) {
-            if old.is_some_and(|old| template(&call.resource.kind, old) == Some(spec)) {
-                return Ok(());
-            }
-            if let Some(why) = warned.violation("would violate", spec) {
-                call.warn(why);
-            }
+        }
+        if let Some(why) = policy("audit").violation("would violate", spec) {
+            call.annotate(format!("{PREFIX}audit-violations"), why);
+        }
+        if let Some(why) = policy("warn").violation("would violate", spec) {
+            call.warn(why);
         }
         Ok(())
     }

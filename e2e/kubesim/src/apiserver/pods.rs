@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::aggregation;
+use super::attributes::Operation;
 use super::clock;
 use super::delete::DeleteOptions;
 use super::failure::{Cause, Failure};
@@ -22,7 +23,8 @@ const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 impl State {
     /// Assigns a pod to a node. A pod is bound once.
-    pub(super) fn bind(&mut self, call: &Call, binding: &Value) -> Result<Value, Failure> {
+    pub(super) fn bind(&mut self, call: &Call, mut binding: Value) -> Result<Value, Failure> {
+        self.admit_subresource(call, Operation::Create, None, &mut binding)?;
         let node = binding["target"]["name"].as_str().filter(|name| !name.is_empty());
         let node = node.ok_or_else(|| Failure::unclassified("target.name: Required value"))?;
         let mut pod = self.read(call)?.as_ref().clone();
@@ -50,14 +52,17 @@ impl State {
     }
 
     /// Assigns the pod that a binding of its own names.
-    pub(super) fn bind_named(&mut self, mut call: Call, binding: &Value) -> Result<Value, Failure> {
+    pub(super) fn bind_named(&mut self, call: &Call, binding: Value) -> Result<Value, Failure> {
+        let mut call = call.clone();
         binding["metadata"]["name"].as_str().unwrap_or_default().clone_into(&mut call.target.name);
+        "binding".clone_into(&mut call.target.subresource);
         call.resource = self.catalog.find("", "v1", "pods").cloned().ok_or_else(Failure::no_such_resource)?;
         self.bind(&call, binding)
     }
 
     /// Deletes a pod as its eviction asks, unless a budget forbids it.
-    pub(super) fn evict(&mut self, call: &Call, eviction: &Value) -> Result<Value, Failure> {
+    pub(super) fn evict(&mut self, call: &Call, mut eviction: Value) -> Result<Value, Failure> {
+        self.admit_subresource(call, Operation::Create, None, &mut eviction)?;
         let named = eviction["metadata"]["name"].as_str().unwrap_or_default();
         if !named.is_empty() && named != call.target.name {
             return Err(Failure::bad_request("name in URL does not match name in Eviction object"));
@@ -65,14 +70,24 @@ impl State {
         let pod = self.read(call)?;
         self.spend_budget(call, &pod)?;
         let options = DeleteOptions::new(call, &eviction["deleteOptions"]);
-        self.delete(call, &call.key(), &options)?;
+        self.delete_admitted(call, &call.key(), &options)?;
         Ok(success())
     }
 
     /// Where the node of a pod serves `what` of one of its containers; `None` for a pod on no node.
     pub(super) fn node_url(&self, call: &Call, what: &str) -> Result<Option<String>, Failure> {
+        let container = container(call, &*self.read(call)?)?;
+        let place = format!("{what}/{}/{}/{container}", call.target.namespace, call.target.name);
+        self.node_place(call, &place)
+    }
+
+    /// Where the node of a pod forwards its ports; `None` for a pod on no node.
+    pub(super) fn port_forward_url(&self, call: &Call) -> Result<Option<String>, Failure> {
+        self.node_place(call, &format!("portForward/{}/{}", call.target.namespace, call.target.name))
+    }
+
+    fn node_place(&self, call: &Call, place: &str) -> Result<Option<String>, Failure> {
         let pod = self.read(call)?;
-        let container = container(call, &pod)?;
         let name = &call.target.name;
         let Some(node) = host(&pod) else { return Ok(None) };
         let object = self.store.get(&GroupResource::new("", "nodes"), &Key::new("", node));
@@ -83,7 +98,7 @@ impl State {
         let (Some(ip), Some(port)) = (internal, port) else {
             return Err(Failure::unavailable(format!("node {node} of pod {name} does not say where it serves")));
         };
-        Ok(Some(format!("https://{ip}:{port}/{what}/{}/{name}/{container}", call.target.namespace)))
+        Ok(Some(format!("https://{ip}:{port}/{place}")))
     }
 }
 

@@ -3,22 +3,19 @@
 //! Left out are variables, parameters, and the authorizer; an expression that needs them cannot be evaluated. What such
 //! a one means, the policy says by `failurePolicy`.
 
-use kube_cel::{AdmissionRequest, GroupVersionKind, GroupVersionResource, VapEvaluator, VapExpression};
+use kube_cel::{VapEvaluator, VapExpression};
 use serde_json::Value;
 
+use super::attributes::{Attributes, GROUP};
 use super::failure::Failure;
-use super::scale::serialised_selector;
-use super::selector::Selector;
-use super::state::{Call, State};
+use super::state::State;
 use super::store::{GroupResource, Key};
 
-const GROUP: &str = "admissionregistration.k8s.io";
-
 impl State {
-    /// Has every policy that is bound to such requests judge `object`, which is to replace `old` or to be created.
-    pub(super) fn consult_policies(&self, call: &Call, old: Option<&Value>, object: &Value) -> Result<(), Failure> {
+    /// Has every policy that is bound to such requests judge one.
+    pub(super) fn consult_policies(&self, attributes: &Attributes<'_>) -> Result<(), Failure> {
+        let call = attributes.call;
         if call.resource.group == GROUP {
-            // Or nobody could mend a policy that denies everything.
             return Ok(());
         }
         let policies = GroupResource::new(GROUP, "validatingadmissionpolicies");
@@ -26,13 +23,13 @@ impl State {
         for (key, binding) in self.store.list(&bindings, None) {
             let name = binding["spec"]["policyName"].as_str().unwrap_or_default();
             let Some(policy) = self.store.get(&policies, &Key::new("", name)) else { continue };
-            let applies = self.matches(&policy["spec"]["matchConstraints"], call, old, object)
+            let applies = self.matches(&policy["spec"]["matchConstraints"], attributes)
                 && (binding["spec"].get("matchResources").is_none()
-                    || self.matches(&binding["spec"]["matchResources"], call, old, object));
+                    || self.matches(&binding["spec"]["matchResources"], attributes));
             if !applies {
                 continue;
             }
-            let Some(problem) = self.judge(policy, call, old, object) else { continue };
+            let Some(problem) = self.judge(policy, attributes) else { continue };
             let text =
                 format!("ValidatingAdmissionPolicy '{name}' with binding '{}' denied request: {problem}", key.name);
             let actions = &binding["spec"]["validationActions"];
@@ -41,74 +38,65 @@ impl State {
                 call.warn(format!("Validation failed for {}", text.replace(" denied request", "")));
             }
             if acts("Deny") {
-                let subject = object["metadata"]["name"].as_str().unwrap_or_default();
                 let (group, plural) = (&call.resource.group, &call.resource.plural);
-                return Err(Failure::denied(group, plural, subject, &text));
+                return Err(Failure::denied(group, plural, &attributes.name, &text));
             }
         }
         Ok(())
     }
 
     /// Whether resource rules and selectors cover a request.
-    fn matches(&self, constraints: &Value, call: &Call, old: Option<&Value>, object: &Value) -> bool {
-        let operation = if old.is_some() { "UPDATE" } else { "CREATE" };
-        let lists = |rule: &Value, field: &str, wanted: &str| {
-            let mut all = rule[field].as_array().into_iter().flatten();
-            all.any(|one| one == "*" || one == wanted)
-        };
-        let resource = call.action.combined_resource();
-        let covers = |rule: &Value| {
-            lists(rule, "apiGroups", &call.resource.group)
-                && lists(rule, "apiVersions", &call.resource.version)
-                && lists(rule, "operations", operation)
-                && (lists(rule, "resources", &resource) || lists(rule, "resources", "*/*"))
-        };
+    fn matches(&self, constraints: &Value, attributes: &Attributes<'_>) -> bool {
         let rules = |field: &str| constraints[field].as_array().map(Vec::as_slice).unwrap_or_default();
+        let covers = |rule: &Value| attributes.are_covered(rule, &attributes.call.resource);
         let wanted = rules("resourceRules");
-        let selected = |selector: &Value, subject: &Value| {
-            let text = serialised_selector(selector);
-            text.is_empty()
-                || Selector::parse(Some(&text), None, "", "", None).is_ok_and(|found| found.matches(subject))
-        };
-        let namespace = self.namespace(&call.target.namespace);
         (wanted.is_empty() || wanted.iter().any(covers))
             && !rules("excludeResourceRules").iter().any(covers)
-            && selected(&constraints["objectSelector"], object)
-            && namespace.is_none_or(|namespace| selected(&constraints["namespaceSelector"], namespace))
+            && self.selects(constraints, attributes)
     }
 
-    /// What the policy has against the object.
-    fn judge(&self, policy: &Value, call: &Call, old: Option<&Value>, object: &Value) -> Option<String> {
-        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
-        let mut evaluator = VapEvaluator::builder().object(object.clone()).request(request(call, old, object));
-        if let Some(old) = old {
+    /// What expressions about a request are evaluated with.
+    fn evaluator(&self, attributes: &Attributes<'_>) -> VapEvaluator {
+        let mut evaluator = VapEvaluator::builder().request(attributes.request());
+        if let Some(object) = attributes.object {
+            evaluator = evaluator.object(object.clone());
+        }
+        if let Some(old) = attributes.old {
             evaluator = evaluator.old_object(old.clone());
         }
-        if let Some(namespace) = self.namespace(&call.target.namespace) {
+        if let Some(namespace) = self.namespace(attributes.namespace()) {
             evaluator = evaluator.namespace_object((**namespace).clone());
         }
-        let evaluator = evaluator.build();
-        let expressions = |field: &str| -> Vec<VapExpression> {
-            let all = policy["spec"][field].as_array().into_iter().flatten();
-            all.map(|one| VapExpression {
-                expression: text(&one["expression"]).unwrap_or_default(),
-                message: text(&one["message"]),
-                message_expression: text(&one["messageExpression"]),
-            })
-            .collect()
-        };
-        let fails_open = policy["spec"]["failurePolicy"] == "Ignore";
-        let conditions: Vec<Outcome> =
-            expressions("matchConditions").iter().map(|one| Outcome::of(&evaluator, one)).collect();
+        evaluator.build()
+    }
+
+    /// Whether all `matchConditions` of `spec`, a policy's or a webhook's, hold; an error is one that cannot be
+    /// evaluated.
+    pub(super) fn conditions_hold(&self, spec: &Value, attributes: &Attributes<'_>) -> Result<bool, String> {
+        let conditions = expressions(spec, "matchConditions");
+        if conditions.is_empty() {
+            return Ok(true);
+        }
+        let evaluator = self.evaluator(attributes);
+        let outcomes: Vec<Outcome> = conditions.iter().map(|one| Outcome::of(&evaluator, one)).collect();
         // One that is false settles it, whatever became of the others.
-        if conditions.contains(&Outcome::False) {
-            return None;
+        if outcomes.contains(&Outcome::False) {
+            return Ok(false);
         }
-        let broken = conditions.into_iter().find_map(Outcome::problem);
-        if broken.is_some() {
-            return broken.filter(|_| !fails_open);
+        outcomes.into_iter().find_map(Outcome::problem).map_or(Ok(true), Err)
+    }
+
+    /// What the policy has against the request.
+    fn judge(&self, policy: &Value, attributes: &Attributes<'_>) -> Option<String> {
+        let spec = &policy["spec"];
+        let fails_open = spec["failurePolicy"] == "Ignore";
+        match self.conditions_hold(spec, attributes) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(problem) => return Some(problem).filter(|_| !fails_open),
         }
-        for one in expressions("validations") {
+        let evaluator = self.evaluator(attributes);
+        for one in expressions(spec, "validations") {
             match Outcome::of(&evaluator, &one) {
                 Outcome::Error(problem) if !fails_open => return Some(problem),
                 Outcome::True | Outcome::Error(_) => {}
@@ -122,6 +110,17 @@ impl State {
         }
         None
     }
+}
+
+fn expressions(spec: &Value, field: &str) -> Vec<VapExpression> {
+    let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    let all = spec[field].as_array().into_iter().flatten();
+    all.map(|one| VapExpression {
+        expression: text(&one["expression"]).unwrap_or_default(),
+        message: text(&one["message"]),
+        message_expression: text(&one["messageExpression"]),
+    })
+    .collect()
 }
 
 /// What became of one expression.
@@ -155,28 +154,5 @@ impl Outcome {
             Self::Error(problem) => Some(problem),
             Self::True | Self::False => None,
         }
-    }
-}
-
-fn request(call: &Call, old: Option<&Value>, object: &Value) -> AdmissionRequest {
-    let resource = &call.resource;
-    AdmissionRequest {
-        operation: if old.is_some() { "UPDATE" } else { "CREATE" }.to_owned(),
-        username: call.user.name.clone(),
-        uid: call.user.uid.clone(),
-        groups: call.user.groups.clone(),
-        name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
-        namespace: call.target.namespace.clone(),
-        dry_run: call.query.dry_run(),
-        kind: GroupVersionKind {
-            group: resource.group.clone(),
-            version: resource.version.clone(),
-            kind: resource.kind.clone(),
-        },
-        resource: GroupVersionResource {
-            group: resource.group.clone(),
-            version: resource.version.clone(),
-            resource: resource.plural.clone(),
-        },
     }
 }

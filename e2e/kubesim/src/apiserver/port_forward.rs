@@ -2,7 +2,7 @@
 //!
 //! Each forwarded port has two channels, told apart by the first byte of a message: data and errors. The first message
 //! on each is the port's number. There is no way to close one channel; the socket closes when all of them have ended.
-//! `kubectl port-forward` tunnels SPDY instead, which this server does not speak.
+//! `kubectl port-forward` speaks SPDY instead, in a WebSocket or bare, which goes to the pod's node.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -19,10 +20,17 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::failure::Failure;
 use super::http::Incoming;
+use super::spdy;
 use super::state::{Call, Shared};
 use crate::machinery::websocket::{Handshake, Socket, channel, end, message};
 
 const PROTOCOLS: &[&str] = &["v4.channel.k8s.io"];
+
+/// A WebSocket in which SPDY is tunnelled.
+const TUNNELS: &[&str] = &["SPDY/3.1+portforward.k8s.io"];
+
+/// What is spoken in a tunnel.
+const TUNNELLED: &str = "portforward.k8s.io";
 
 /// How much is read from a pod at once.
 const CHUNK: usize = 32 * 1024;
@@ -31,22 +39,25 @@ const CHUNK: usize = 32 * 1024;
 const QUEUE: usize = 16;
 
 /// Answers `101 Switching Protocols` and forwards from then on.
-pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Result<Response, Failure> {
+pub(super) async fn start(shared: &Arc<Shared>, mut incoming: Incoming, call: &Call) -> Result<Response, Failure> {
+    let tunnelled = Handshake::is_offered(&incoming.headers, TUNNELS);
+    if tunnelled || spdy::is_asked(&incoming) {
+        let url = running(shared, call)?;
+        if !tunnelled {
+            return spdy::pass(shared, incoming, &url).await;
+        }
+        let handshake = Handshake::of(&incoming.headers, incoming.upgrade.take(), TUNNELS);
+        let handshake = handshake.ok_or_else(|| Failure::bad_request("Upgrade request required"))?;
+        return spdy::tunnel(shared, handshake, TUNNELLED, &url).await;
+    }
     let Some(handshake) = Handshake::of(&incoming.headers, incoming.upgrade, PROTOCOLS) else {
-        let message = format!(
-            "port-forward is served on WebSockets of protocol {} only; kubectl port-forward uses SPDY",
-            PROTOCOLS.join(" or ")
-        );
+        let message = format!("port-forward is served in SPDY/3.1 and on WebSockets of protocol {}", PROTOCOLS[0]);
         return Err(Failure::bad_request(message));
     };
     let ports = ports(call.query.get("ports").unwrap_or_default())?;
     let pod = shared.lock().read(call)?;
     let ip = pod["status"]["podIP"].as_str().and_then(|ip| ip.parse::<IpAddr>().ok());
-    let Some(ip) = ip.filter(|_| pod["status"]["phase"] == "Running") else {
-        let phase = pod["status"]["phase"].as_str().unwrap_or("Unknown");
-        let message = format!("unable to forward port because pod is not running. Current status={phase}");
-        return Err(Failure::new(500, "InternalError", message));
-    };
+    let Some(ip) = ip.filter(|_| pod["status"]["phase"] == "Running") else { return Err(not_running(&pod)) };
     let mut stopping = shared.stopping.subscribe();
     let mut cuts = shared.cuts.subscribe();
     let response = handshake.response();
@@ -58,6 +69,21 @@ pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Re
         }
     });
     Ok(response)
+}
+
+/// Where the node of a running pod forwards its ports.
+fn running(shared: &Arc<Shared>, call: &Call) -> Result<String, Failure> {
+    let state = shared.lock();
+    let pod = state.read(call)?;
+    match state.port_forward_url(call)? {
+        Some(url) if pod["status"]["phase"] == "Running" => Ok(url),
+        _ => Err(not_running(&pod)),
+    }
+}
+
+fn not_running(pod: &Value) -> Failure {
+    let phase = pod["status"]["phase"].as_str().unwrap_or("Unknown");
+    Failure::internal(format!("unable to forward port because pod is not running. Current status={phase}"))
 }
 
 /// Reads `80,1234`. Two channels a port, numbered in one byte, make 128 ports at most.

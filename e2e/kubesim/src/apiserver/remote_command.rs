@@ -1,4 +1,4 @@
-//! `exec` and `attach`: a client's WebSocket is joined to one of the node on which the pod runs.
+//! `exec` and `attach`: a client's WebSocket, or its SPDY, is joined to one of the node on which the pod runs.
 //!
 //! The server itself speaks only when it cannot reach the process: as a status on the error channel, which is where
 //! clients look for the outcome once the handshake is over.
@@ -13,23 +13,27 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 use super::failure::Failure;
 use super::http::Incoming;
+use super::spdy;
 use super::state::{Call, Shared};
 use crate::machinery::remote_command::{ERROR, PROTOCOLS};
 use crate::machinery::websocket::{self, Handshake};
 
 /// Answers `101 Switching Protocols` and carries bytes both ways from then on.
-pub(super) fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Result<Response, Failure> {
+pub(super) async fn start(shared: &Arc<Shared>, incoming: Incoming, call: &Call) -> Result<Response, Failure> {
     let name = &call.target.name;
     let url = shared.lock().node_url(call, &call.target.subresource)?;
     let url = url.ok_or_else(|| Failure::bad_request(format!("pod {name} does not have a host assigned")))?;
     let query = incoming.path_and_query.split_once('?').map_or("", |(_, query)| query);
     let url = format!("{url}?{query}");
+    if spdy::is_asked(&incoming) {
+        return spdy::pass(shared, incoming, &url).await;
+    }
     let wanted = incoming.header(header::UPGRADE).to_owned();
     let Some(handshake) = Handshake::of(&incoming.headers, incoming.upgrade, PROTOCOLS) else {
         return Err(Failure::bad_request(match wanted.as_str() {
             "" => "Upgrade request required".to_owned(),
             other => format!(
-                "{} is served on WebSockets of protocol {} only, not on {other}",
+                "{} is served in SPDY/3.1 and on WebSockets of protocol {} only, not on {other}",
                 call.target.subresource,
                 PROTOCOLS.join(" or ")
             ),

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::action::Action;
+use super::attributes::Operation;
 use super::clock;
 use super::failure::Failure;
 use super::state::{Call, State};
@@ -17,7 +18,8 @@ const TOKEN_SECONDS: i64 = 3600;
 
 impl State {
     /// Answers a review by the rules that requests are authorised by.
-    pub(super) fn review(&self, call: &Call, mut review: Value, caller: &User) -> Value {
+    pub(super) fn review(&self, call: &Call, mut review: Value) -> Value {
+        let caller = &call.user;
         if !review.is_object() {
             review = json!({});
         }
@@ -64,6 +66,7 @@ impl State {
 
     /// Issues a token for the service account the call names.
     pub(super) fn request_token(&mut self, call: &Call, mut request: Value) -> Result<Value, Failure> {
+        self.admit_subresource(call, Operation::Create, None, &mut request)?;
         let account = self.read(call)?;
         let audiences: Vec<String> = request["spec"]["audiences"]
             .as_array()

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::admission::{self, Origin};
+use super::attributes::Operation;
 use super::convert;
 use super::failure::Failure;
 use super::fields::joined;
@@ -75,7 +76,8 @@ impl State {
     pub(super) fn write_scale(&mut self, call: &Call, write: Write) -> Result<Value, Failure> {
         let paths = call.resource.scale.clone().ok_or_else(Failure::no_such_resource)?;
         let stored = self.read(call)?;
-        let mut scale = of(&convert::to_served(&call.resource, &stored), &paths);
+        let old = of(&convert::to_served(&call.resource, &stored), &paths);
+        let mut scale = old.clone();
         let shown = match &write {
             Write::Replace(_) => None,
             Write::JsonPatch(patch)
@@ -92,6 +94,7 @@ impl State {
         }
         let origin = shown.as_deref().map_or(Origin::Body, Origin::Patch);
         admission::report_fields(call, unknown(&scale), origin)?;
+        self.admit_subresource(call, Operation::Update, Some(&old), &mut scale)?;
         // An update that leaves replicas out means none: Go decodes the absent field as zero.
         let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or(json!(0));
         // Custom resources are judged by their own schema.

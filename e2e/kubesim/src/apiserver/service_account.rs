@@ -2,19 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::create::random_suffix;
-use super::state::{ROOT_CA, State};
+use super::create::suffix;
+use super::state::{Call, ROOT_CA, State};
 use super::store::{GroupResource, Key};
 
 /// Where containers find who they are.
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// How the name of the volume with it begins.
+const VOLUME: &str = "kube-api-access-";
 
 /// A little more than an hour, by which the real server tells that nobody asked for a time.
 const TOKEN_SECONDS: i64 = 3607;
 
 impl State {
     /// Adds to a new pod what its account brings along.
-    pub(super) fn mount_account(&self, namespace: &str, account: &str, pod: &mut Value) {
+    pub(super) fn mount_account(&self, call: &Call, account: &str, pod: &mut Value) {
+        let namespace = &call.target.namespace;
         let accounts = GroupResource::new("", "serviceaccounts");
         let Some(account) = self.store.get(&accounts, &Key::new(namespace, account)) else { return };
         let spec = &mut pod["spec"];
@@ -26,7 +30,10 @@ impl State {
         if wanted == Some(&Value::Bool(false)) {
             return;
         }
-        let name = format!("kube-api-access-{}", random_suffix());
+        let mut volumes = spec["volumes"].as_array().cloned().unwrap_or_default();
+        let names = volumes.iter().filter_map(|volume| volume["name"].as_str());
+        let known = names.into_iter().find(|name| name.starts_with(VOLUME)).map(ToOwned::to_owned);
+        let name = known.clone().unwrap_or_else(|| format!("{VOLUME}{}", suffix(call.uid)));
         let mut mounted = false;
         for list in ["initContainers", "containers"] {
             for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -39,9 +46,9 @@ impl State {
                 container["volumeMounts"] = mounts.into_iter().chain([mount]).collect();
             }
         }
-        if mounted {
-            let volumes = spec["volumes"].as_array().cloned().unwrap_or_default();
-            spec["volumes"] = volumes.into_iter().chain([volume(&name)]).collect();
+        if mounted && known.is_none() {
+            volumes.push(volume(&name));
+            spec["volumes"] = json!(volumes);
         }
     }
 }

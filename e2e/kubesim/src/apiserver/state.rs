@@ -14,6 +14,7 @@ use super::body::Decoded;
 use super::catalog::Catalog;
 use super::clock;
 use super::faults::Faults;
+use super::remarks::Remarks;
 use super::request::{Query, Target};
 use super::resource::Resource;
 use super::store::{GroupResource, Key, Store};
@@ -21,6 +22,7 @@ use super::tls::Authority;
 use super::tokens::{Tokens, User};
 use super::validation::Gates;
 use super::watchers::Watchers;
+use super::webhooks::Consultation;
 
 /// Shared by all requests.
 #[derive(Debug)]
@@ -70,8 +72,12 @@ pub(super) struct Call {
     pub(super) now: String,
     /// What the body shows beside its value.
     pub(super) body: Arc<Decoded>,
-    /// What the caller should know about a request that succeeds all the same.
-    pub(super) warnings: Arc<Mutex<Vec<String>>>,
+    /// What is told beside the answer.
+    pub(super) remarks: Arc<Mutex<Remarks>>,
+    /// The identity of the object that comes of this, if one does.
+    pub(super) uid: uuid::Uuid,
+    /// What admission webhooks are asked and have answered.
+    pub(super) consultation: Arc<Mutex<Consultation>>,
 }
 
 impl Call {
@@ -80,7 +86,16 @@ impl Call {
     }
 
     pub(super) fn warn(&self, text: String) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        self.remarks().warnings.push(text);
+    }
+
+    /// Leaves a word in the audit event.
+    pub(super) fn annotate(&self, key: String, value: String) {
+        self.remarks().annotations.insert(key, value);
+    }
+
+    pub(super) fn remarks(&self) -> MutexGuard<'_, Remarks> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn stored_as(&self) -> &GroupResource {

@@ -133,6 +133,9 @@ fn layout(group: &str, kind: &str) -> Layout {
         ("apiregistration.k8s.io", "APIService") => cluster::API_SERVICE,
         ("", "ResourceQuota") => policy::RESOURCE_QUOTA,
         ("scheduling.k8s.io", "PriorityClass") => policy::PRIORITY_CLASS,
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
+            policy::WEBHOOKS
+        }
         ("storage.k8s.io", "StorageClass") => policy::STORAGE_CLASS,
         ("networking.k8s.io", "IngressClass") => policy::INGRESS_CLASS,
         ("node.k8s.io", "RuntimeClass") => policy::RUNTIME_CLASS,

@@ -286,7 +286,7 @@ fn refuse_managed_fields(config: &Value) -> Result<(), Failure> {
 }
 
 /// Restores what a client cannot change, and keeps status and the rest apart from each other.
-fn keep_server_fields(call: &Call, old: &Value, new: &mut Value) {
+pub(super) fn keep_server_fields(call: &Call, old: &Value, new: &mut Value) {
     const KEPT: [&str; 8] = [
         "name",
         "namespace",

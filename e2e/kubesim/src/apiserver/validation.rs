@@ -6,6 +6,7 @@ mod pods;
 mod policies;
 mod rbac;
 mod services;
+mod webhooks;
 mod workloads;
 
 use serde_json::Value;
@@ -42,6 +43,9 @@ pub(super) fn validate(resource: &Resource, gates: Gates, old: Option<&Value>, o
         ("", "Event") => policies::event,
         ("events.k8s.io", "Event") => policies::new_event,
         ("scheduling.k8s.io", "PriorityClass") => policies::priority_class,
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
+            webhooks::configuration
+        }
         ("networking.k8s.io", "NetworkPolicy") => policies::network_policy,
         ("networking.k8s.io", "Ingress") => policies::ingress,
         ("discovery.k8s.io", "EndpointSlice") => policies::endpoint_slice,

@@ -15,7 +15,9 @@ use super::negotiation::{Accepted, Form, Format, Subject};
 use super::state::{Call, Shared, State};
 use super::tokens::User;
 use super::update::Write;
-use super::{body, convert, options, pods, port_forward, proxy, remote_command, scale, table, watch};
+use super::{
+    body, connect, convert, options, pods, port_forward, proxy, remote_command, scale, table, watch, webhooks,
+};
 
 pub(super) async fn serve(
     shared: &Arc<Shared>,
@@ -40,13 +42,17 @@ pub(super) async fn serve(
         ("get" | "create", "exec" | "attach" | "portforward") => {
             // A WebSocket begins as a GET, but is no reading.
             shared.lock().require(user, &Action { verb: "create".to_owned(), ..call.action.clone() })?;
+            connect::admit(shared, &call, &incoming.path_and_query).await?;
             return if subresource == "portforward" {
-                port_forward::start(shared, incoming, &call)
+                port_forward::start(shared, incoming, &call).await
             } else {
-                remote_command::start(shared, incoming, &call)
+                remote_command::start(shared, incoming, &call).await
             };
         }
-        (_, "proxy") => return proxy::pass(shared, incoming, &call).await,
+        (_, "proxy") => {
+            connect::admit(shared, &call, &incoming.path_and_query).await?;
+            return proxy::pass(shared, incoming, &call).await;
+        }
         _ => {}
     }
     let list = verb == "list" || verb == "deletecollection";
@@ -55,31 +61,45 @@ pub(super) async fn serve(
     table::check(form, call.query.get("includeObject"))?;
     let bytes = read_body(incoming.body).await?;
     let body = decode(&mut call, verb, &content_type, &bytes)?;
-    let mut state = shared.lock();
+    webhooks::carry_out(shared, &call, |state| {
+        carry_out(state, &call, (verb, content_type.as_str()), accepted, body.clone())
+    })
+    .await
+}
+
+/// Carries out what needs nothing but the state.
+fn carry_out(
+    state: &mut State,
+    call: &Call,
+    (verb, content_type): (&str, &str),
+    accepted: Accepted,
+    body: Value,
+) -> Result<Response, Failure> {
+    let (form, subresource) = (accepted.form, call.target.subresource.as_str());
     match (verb, subresource) {
         ("create", "") if call.resource.kind == "Binding" => {
-            Ok(accepted.respond(StatusCode::CREATED, &state.bind_named(call, &body)?))
+            Ok(accepted.respond(StatusCode::CREATED, &state.bind_named(call, body)?))
         }
         ("create", "") if call.resource.create_only => {
-            Ok(accepted.respond(StatusCode::CREATED, &state.review(&call, body, user)))
+            Ok(accepted.respond(StatusCode::CREATED, &state.review(call, body)))
         }
         (_, _) if call.resource.is_computed() && !matches!(verb, "get" | "list") => Err(Failure::method_not_allowed()),
         (_, _) if call.resource.create_only => Err(Failure::method_not_allowed()),
         ("create", "") if call.target.name.is_empty() => {
-            let object = state.create(&call, body)?;
+            let object = state.create(call, body)?;
             Ok(accepted.respond(StatusCode::CREATED, &call.present(&object, form)))
         }
-        ("create", "binding") => Ok(accepted.respond(StatusCode::CREATED, &state.bind(&call, &body)?)),
-        ("create", "eviction") => Ok(accepted.respond(StatusCode::CREATED, &state.evict(&call, &body)?)),
-        ("create", "token") => Ok(accepted.respond(StatusCode::CREATED, &state.request_token(&call, body)?)),
-        ("list", _) => Ok(accepted.respond(StatusCode::OK, &state.list(&call, form)?)),
+        ("create", "binding") => Ok(accepted.respond(StatusCode::CREATED, &state.bind(call, body)?)),
+        ("create", "eviction") => Ok(accepted.respond(StatusCode::CREATED, &state.evict(call, body)?)),
+        ("create", "token") => Ok(accepted.respond(StatusCode::CREATED, &state.request_token(call, body)?)),
+        ("list", _) => Ok(accepted.respond(StatusCode::OK, &state.list(call, form)?)),
         ("get", "" | "status" | "ephemeralcontainers" | "resize") => {
-            state.check_revision_of_one(&call)?;
-            let object = state.read(&call)?;
+            state.check_revision_of_one(call)?;
+            let object = state.read(call)?;
             Ok(accepted.respond(StatusCode::OK, &call.present(&object, form)))
         }
         ("get", "scale") => {
-            let object = state.read(&call)?;
+            let object = state.read(call)?;
             let paths = call.resource.scale.as_ref().ok_or_else(Failure::no_such_resource)?;
             let scale = scale::of(&object, paths);
             let answer = match form {
@@ -89,26 +109,26 @@ pub(super) async fn serve(
             Ok(accepted.respond(StatusCode::OK, &answer))
         }
         ("update" | "patch", "scale") => {
-            let write = intended_write(&call, verb, &content_type, body)?;
-            Ok(accepted.respond(StatusCode::OK, &state.write_scale(&call, write)?))
+            let write = intended_write(call, verb, content_type, body)?;
+            Ok(accepted.respond(StatusCode::OK, &state.write_scale(call, write)?))
         }
         ("update" | "patch", "" | "status" | "finalize" | "ephemeralcontainers" | "resize") => {
-            let write = intended_write(&call, verb, &content_type, body)?;
-            let written = state.write(&call, write)?;
+            let write = intended_write(call, verb, content_type, body)?;
+            let written = state.write(call, write)?;
             let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
             Ok(accepted.respond(code, &call.present(&written.object, form)))
         }
         ("delete", "") => {
             options::check_deletion(&call.query, &body)?;
-            let options = DeleteOptions::new(&call, &body);
-            match state.delete(&call, &call.key(), &options)? {
+            let options = DeleteOptions::new(call, &body);
+            match state.delete(call, &call.key(), &options)? {
                 Deleted::Terminating(object) => {
                     Ok(accepted.respond(StatusCode::OK, &call.present(&object, Form::Full)))
                 }
-                Deleted::Gone(object) => Ok(accepted.respond(StatusCode::OK, &deleted(&call, &object))),
+                Deleted::Gone(object) => Ok(accepted.respond(StatusCode::OK, &deleted(call, &object))),
             }
         }
-        ("deletecollection", "") => Ok(accepted.respond(StatusCode::OK, &delete_all(&mut state, &call, &body)?)),
+        ("deletecollection", "") => Ok(accepted.respond(StatusCode::OK, &delete_all(state, call, &body)?)),
         _ => Err(Failure::method_not_allowed()),
     }
 }

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 /// The protocols, the newer first: it has a signal by which one end of a stream is closed.
 pub(crate) const PROTOCOLS: &[&str] = &["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
+/// The protocol on streams of SPDY.
+pub(crate) const STREAM_PROTOCOLS: &[&str] = &["v4.channel.k8s.io"];
+
 pub(crate) const STDIN: u8 = 0;
 pub(crate) const STDOUT: u8 = 1;
 pub(crate) const STDERR: u8 = 2;

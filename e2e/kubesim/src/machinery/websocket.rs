@@ -47,6 +47,13 @@ impl Handshake {
         Some(Self { upgrade: upgrade?, accept, protocol })
     }
 
+    /// Whether a request offers one of `protocols`.
+    pub(crate) fn is_offered(headers: &HeaderMap, protocols: &[&str]) -> bool {
+        let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+        let mut names = offered.filter_map(|value| value.to_str().ok()).flat_map(|names| names.split(','));
+        names.any(|name| protocols.contains(&name.trim()))
+    }
+
     /// The protocol that is spoken.
     pub(crate) fn protocol(&self) -> &'static str {
         self.protocol

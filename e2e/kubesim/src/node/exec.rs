@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    client::Client,
     invocation::Invocation,
     launch::{Launch, Output, Pipes, find_program},
     log_file::Stream,
@@ -18,7 +19,7 @@ use super::{
     runs::Run,
     streams::{self, Ends, Wanted},
 };
-use crate::machinery::{remote_command, websocket::Socket};
+use crate::machinery::remote_command;
 
 /// Chunks of output on their way to a client; a full queue stops reading from the process.
 const QUEUE: usize = 16;
@@ -28,7 +29,7 @@ const CHUNK: usize = 32 * 1024;
 
 /// Runs the client's command in the environment of the container. What it leaves behind is killed with it, and it is
 /// with the container.
-pub(super) async fn exec(socket: Socket, wanted: Wanted, mut run: Run, reaper: &Reaper) {
+pub(super) async fn exec(client: Client, wanted: Wanted, mut run: Run, reaper: &Reaper) {
     let (sender, output) = mpsc::channel(QUEUE);
     let started = start(&wanted, &run, reaper).await;
     let (mut process, pipes) = match started {
@@ -36,7 +37,7 @@ pub(super) async fn exec(socket: Socket, wanted: Wanted, mut run: Run, reaper: &
         Err(why) => {
             drop(sender);
             let ends = Ends { stdin: None, closes_stdin: false, output, terminal: None };
-            return streams::serve(socket, &wanted, ends, async { remote_command::failure(&why) }).await;
+            return streams::serve(client, &wanted, ends, async { remote_command::failure(&why) }).await;
         }
     };
     for (source, stream) in [(pipes.stdout, Stream::Stdout), (pipes.stderr, Stream::Stderr)] {
@@ -47,7 +48,7 @@ pub(super) async fn exec(socket: Socket, wanted: Wanted, mut run: Run, reaper: &
     drop(sender);
     let stdin = pipes.stdin.map(|stdin| Arc::new(tokio::sync::Mutex::new(Some(stdin))));
     let ends = Ends { stdin, closes_stdin: true, output, terminal: pipes.terminal };
-    let (client, left) = oneshot::channel::<()>();
+    let (staying, left) = oneshot::channel::<()>();
     let running = tokio::spawn(async move {
         tokio::select! {
             _ = process.ended() => {}
@@ -64,8 +65,8 @@ pub(super) async fn exec(socket: Socket, wanted: Wanted, mut run: Run, reaper: &
             Err(error) => remote_command::failure(&error.to_string()),
         }
     };
-    streams::serve(socket, &wanted, ends, outcome).await;
-    drop(client);
+    streams::serve(client, &wanted, ends, outcome).await;
+    drop(staying);
 }
 
 async fn start(wanted: &Wanted, run: &Run, reaper: &Reaper) -> Result<(Process, Pipes), String> {
@@ -104,7 +105,7 @@ async fn pump(mut source: Output, stream: Stream, sender: mpsc::Sender<(Stream, 
 }
 
 /// Joins the client to the container's own streams, from now on.
-pub(super) async fn attach(socket: Socket, wanted: Wanted, run: Run) {
+pub(super) async fn attach(client: Client, wanted: Wanted, run: Run) {
     let (sender, output) = mpsc::channel(QUEUE);
     if let Some(mut printed) = run.output() {
         tokio::spawn(async move {
@@ -127,5 +128,5 @@ pub(super) async fn attach(socket: Socket, wanted: Wanted, run: Run) {
         output,
         terminal: run.terminal,
     };
-    streams::serve(socket, &wanted, ends, async { remote_command::outcome(&[], 0) }).await;
+    streams::serve(client, &wanted, ends, async { remote_command::outcome(&[], 0) }).await;
 }

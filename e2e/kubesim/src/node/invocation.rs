@@ -42,6 +42,11 @@ pub(super) struct Invocation {
 }
 
 impl Invocation {
+    /// The address of the pod.
+    pub(super) fn pod_ip(&self) -> Option<Ipv4Addr> {
+        self.env.get(BIND_HOST)?.parse().ok()
+    }
+
     /// What to start. `program` is where the program is on this machine.
     pub(super) fn launch(&self, program: PathBuf) -> Launch<'_> {
         let view = |mounts: &Vec<Mount>| View::New { mounts: mounts.clone(), stage: self.directory.join("mounts") };

@@ -80,6 +80,12 @@ impl Runs {
         self.lock().get(key).cloned()
     }
 
+    /// Any container of a pod that runs.
+    pub(super) fn of_pod(&self, namespace: &str, pod: &str) -> Option<Run> {
+        let running = self.lock();
+        running.iter().find(|(key, _)| key.namespace == namespace && key.pod == pod).map(|(_, run)| run.clone())
+    }
+
     /// The process of each container, which leads its group.
     pub(super) fn processes(&self) -> Vec<(ContainerKey, u32)> {
         self.lock().iter().map(|(key, run)| (key.clone(), run.process)).collect()

@@ -1,5 +1,5 @@
-//! The HTTPS server of a node: the part of the kubelet's API behind `kubectl logs`, `exec`, `attach` and `top`, with a
-//! certificate of its own making, as kubelets have.
+//! The HTTPS server of a node: the part of the kubelet's API behind `kubectl logs`, `exec`, `attach`, `port-forward` and
+//! `top`, with a certificate of its own making, as kubelets have.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -20,17 +20,20 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::{
+    client::Client,
     exec,
     log_reader::{self, LogQuery},
     log_store::{ContainerKey, LogStore},
+    port_forward,
     reaper::Reaper,
     runs::{Run, Runs},
     stats,
     streams::Wanted,
 };
 use crate::machinery::{
-    remote_command::PROTOCOLS,
-    websocket::{Handshake, Socket},
+    remote_command::{PROTOCOLS, STREAM_PROTOCOLS},
+    spdy,
+    websocket::Handshake,
 };
 use crate::serving::{self, Identity};
 
@@ -55,8 +58,9 @@ pub(super) async fn start(
         .route("/healthz", get(|| async { "ok" }))
         .route("/containerLogs/{namespace}/{pod}/{container}", get(container_logs))
         .route("/stats/summary", get(summary))
-        .route("/exec/{namespace}/{pod}/{container}", get(exec))
-        .route("/attach/{namespace}/{pod}/{container}", get(attach))
+        .route("/exec/{namespace}/{pod}/{container}", get(exec).post(exec))
+        .route("/attach/{namespace}/{pod}/{container}", get(attach).post(attach))
+        .route("/portForward/{namespace}/{pod}", get(port_forward).post(port_forward))
         .with_state(served.clone());
     let serving = Identity::generate(&served.node)?.serve(listener, router).await?;
     tasks.spawn(async move {
@@ -99,7 +103,7 @@ async fn exec(
     request: Request,
 ) -> Response {
     let reached = reach(&runs, container, query, request);
-    talk(reached, |socket, wanted, run| async move { exec::exec(socket, wanted, run, &reaper).await })
+    talk(reached, |client, wanted, run| async move { exec::exec(client, wanted, run, &reaper).await })
 }
 
 async fn attach(
@@ -111,22 +115,76 @@ async fn attach(
     talk(reach(&runs, container, query, request), exec::attach)
 }
 
-/// Answers a client that reached a container, and does `work` once its connection is a WebSocket.
+async fn port_forward(
+    State(Served { runs, .. }): State<Served>,
+    Path((namespace, pod)): Path<(String, String)>,
+    mut request: Request,
+) -> Response {
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let Some(handshake) = spdy::Handshake::of(request.headers(), upgrade, port_forward::PROTOCOLS) else {
+        return (StatusCode::BAD_REQUEST, "Upgrade request required".to_owned()).into_response();
+    };
+    let Some(ip) = runs.of_pod(&namespace, &pod).and_then(|run| run.invocation.pod_ip()) else {
+        let missing = format!("pod not found ({:?})", format!("{pod}_{namespace}"));
+        return (StatusCode::NOT_FOUND, missing).into_response();
+    };
+    let response = handshake.response();
+    tokio::spawn(async move {
+        if let Some(connection) = handshake.connection().await {
+            port_forward::serve(connection, pod, ip).await;
+        }
+    });
+    response
+}
+
+/// How a client wants to speak.
+enum Speech {
+    Channels(Handshake),
+    Streams(spdy::Handshake),
+}
+
+impl Speech {
+    fn of(mut request: Request) -> Option<Self> {
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+        let headers = request.headers();
+        if spdy::Handshake::is_asked(headers) {
+            return spdy::Handshake::of(headers, upgrade, STREAM_PROTOCOLS).map(Self::Streams);
+        }
+        Handshake::of(headers, upgrade, PROTOCOLS).map(Self::Channels)
+    }
+
+    fn response(&self) -> Response {
+        match self {
+            Self::Channels(handshake) => handshake.response(),
+            Self::Streams(handshake) => handshake.response(),
+        }
+    }
+
+    /// The client, once the response is sent; `None` if it left before.
+    async fn client(self, wanted: &Wanted) -> Option<Client> {
+        match self {
+            Self::Channels(handshake) => Some(Client::over_websocket(handshake.socket().await?)),
+            Self::Streams(handshake) => Client::over_spdy(handshake.connection().await?, wanted).await,
+        }
+    }
+}
+
+/// Answers a client that reached a container, and does `work` once it can be spoken with.
 fn talk<Talk>(
-    reached: Result<(Handshake, Wanted, Run), (StatusCode, String)>,
-    work: impl FnOnce(Socket, Wanted, Run) -> Talk + Send + 'static,
+    reached: Result<(Speech, Wanted, Run), (StatusCode, String)>,
+    work: impl FnOnce(Client, Wanted, Run) -> Talk + Send + 'static,
 ) -> Response
 where
     Talk: Future<Output = ()> + Send,
 {
-    let (handshake, wanted, run) = match reached {
+    let (speech, wanted, run) = match reached {
         Ok(reached) => reached,
         Err(refusal) => return refusal.into_response(),
     };
-    let response = handshake.response();
+    let response = speech.response();
     tokio::spawn(async move {
-        if let Some(socket) = handshake.socket().await {
-            work(socket, wanted, run).await;
+        if let Some(client) = speech.client(&wanted).await {
+            work(client, wanted, run).await;
         }
     });
     response
@@ -137,13 +195,11 @@ fn reach(
     runs: &Runs,
     (namespace, pod, container): (String, String, String),
     query: Query<Vec<(String, String)>>,
-    mut request: Request,
-) -> Result<(Handshake, Wanted, Run), (StatusCode, String)> {
+    request: Request,
+) -> Result<(Speech, Wanted, Run), (StatusCode, String)> {
     let wanted = Wanted::read(query).map_err(|problem| (StatusCode::BAD_REQUEST, problem.to_owned()))?;
-    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
-    let handshake = Handshake::of(request.headers(), upgrade, PROTOCOLS)
-        .ok_or_else(|| (StatusCode::BAD_REQUEST, "Upgrade request required".to_owned()))?;
+    let speech = Speech::of(request).ok_or_else(|| (StatusCode::BAD_REQUEST, "Upgrade request required".to_owned()))?;
     let missing = format!("container not found ({container:?})");
     let run = runs.find(&ContainerKey { namespace, pod, container });
-    Ok((handshake, wanted, run.ok_or((StatusCode::INTERNAL_SERVER_ERROR, missing))?))
+    Ok((speech, wanted, run.ok_or((StatusCode::INTERNAL_SERVER_ERROR, missing))?))
 }

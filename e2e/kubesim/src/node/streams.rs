@@ -1,20 +1,15 @@
-//! A client's end of `exec` and `attach`: the channels of a WebSocket, joined to a process.
+//! A client's end of `exec` and `attach`: its channels, joined to a process.
 
 use std::{future::Future, sync::Arc};
 
 use axum::extract::Query;
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
-use tokio_tungstenite::tungstenite::Message;
 
-use super::{log_file::Stream, runs::Stdin, terminal::Terminal};
-use crate::machinery::{
-    remote_command::{CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT},
-    websocket::{Socket, channel, end, message},
-};
+use super::{client::Client, log_file::Stream, runs::Stdin, terminal::Terminal};
+use crate::machinery::remote_command::{CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT};
 
 /// What a client asks for, as `PodExecOptions` and `PodAttachOptions` name it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,8 +61,8 @@ pub(super) struct Ends {
 }
 
 /// Carries everything until the client leaves, or `outcome` is there and all output was sent.
-pub(super) async fn serve(socket: Socket, wanted: &Wanted, mut ends: Ends, outcome: impl Future<Output = Value>) {
-    let (mut to_client, mut from_client) = socket.split();
+pub(super) async fn serve(client: Client, wanted: &Wanted, mut ends: Ends, outcome: impl Future<Output = Value>) {
+    let Client { outgoing, mut incoming, carrier } = client;
     let writing = async {
         // An empty message on the first channel that is written to says that the process has been reached.
         let first = match wanted {
@@ -76,31 +71,31 @@ pub(super) async fn serve(socket: Socket, wanted: &Wanted, mut ends: Ends, outco
             _ => ERROR,
         };
         let sending = async {
-            to_client.send(message(first, &[])).await?;
+            outgoing.send((first, Bytes::new())).await.ok()?;
             while let Some((stream, bytes)) = ends.output.recv().await {
                 let (channel, asked) = match stream {
                     Stream::Stdout => (STDOUT, wanted.stdout),
                     Stream::Stderr => (STDERR, wanted.stderr),
                 };
                 if asked {
-                    to_client.send(message(channel, &bytes)).await?;
+                    outgoing.send((channel, bytes)).await.ok()?;
                 }
             }
-            Ok::<_, tokio_tungstenite::tungstenite::Error>(to_client)
+            Some(outgoing)
         };
         let (sent, status) = tokio::join!(sending, outcome);
-        let mut to_client = sent?;
-        to_client.send(message(ERROR, status.to_string().as_bytes())).await?;
-        to_client.send(end()).await
+        let outgoing = sent?;
+        outgoing.send((ERROR, Bytes::from(status.to_string()))).await.ok()?;
+        drop(outgoing);
+        carrier.await.ok()
     };
     let (stdin, closes_stdin, terminal) = (ends.stdin, ends.closes_stdin, ends.terminal);
     let reading = async {
-        while let Some(Ok(received)) = from_client.next().await {
-            let Message::Binary(bytes) = received else { continue };
-            match channel(bytes) {
-                Some((STDIN, bytes)) => write(stdin.as_ref(), &bytes).await,
-                Some((CLOSE, which)) if which.first() == Some(&STDIN) && closes_stdin => close(stdin.as_ref()).await,
-                Some((RESIZE, size)) => resize(terminal.as_deref(), &size),
+        while let Some((channel, bytes)) = incoming.recv().await {
+            match channel {
+                STDIN => write(stdin.as_ref(), &bytes).await,
+                CLOSE if bytes.first() == Some(&STDIN) && closes_stdin => close(stdin.as_ref()).await,
+                RESIZE => resize(terminal.as_deref(), &bytes),
                 _ => {}
             }
         }

@@ -1,6 +1,13 @@
-//! `kubectl exec`, `cp`, `attach` and `run -i`.
+//! `kubectl exec`, `cp`, `attach`, `run -i` and `port-forward`.
+
+use rstest::rstest;
 
 use crate::terminal::{Terminal, assert_shows};
+
+/// How kubectl speaks by itself, since 1.31.
+const WEBSOCKETS: &str = "";
+/// How older ones do, and all behind proxies that know no WebSockets.
+const SPDY: &str = "export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false KUBECTL_PORT_FORWARD_WEBSOCKETS=false";
 
 const CREATE: &str = r#"
     kubectl apply -f- <<'POD' >/dev/null
@@ -41,12 +48,15 @@ async fn a_command_runs_in_the_environment_of_its_container() {
     terminal.close().await;
 }
 
+#[rstest]
+#[case::websockets(WEBSOCKETS)]
+#[case::spdy(SPDY)]
 #[tokio::test]
-async fn the_exit_code_of_a_command_is_that_of_kubectl() {
+async fn the_exit_code_of_a_command_is_that_of_kubectl(#[case] protocol: &str) {
     let terminal = Terminal::open().await;
     let out = terminal
         .run(&format!(
-            "{CREATE}
+            "{protocol}{CREATE}
             code=0; kubectl exec p -c main -- sh -c 'exit 3' || code=$?; echo \"code $code\"
             code=0; kubectl exec p -c main -- sh -c 'kill -9 $$' || code=$?; echo \"code $code\"
             code=0; kubectl exec p -c main -- no-such-program || code=$?; echo \"code $code\""
@@ -57,13 +67,16 @@ async fn the_exit_code_of_a_command_is_that_of_kubectl() {
     terminal.close().await;
 }
 
+#[rstest]
+#[case::websockets(WEBSOCKETS)]
+#[case::spdy(SPDY)]
 #[tokio::test]
-async fn input_is_piped_to_a_command_until_it_ends() {
+async fn input_is_piped_to_a_command_until_it_ends(#[case] protocol: &str) {
     let terminal = Terminal::open().await;
     // More than fits into any buffer on the way, and back again.
     let out = terminal
         .run(&format!(
-            "{CREATE}
+            "{protocol}{CREATE}
             head -c 3000000 /dev/urandom >sent
             kubectl exec -i p -c main -- cat <sent >received
             cmp sent received && wc -c <received
@@ -74,14 +87,17 @@ async fn input_is_piped_to_a_command_until_it_ends() {
     terminal.close().await;
 }
 
+#[rstest]
+#[case::websockets(WEBSOCKETS)]
+#[case::spdy(SPDY)]
 #[tokio::test]
-async fn files_are_copied_both_ways() {
+async fn files_are_copied_both_ways(#[case] protocol: &str) {
     let terminal = Terminal::open().await;
     terminal.file("tree/a.txt", "alpha");
     terminal.file("tree/deep/b.txt", "beta");
     let out = terminal
         .run(&format!(
-            "{CREATE}
+            "{protocol}{CREATE}
             kubectl cp tree p:/opt/example/data/tree -c main
             kubectl exec p -c main -- cat /opt/example/data/tree/deep/b.txt; echo
             kubectl cp p:/opt/example/data/tree back -c main
@@ -92,13 +108,16 @@ async fn files_are_copied_both_ways() {
     terminal.close().await;
 }
 
+#[rstest]
+#[case::websockets(WEBSOCKETS)]
+#[case::spdy(SPDY)]
 #[tokio::test]
-async fn a_terminal_has_the_size_of_the_clients() {
+async fn a_terminal_has_the_size_of_the_clients(#[case] protocol: &str) {
     let terminal = Terminal::open().await;
     // `script` gives kubectl a terminal of its own.
     let out = terminal
         .run(&format!(
-            r#"{CREATE}
+            r#"{protocol}{CREATE}
             kubectl exec p -c main -- sh -c 'test -t 1 || echo no terminal'
             script -qec 'stty rows 33 columns 101; exec "${{KUBECTL:-kubectl}}" exec -it p -c main -- sh -c "until stty size | grep -q 33; do sleep 0.05; done; stty size; tty; echo \$TERM"' /dev/null </dev/null"#
         ))
@@ -128,25 +147,61 @@ async fn what_cannot_be_reached_says_why() {
     );
     let out = terminal.refused("kubectl exec over -- true").await;
     assert_shows(&out, &["cannot exec into a container in a completed pod; current phase is Succeeded"]);
-    // Without a WebSocket there is nothing.
-    let out = terminal.refused("KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false kubectl exec p -c main -- true").await;
-    assert_shows(&out, &["exec is served on WebSockets of protocol v5.channel.k8s.io or v4.channel.k8s.io only"]);
+    let out = terminal.refused("KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false kubectl exec absent -- true").await;
+    assert_shows(&out, &["unable to upgrade connection: container not found (\"absent\")"]);
     terminal.close().await;
 }
 
+#[rstest]
+#[case::websockets(WEBSOCKETS)]
+#[case::spdy(SPDY)]
 #[tokio::test]
-async fn a_client_attaches_to_a_container_that_reads() {
+async fn a_client_attaches_to_a_container_that_reads(#[case] protocol: &str) {
     let terminal = Terminal::open().await;
     let out = terminal
-        .run(
+        .run(&format!(
             r#"
-            (until kubectl get pod c -o jsonpath='{.status.phase}' 2>/dev/null | grep -q Running; do sleep 0.05; done
+            {protocol}
+            (until kubectl get pod c -o jsonpath='{{.status.phase}}' 2>/dev/null | grep -q Running; do sleep 0.05; done
              echo one; echo two) |
                 kubectl run c --image=example/shell --restart=Never -i --rm --quiet -- -c 'while read -r l; do echo "got $l"; done'
             kubectl get pods
             "#,
-        )
+        ))
         .await;
     assert_shows(&out, &["got one\ngot two\n", "No resources found"]);
+    terminal.close().await;
+}
+
+#[rstest]
+#[case::websockets(WEBSOCKETS)]
+#[case::spdy(SPDY)]
+#[tokio::test]
+async fn ports_of_a_pod_are_forwarded(#[case] protocol: &str) {
+    let terminal = Terminal::open().await;
+    // What listens in the pod is a proxy to the cluster's own API.
+    let out = terminal
+        .run(&format!(
+            r#"
+            {protocol}
+            kubectl run api --image=example/kubectl -- proxy --port=8001 '--address=$(BIND_HOST)' '--accept-hosts=.*' >/dev/null
+            kubectl wait --for=condition=Ready pod/api --timeout=20s >/dev/null
+            until kubectl logs api | grep -q Starting; do sleep 0.05; done
+            (exec "${{KUBECTL:-kubectl}}" port-forward pod/api :8001 :8002 >forwarded 2>problems) & forward=$!
+            until [ "$(grep -c 'Forwarding from 127' forwarded)" = 2 ]; do sleep 0.05; done
+            port() {{ sed -n "s/.*127.0.0.1:\([0-9]*\) -> $1/\1/p" forwarded; }}
+            for _ in 1 2 3; do
+                kubectl --kubeconfig=/dev/null --server="http://127.0.0.1:$(port 8001)" \
+                    get --raw /api/v1/namespaces/default/pods/api | grep -o '"name":"api"' | head -1
+            done
+            kubectl --kubeconfig=/dev/null --server="http://127.0.0.1:$(port 8002)" get --raw /version 2>/dev/null || true
+            until grep -q 8002 problems; do sleep 0.05; done
+            # It leaves by itself when a connection fails.
+            wait "$forward" || cat problems
+            "#
+        ))
+        .await;
+    assert_shows(&out, &["\"name\":\"api\"\n\"name\":\"api\"\n\"name\":\"api\"\n"]);
+    assert_shows(&out, &["error forwarding port 8002 to pod api", "Connection refused"]);
     terminal.close().await;
 }

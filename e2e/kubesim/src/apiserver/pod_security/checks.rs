@@ -25,32 +25,64 @@ impl Level {
 
 type Check = fn(&Value) -> Option<String>;
 
+/// A rule, and the minor versions of the standards in which it stands.
+struct Rule {
+    from: u32,
+    until: u32,
+    check: Check,
+}
+
+const fn always(check: Check) -> Rule {
+    since(0, check)
+}
+
+const fn since(from: u32, check: Check) -> Rule {
+    between(from, u32::MAX, check)
+}
+
+const fn between(from: u32, until: u32, check: Check) -> Rule {
+    Rule { from, until, check }
+}
+
 /// Of `baseline`, and also of `restricted`.
-const BASELINE: &[Check] = &[
-    app_armor,
-    host_namespaces,
-    host_ports,
-    host_probes,
-    privileged,
-    proc_mount,
-    se_linux,
-    sysctls,
-    windows_host_process,
+const BASELINE: &[Rule] = &[
+    always(app_armor),
+    always(host_namespaces),
+    always(host_ports),
+    since(34, host_probes),
+    always(privileged),
+    always(proc_mount),
+    since(31, se_linux),
+    between(0, 31, |spec| forbidden_se_linux(spec, &SE_LINUX_TYPES[..4])),
+    since(32, sysctls),
+    between(29, 32, |spec| forbidden_sysctls(spec, &SAFE_SYSCTLS[..10])),
+    between(27, 29, |spec| forbidden_sysctls(spec, &SAFE_SYSCTLS[..6])),
+    between(0, 27, |spec| forbidden_sysctls(spec, &SAFE_SYSCTLS[..5])),
+    always(windows_host_process),
 ];
 
 /// Of `baseline` where `restricted` has one that asks for more.
-const BASELINE_ONLY: &[Check] = &[added_capabilities, host_paths, unconfined_seccomp];
+const BASELINE_ONLY: &[Rule] = &[always(added_capabilities), always(host_paths), since(19, unconfined_seccomp)];
 
-const RESTRICTED: &[Check] = &[privilege_escalation, capabilities, volume_types, run_as_non_root, run_as_root, seccomp];
+const RESTRICTED: &[Rule] = &[
+    since(8, privilege_escalation),
+    since(22, capabilities),
+    between(0, 22, added_capabilities),
+    always(volume_types),
+    always(run_as_non_root),
+    since(23, run_as_root),
+    since(19, seccomp),
+];
 
-/// What the level has against a pod, in its order.
-pub(super) fn violations(level: Level, spec: &Value) -> Vec<String> {
-    let checks: &[&[Check]] = match level {
+/// What the level has against a pod, in its order and as of a minor version of Kubernetes.
+pub(super) fn violations(level: Level, minor: u32, spec: &Value) -> Vec<String> {
+    let rules: &[&[Rule]] = match level {
         Level::Privileged => &[],
         Level::Baseline => &[BASELINE, BASELINE_ONLY],
         Level::Restricted => &[BASELINE, RESTRICTED],
     };
-    checks.iter().copied().flatten().filter_map(|check| check(spec)).collect()
+    let stand = rules.iter().copied().flatten().filter(|rule| (rule.from..rule.until).contains(&minor));
+    stand.filter_map(|rule| (rule.check)(spec)).collect()
 }
 
 /// All containers, as the real one visits them.
@@ -156,11 +188,17 @@ fn proc_mount(spec: &Value) -> Option<String> {
         .then(|| format!("procMount ({} must not set securityContext.procMount to {})", listed(&names), quoted(&kinds)))
 }
 
+/// The last of them came with 1.31.
+const SE_LINUX_TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
 fn se_linux(spec: &Value) -> Option<String> {
-    const TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+    forbidden_se_linux(spec, &SE_LINUX_TYPES)
+}
+
+fn forbidden_se_linux(spec: &Value, allowed: &[&str]) -> Option<String> {
     let text = |context: &Value, field: &str| context["seLinuxOptions"][field].as_str().unwrap_or_default().to_owned();
     let bad = |context: &Value| {
-        !TYPES.contains(&text(context, "type").as_str())
+        !allowed.contains(&text(context, "type").as_str())
             || !text(context, "user").is_empty()
             || !text(context, "role").is_empty()
     };
@@ -170,7 +208,7 @@ fn se_linux(spec: &Value) -> Option<String> {
         std::iter::once(&spec["securityContext"]).chain(containers(spec).map(|container| &container["securityContext"]))
     };
     let types: BTreeSet<String> =
-        contexts().map(|context| text(context, "type")).filter(|kind| !TYPES.contains(&kind.as_str())).collect();
+        contexts().map(|context| text(context, "type")).filter(|kind| !allowed.contains(&kind.as_str())).collect();
     let mut problems = Vec::new();
     if !types.is_empty() {
         problems.push(format!("{} {}", plural("type", "types", types.len()), quoted(&types)));
@@ -183,23 +221,30 @@ fn se_linux(spec: &Value) -> Option<String> {
     Some(format!("seLinuxOptions ({setters} set forbidden securityContext.seLinuxOptions: {})", problems.join("; ")))
 }
 
+/// In the order in which they were found to be safe: with 1.0, 1.27, 1.29 and 1.32.
+const SAFE_SYSCTLS: [&str; 12] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+];
+
 fn sysctls(spec: &Value) -> Option<String> {
-    const SAFE: [&str; 11] = [
-        "kernel.shm_rmid_forced",
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_syncookies",
-    ];
+    forbidden_sysctls(spec, &SAFE_SYSCTLS)
+}
+
+fn forbidden_sysctls(spec: &Value, safe: &[&str]) -> Option<String> {
     let set = spec["securityContext"]["sysctls"].as_array().into_iter().flatten();
     let names = set.filter_map(|sysctl| sysctl["name"].as_str());
-    let bad: Vec<&str> = names.filter(|name| !SAFE.contains(name) && *name != "net.ipv4.tcp_wmem").collect();
+    let bad: Vec<&str> = names.filter(|name| !safe.contains(name)).collect();
     (!bad.is_empty()).then(|| format!("forbidden sysctls ({})", bad.join(", ")))
 }
 
@@ -363,6 +408,8 @@ mod tests {
 
     use super::*;
 
+    const LATEST: u32 = u32::MAX - 1;
+
     /// A pod that `restricted` has nothing against, with `extra` in it.
     #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
     fn pod(extra: Value) -> Value {
@@ -397,8 +444,8 @@ mod tests {
     #[case::se_linux(with(json!({"seLinuxOptions": {"type": "spc_t", "user": "u"}})),
         &["seLinuxOptions (container \"c\" set forbidden securityContext.seLinuxOptions: type \"spc_t\"; user may not be set)"])]
     fn baseline_rules_out_what_reaches_the_host(#[case] spec: Value, #[case] expected: &[&str]) {
-        assert_eq!(violations(Level::Baseline, &spec), expected);
-        assert!(violations(Level::Privileged, &spec).is_empty());
+        assert_eq!(violations(Level::Baseline, LATEST, &spec), expected);
+        assert!(violations(Level::Privileged, LATEST, &spec).is_empty());
     }
 
     #[rstest]
@@ -420,6 +467,30 @@ mod tests {
         "containers": [{"name": "c", "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}],
     }), &[])]
     fn restricted_asks_for_what_hardens_a_pod(#[case] spec: Value, #[case] expected: &[&str]) {
-        assert_eq!(violations(Level::Restricted, &spec), expected);
+        assert_eq!(violations(Level::Restricted, LATEST, &spec), expected);
+    }
+
+    #[rstest]
+    #[case::probe_of_a_host(Level::Baseline, 33, 34,
+        pod(json!({"containers": [{"name": "c", "livenessProbe": {"httpGet": {"host": "example.com"}}}]})))]
+    #[case::run_as_root(Level::Restricted, 22, 23, with(json!({"runAsUser": 0})))]
+    #[case::seccomp(Level::Baseline, 18, 19, pod(json!({"securityContext": {"seccompProfile": {"type": "Unconfined"}}})))]
+    fn a_rule_holds_from_the_version_on_that_brought_it(
+        #[case] level: Level,
+        #[case] before: u32,
+        #[case] from: u32,
+        #[case] spec: Value,
+    ) {
+        assert_eq!((violations(level, before, &spec).len(), violations(level, from, &spec).len()), (0, 1));
+    }
+
+    #[rstest]
+    #[case::reserved_ports("net.ipv4.ip_local_reserved_ports", 27)]
+    #[case::keepalive("net.ipv4.tcp_keepalive_time", 29)]
+    #[case::buffers("net.ipv4.tcp_wmem", 32)]
+    fn what_was_found_to_be_safe_later_is_forbidden_before(#[case] name: &str, #[case] from: u32) {
+        let spec = pod(json!({"securityContext": {"sysctls": [{"name": name}]}}));
+        assert_eq!(violations(Level::Baseline, from - 1, &spec), [format!("forbidden sysctls ({name})")]);
+        assert!(violations(Level::Baseline, from, &spec).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Layout, age, joined, or_none, text};
+use super::{Layout, age, joined, list, or_none, text};
 
 pub(super) const RESOURCE_QUOTA: Layout = Layout {
     columns: &[("Request", "string", 0), ("Limit", "string", 0), ("Age", "string", 0)],
@@ -34,6 +34,11 @@ pub(super) const PRIORITY_CLASS: Layout = Layout {
             or_none(&object["preemptionPolicy"]),
         ]
     },
+};
+
+pub(super) const WEBHOOKS: Layout = Layout {
+    columns: &[("Webhooks", "integer", 0), ("Age", "string", 0)],
+    cells: |object, now| vec![json!(list(&object["webhooks"]).count()), age::of(object, now)],
 };
 
 pub(super) const STORAGE_CLASS: Layout = Layout {
