@@ -21,6 +21,7 @@ use crate::commands::render::{RenderArgs, ValuesArgs};
 use crate::commands::replay::ReplayArgs;
 use crate::commands::report::ReportArgs;
 use crate::commands::set::SetArgs;
+use crate::commands::simulate::SimulateArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::top::TopArgs;
 use crate::commands::version::VersionArgs;
@@ -95,6 +96,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Take a recorded decision again, with other thresholds if asked.
     Replay(ReplayArgs),
+    /// Simulate what policies and thresholds would make of a load, on a cluster's models, costs and limits.
+    Simulate(Box<SimulateArgs>),
     /// Move an install of the releases 0.4.1 to 0.5.1 to this one, or back.
     Migrate(MigrateArgs),
     /// Print what an install of the chart consists of, as helm template does.

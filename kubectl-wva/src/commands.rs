@@ -6,7 +6,7 @@
 //!   [`mod@pause`]: variants held at a number, and let go again;
 //! - [`status`]: a verdict per controller instance, then the variants; [`instances`]: every controller and what it takes;
 //! - [`explain`]: the chain from the servers to the replicas of one variant, with the numbers of the last decision;
-//!   [`replay`]: a decision taken again; [`history`]: what was decided of one variant before;
+//!   [`replay`]: a decision taken again; [`simulate`]: what policies would make of another load; [`history`]: what was decided of one variant before;
 //! - [`cost`]: what variants and models cost, and the cheapest mix; [`top`]: variants in order of load, change or cost;
 //!   [`logs`]: what the leader says of one;
 //! - [`dashboard`]: all of this in one page in the browser;
@@ -36,6 +36,7 @@ pub mod render;
 pub mod replay;
 pub mod report;
 pub mod set;
+pub mod simulate;
 pub mod status;
 pub mod top;
 pub mod version;

@@ -20,6 +20,9 @@ pub enum Error {
     /// Adding the model would not give what was asked for.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Nothing is simulated.
+    #[error(transparent)]
+    Simulate(#[from] crate::commands::simulate::Refusal),
     /// Nothing is set.
     #[error(transparent)]
     Set(#[from] crate::commands::set::Refusal),
@@ -128,6 +131,7 @@ impl Error {
         match self {
             Self::Session(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
+            Self::Simulate(refusal) => Some(refusal.hint()),
             Self::Set(refusal) => Some(refusal.hint()),
             Self::Move(refusal) => Some(refusal.hint()),
             Self::Install(error) => error.hint(),

@@ -73,6 +73,7 @@ pub async fn run(cli: &Cli, console: &mut Console<'_>) -> Result<Verdict, Error>
         Command::Doctor(args) => commands::doctor::run(&cli.connection, args, console).await,
         Command::Report(args) => commands::report::run(&cli.connection, args, console).await,
         Command::Replay(args) => commands::replay::run(args, console),
+        Command::Simulate(args) => Box::pin(commands::simulate::run(&cli.connection, args, console)).await,
         Command::Migrate(args) => commands::migrate::run(&cli.connection, args, console).await,
         Command::Install(args) => Box::pin(commands::release::install(&cli.connection, args, console)).await,
         Command::Check(args) => commands::preflight::run(&cli.connection, args, console).await,

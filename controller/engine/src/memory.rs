@@ -14,6 +14,7 @@ pub(crate) use self::flow::{Flow, Look, Queue, SIZED_FOR, Taken};
 pub(crate) use self::history::History;
 use crate::plan::Target;
 use crate::proactive::Learnt;
+use crate::queueing::ServiceTime;
 use crate::saturation::Capacities;
 use crate::serde_pairs;
 use crate::snapshot::{ModelKey, VariantKey};
@@ -113,6 +114,11 @@ impl Memory {
     /// Requests per second that one replica of a variant completed while it was full; `None` until one was seen to be.
     pub fn rate_of_full_replica(&self, model: &ModelKey, variant: &str) -> Option<f64> {
         self.flows.get(model)?.full_rate(variant)
+    }
+
+    /// How long the servers of a model compute on an accelerator, as far as that was learnt and can be trusted.
+    pub fn service_time(&self, model: &ModelKey, accelerator: &str) -> Option<ServiceTime> {
+        self.learnt.get(model)?.of(accelerator)
     }
 
     /// What was wanted and published of a variant.

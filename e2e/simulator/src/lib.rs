@@ -9,6 +9,7 @@
 //! - [`monitoring`]: what scrapes find, and what Prometheus makes of it;
 //! - [`policy`]: who scales: WVA's real engine with its followers, its rivals, and lines to compare with;
 //! - [`mod@run`], [`outcome`]: one run and what came of it; [`capacity`]: what one replica takes;
+//! - [`mod@observed`]: a scenario of a model as a controller observed it;
 //! - [`compare`], [`matrix`]: several policies on the same requests; [`report`]: tables, one page, drawings.
 
 pub mod capacity;
@@ -21,6 +22,7 @@ pub mod load;
 pub mod matrix;
 pub mod monitoring;
 mod number;
+pub mod observed;
 pub mod outcome;
 pub mod policy;
 pub mod report;

@@ -125,6 +125,7 @@ pub fn wanted(root: &Command, before: &[String], typed: &str) -> Wanted {
         Some(command) => match (command.get_name(), command.get_positionals().next()) {
             ("add-model" | "render", _) | (_, None) => Wanted::Nothing,
             ("replay", _) => Wanted::File,
+            ("simulate", _) => Wanted::Live(Live::Models),
             _ => Wanted::Live(Live::Variants),
         },
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -89,15 +89,7 @@ pub struct ReplayedView {
 /// # Errors
 /// When the file cannot be read, or holds no decision.
 pub fn run(args: &ReplayArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
-    let whose = args.file.display().to_string();
-    let failed = |source| Error::File { path: args.file.clone(), source };
-    let bytes = if whose == "-" { read_all(std::io::stdin().lock()) } else { std::fs::read(&args.file) };
-    let bytes = bytes.map_err(failed)?;
-    let text =
-        if bytes.starts_with(b"PK") { of_report(&bytes).map_err(failed)? } else { text_of(bytes).map_err(failed)? };
-    let Some(cycle) = debug_state::parse(&whose, &text)?.last_cycle else {
-        return Err(debug_state::Error::Parse { whose, message: "nothing had been decided yet".to_owned() }.into());
-    };
+    let cycle = read(&args.file)?;
     let view = ReplayView::build(&cycle, &args.thresholds, args.model.as_deref());
     match console.format {
         Format::Json => console.json(&view)?,
@@ -108,6 +100,19 @@ pub fn run(args: &ReplayArgs, console: &mut Console<'_>) -> Result<Verdict, Erro
         Format::Table | Format::Wide => print(&view, console)?,
     }
     Ok(if view.changed == 0 { Verdict::Fine } else { Verdict::Found })
+}
+
+/// The decision in a file: what `/debug/state` answered, or the zip of `report`; `-` is standard input.
+pub(crate) fn read(file: &Path) -> Result<LastCycle, Error> {
+    let whose = file.display().to_string();
+    let failed = |source| Error::File { path: file.to_owned(), source };
+    let bytes = if whose == "-" { read_all(std::io::stdin().lock()) } else { std::fs::read(file) };
+    let bytes = bytes.map_err(failed)?;
+    let text =
+        if bytes.starts_with(b"PK") { of_report(&bytes).map_err(failed)? } else { text_of(bytes).map_err(failed)? };
+    debug_state::parse(&whose, &text)?
+        .last_cycle
+        .ok_or_else(|| debug_state::Error::Parse { whose, message: "nothing had been decided yet".to_owned() }.into())
 }
 
 fn read_all(mut from: impl Read) -> io::Result<Vec<u8>> {
@@ -141,7 +146,8 @@ pub fn again(cycle: &LastCycle, thresholds: &ThresholdArgs) -> Plan {
 }
 
 impl ThresholdArgs {
-    fn over(&self, settings: &Settings) -> Settings {
+    /// The settings with these thresholds in place of theirs.
+    pub(crate) fn over(&self, settings: &Settings) -> Settings {
         let PerModel { default, namespaces, models } = settings.thresholds.clone();
         let change = |given: Thresholds| {
             let Self { kv_cache_threshold, queue_length_threshold, kv_spare_trigger, queue_spare_trigger } = *self;

@@ -18,6 +18,7 @@ mod move_variant;
 mod objects;
 mod pause;
 mod set;
+mod simulate;
 mod status;
 mod top;
 mod watch;
