@@ -85,7 +85,13 @@ parity: ## chart-render gives what helm gives, byte for byte
 # CONTROLLER_INSTANCE=ID (what all ids begin with), SESSION=DIR (a cluster that is up already), KEEP=1 (leave it up).
 JOBS ?= 4
 SHARD ?=
-E2E = $(CARGO) nextest run -p wva-e2e --test-threads $(JOBS) $(if $(SHARD),--partition hash:$(SHARD))
+# Runs side by side keep their results apart, as they keep their evidence.
+RESULTS = target/nextest$(if $(CONTROLLER_INSTANCE),-$(CONTROLLER_INSTANCE))
+E2E_CONFIG = $(if $(CONTROLLER_INSTANCE),mkdir -p $(RESULTS); \
+  { printf '[store]\ndir = "%s"\n\n' $(RESULTS); cat .config/nextest.toml; } > $(RESULTS)/nextest.toml;)
+E2E = $(E2E_CONFIG) $(CARGO) nextest run -p wva-e2e $(if $(CONTROLLER_INSTANCE),--config-file $(RESULTS)/nextest.toml) \
+  --test-threads $(JOBS) $(if $(SHARD),--partition hash:$(SHARD))
+SUMMARY = target/debug/wva-e2e summary $(RESULTS)/default/junit.xml
 # Beside the embedded cluster, only what is true of every cluster.
 E2E_OF = $(if $(filter-out embedded,$(PROVIDER)),(binary(suites) or binary(isolation)),kind(test))
 
@@ -95,7 +101,7 @@ test-e2e-smoke: build ## The shortest suite, on any provider: install, one model
 
 .PHONY: test-e2e
 test-e2e: build ## The suites on a cluster (T=NAME, JOBS=4, SHARD=1/4, PROVIDER=embedded|kind|existing)
-	@$(TOOLS); status=0; $(E2E) -E '$(E2E_OF)$(if $(T), and test($(T)))' || status=$$?; $(SUMMARY); exit $$status
+	@$(TOOLS); status=0; $(E2E) -E '$(E2E_OF)$(if $(T), and test($(T)))' || status=$$?; $(SUMMARY) || status=1; exit $$status
 
 # The isolation guide's name for it.
 .PHONY: test-e2e-full

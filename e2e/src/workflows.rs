@@ -1,7 +1,9 @@
 //! The workflows of the repository, held to the Makefile and to the rules for workflows: tests alone.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -63,6 +65,32 @@ fn every_target_that_a_workflow_makes_is_in_the_makefile() {
         made_in_all += wanted.len();
     }
     assert!(made_in_all > 10, "only {made_in_all} targets were found in the workflows");
+}
+
+/// What a shell says to the commands of a target, without running them.
+fn syntax(target: &str, variables: &[&str]) -> Result<(), String> {
+    let mut make = Command::new("make");
+    make.current_dir(root()).env_remove("MAKEFLAGS").args(["-n", "TAG=v1"]).args(variables).arg(target);
+    let made = make.output().unwrap();
+    assert!(made.status.success(), "make -n {target}: {}", String::from_utf8_lossy(&made.stderr));
+    let mut shell = Command::new("bash").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(&made.stdout).unwrap();
+    let said = shell.wait_with_output().unwrap();
+    if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned()) }
+}
+
+#[test]
+fn the_commands_of_every_target_are_ones_that_a_shell_understands() {
+    let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
+    let phony = makefile.lines().filter_map(|line| line.strip_prefix(".PHONY:"));
+    let targets: Vec<&str> = phony.flat_map(str::split_whitespace).collect();
+    assert!(targets.contains(&"test-e2e") && targets.len() > 30, "{targets:?}");
+    let e2e = ["T=smoke", "SHARD=1/4", "PROVIDER=kind", "CONTROLLER_INSTANCE=test-a"];
+    for target in targets {
+        for variables in [&[][..], &e2e] {
+            assert_eq!(syntax(target, variables), Ok(()), "make {target} {}", variables.join(" "));
+        }
+    }
 }
 
 #[test]
