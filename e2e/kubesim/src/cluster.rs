@@ -44,6 +44,8 @@ pub struct Options {
     pub images: Images,
     /// How often each `HorizontalPodAutoscaler` is evaluated; Kubernetes takes 15 s.
     pub hpa_sync_period: Duration,
+    /// Whether pods are bound to nodes here, or by somebody else.
+    pub scheduler: bool,
     /// The first wait of a container that keeps failing; Kubernetes takes 10 s.
     pub crash_backoff: Duration,
     /// Where kubeconfig, volumes and logs go; a temporary directory that goes with the cluster if not given.
@@ -66,6 +68,7 @@ impl Default for Options {
             nodes: Vec::new(),
             images: Images::default(),
             hpa_sync_period: Duration::from_secs(15),
+            scheduler: true,
             crash_backoff: Duration::from_secs(10),
             work_dir: None,
             bind: Bind::default(),
@@ -124,6 +127,7 @@ impl Cluster {
             nodes,
             images,
             hpa_sync_period,
+            scheduler,
             crash_backoff,
             work_dir,
             bind,
@@ -143,7 +147,7 @@ impl Cluster {
             let token = server.system_token("system:kube-controller-manager");
             connect(&server.kubeconfig(Some(&token)), "kube-controller-manager").await?
         };
-        let controllers = Controllers::start(manager, &controllers::Options { hpa_sync_period });
+        let controllers = Controllers::start(manager, &controllers::Options { hpa_sync_period, scheduler });
         let [a, b] = server.network();
         let ips = IpPool::new([a, b]);
         let mut agents = Vec::new();

@@ -47,11 +47,13 @@ use crate::{
 pub struct Options {
     /// How often each `HorizontalPodAutoscaler` is evaluated.
     pub hpa_sync_period: Duration,
+    /// Whether pods are bound to nodes; without, as in a control plane that has no kube-scheduler, somebody else does it.
+    pub scheduler: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hpa_sync_period: Duration::from_secs(15) }
+        Self { hpa_sync_period: Duration::from_secs(15), scheduler: true }
     }
 }
 
@@ -84,32 +86,16 @@ pub struct Controllers {
 impl Controllers {
     /// Starts all controllers. They begin to act once their caches are filled, which this does not wait for.
     pub fn start(client: Client, options: &Options) -> Self {
-        let Options { hpa_sync_period } = *options;
+        let Options { hpa_sync_period, scheduler } = *options;
         let mut tasks = JoinSet::new();
-        let all = watcher::Config::default;
-        let ctx = Arc::new(Context {
-            recorder: Recorder::start(client.clone(), "kubesim", None, &mut tasks),
-            deployments: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            replica_sets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            stateful_sets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            pods: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            services: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            endpoints: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            slices: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            nodes: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            hpas: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            namespaces: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            accounts: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            budgets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            jobs: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            daemon_sets: Cache::start(Api::all(client.clone()), all(), &mut tasks),
-            client,
-        });
+        let ctx = Context::start(client, &mut tasks);
         ctx.spawn(&mut tasks, "deployment", deployment::run);
         ctx.spawn(&mut tasks, "replicaset", replica_set::run);
         ctx.spawn(&mut tasks, "statefulset", stateful_set::run);
         ctx.spawn(&mut tasks, "endpoints", endpoints::run);
-        ctx.spawn(&mut tasks, "scheduler", scheduler::run);
+        if scheduler {
+            ctx.spawn(&mut tasks, "scheduler", scheduler::run);
+        }
         ctx.spawn(&mut tasks, "hpa", move |ctx| hpa::run(ctx, hpa_sync_period));
         ctx.spawn(&mut tasks, "namespace", namespace::run);
         ctx.spawn(&mut tasks, "serviceaccount", service_account::run);
@@ -119,9 +105,39 @@ impl Controllers {
         ctx.spawn(&mut tasks, "garbage", garbage::run);
         Self { _tasks: tasks }
     }
+
+    /// Starts the scheduler alone, for a cluster whose other controllers are there.
+    pub fn start_scheduler(client: Client) -> Self {
+        let mut tasks = JoinSet::new();
+        Context::start(client, &mut tasks).spawn(&mut tasks, "scheduler", scheduler::run);
+        Self { _tasks: tasks }
+    }
 }
 
 impl Context {
+    /// The caches, which begin to fill.
+    fn start(client: Client, tasks: &mut JoinSet<()>) -> Arc<Self> {
+        let all = watcher::Config::default;
+        Arc::new(Self {
+            recorder: Recorder::start(client.clone(), "kubesim", None, tasks),
+            deployments: Cache::start(Api::all(client.clone()), all(), tasks),
+            replica_sets: Cache::start(Api::all(client.clone()), all(), tasks),
+            stateful_sets: Cache::start(Api::all(client.clone()), all(), tasks),
+            pods: Cache::start(Api::all(client.clone()), all(), tasks),
+            services: Cache::start(Api::all(client.clone()), all(), tasks),
+            endpoints: Cache::start(Api::all(client.clone()), all(), tasks),
+            slices: Cache::start(Api::all(client.clone()), all(), tasks),
+            nodes: Cache::start(Api::all(client.clone()), all(), tasks),
+            hpas: Cache::start(Api::all(client.clone()), all(), tasks),
+            namespaces: Cache::start(Api::all(client.clone()), all(), tasks),
+            accounts: Cache::start(Api::all(client.clone()), all(), tasks),
+            budgets: Cache::start(Api::all(client.clone()), all(), tasks),
+            jobs: Cache::start(Api::all(client.clone()), all(), tasks),
+            daemon_sets: Cache::start(Api::all(client.clone()), all(), tasks),
+            client,
+        })
+    }
+
     /// Starts one controller once every cache is filled: acting on half a picture would create duplicates.
     fn spawn<Fut>(
         self: &Arc<Self>,

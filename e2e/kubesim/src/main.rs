@@ -29,6 +29,10 @@ struct Args {
     #[arg(long, conflicts_with = "nodes")]
     no_nodes: bool,
 
+    /// Bind no pod to a node, like a control plane without kube-scheduler
+    #[arg(long)]
+    no_scheduler: bool,
+
     /// The local program, with leading arguments, that stands for an image repository; may be given several times
     #[arg(long = "image", value_name = "REPO=PROGRAM")]
     images: Vec<Mapping>,
@@ -126,6 +130,7 @@ async fn main() -> anyhow::Result<()> {
         nodes,
         images,
         hpa_sync_period: args.hpa_sync_period,
+        scheduler: !args.no_scheduler,
         crash_backoff: args.crash_backoff,
         work_dir: args.work_dir,
         metrics_resolution: args.metrics_server.then_some(args.metric_resolution),

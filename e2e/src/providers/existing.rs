@@ -1,12 +1,15 @@
 //! A cluster that was there before: whatever `KUBECONFIG` points at.
 //!
 //! With `NODES=agent` this process brings the nodes as well: our node agent registers GPU nodes through the API, with
-//! the rights of the kubeconfig, and runs the pods bound to them as processes of this machine. So the suites run on a
-//! control plane that has no nodes at all.
+//! the rights of the kubeconfig, and runs the pods bound to them as processes of this machine; where nobody binds pods, our
+//! scheduler does. So the suites run on a control plane that has no nodes at all, and no scheduler.
 //!
 //! What else is known of the cluster has to be said, for nothing of it can be seen through the Kubernetes API:
 //! `CAPABILITIES=requestRecord,quickHpa` names its [`Capability`]s, and `PACE=3` how many times longer than on the
 //! embedded cluster everything takes (3 if not given).
+
+mod network;
+mod scheduler;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -18,9 +21,10 @@ use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DeleteParams, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use kubesim::apiserver::Network;
+use kubesim::controllers::Controllers;
 use kubesim::node::{self, ApiAddress, IpPool, NodeAgent};
 
+use self::network::Network;
 use super::embedded::beside;
 use super::{Capability, Cluster, Error, Facts, Monitoring, PodAccess, Provider, images, nodes};
 use crate::environment::Settings;
@@ -44,7 +48,8 @@ struct Running {
     facts: Facts,
     agents: Vec<NodeAgent>,
     names: Vec<String>,
-    /// Nobody else takes the loopback network in which pods, Prometheus and the adapter are.
+    _scheduler: Option<Controllers>,
+    /// Nobody else takes the network in which pods, Prometheus and the adapter are.
     _network: Network,
 }
 
@@ -64,8 +69,11 @@ pub enum Misconfigured {
     #[error("PACE={0} is not a whole number above zero")]
     Pace(String),
     /// No network for pods.
-    #[error("no free loopback network 127.X.0.0/16 for pods and Prometheus: stop other clusters on this machine")]
-    NoNetwork,
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    /// No scheduler.
+    #[error(transparent)]
+    Scheduler(#[from] scheduler::Error),
     /// The nodes there are run containers, which do not reach this machine's loopback.
     #[error(
         "the nodes of the cluster ({0}) run containers, which cannot reach Prometheus on this machine's loopback; use \
@@ -114,12 +122,23 @@ pub(super) async fn attach(
     let client = Client::try_from(config.clone()).map_err(|error| failed(error.into()))?;
     progress(&format!("Kubernetes API at {}", config.cluster_url));
 
-    let network = Network::claim().ok_or(Misconfigured::NoNetwork)?;
+    let network = Network::claim(&client).await.map_err(Misconfigured::from)?;
     let mut agents = Vec::new();
     let mut names = Vec::new();
+    let mut scheduler = None;
     if agent {
         (agents, names) = start_agents(settings, &client, &api_address(&config), network.octets()).await?;
         progress(&format!("Nodes of this machine's processes: {}", names.join(", ")));
+        scheduler = match scheduler::unless_there_is_one(&client).await {
+            Ok(ours) => ours,
+            Err(error) => {
+                leave(&client, agents, &names).await;
+                return Err(Misconfigured::from(error).into());
+            }
+        };
+        if scheduler.is_some() {
+            progress("Nobody binds pods to nodes in this cluster: our scheduler does");
+        }
     } else {
         runs_processes(&client).await?;
     }
@@ -135,7 +154,7 @@ pub(super) async fn attach(
         capabilities,
         pace: pace(&env::var("PACE").unwrap_or_default())?,
     };
-    Ok(Box::new(Running { client, facts, agents, names, _network: network }))
+    Ok(Box::new(Running { client, facts, agents, names, _scheduler: scheduler, _network: network }))
 }
 
 /// How pods of our nodes reach the API server: as we do.
@@ -224,7 +243,7 @@ impl Cluster for Running {
     }
 
     fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
-        let Self { client, facts: _, agents, names, _network } = *self;
+        let Self { client, facts: _, agents, names, _scheduler, _network } = *self;
         Box::pin(async move { leave(&client, agents, &names).await })
     }
 }
