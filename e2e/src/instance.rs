@@ -81,17 +81,18 @@ impl Controller {
     /// When helm or the cluster refuses it.
     pub async fn install_with(&self, helm: &Helm, kubectl: &Kubectl) -> Result<(), Error> {
         kubectl.run(&["apply", "--server-side", "-f", &format!("{}/crds/", Helm::chart())]).await?;
-        self.helm(helm, &["install"]).await.map(drop)
+        self.helm(helm, &["install"], Helm::chart()).await.map(drop)
     }
 
-    /// Runs `helm VERB RELEASE CHART` with the settings of this install, e.g. to upgrade it.
+    /// Runs `helm VERB RELEASE CHART` with the settings of this install, e.g. to upgrade it, from the chart of this folder or
+    /// archive.
     ///
     /// # Errors
     /// When helm fails.
-    pub async fn helm(&self, helm: &Helm, verb: &[&str]) -> Result<String, Error> {
+    pub async fn helm(&self, helm: &Helm, verb: &[&str], chart: &str) -> Result<String, Error> {
         let settings = self.settings();
         let mut line = verb.to_vec();
-        line.extend([self.release.as_str(), Helm::chart(), "--namespace", &self.namespace, "--skip-crds"]);
+        line.extend([self.release.as_str(), chart, "--namespace", &self.namespace, "--skip-crds"]);
         line.extend(settings.iter().flat_map(|set| ["--set", set]));
         Ok(helm.run(&line).await?)
     }

@@ -31,7 +31,7 @@ async fn series(wva: &Wva<'_>, selector: &str, count: usize) {
 }
 
 /// Waits until this pod of the controller has finished `more` cycles more than now.
-async fn cycles(wva: &Wva<'_>, pod: &str, more: f64) {
+pub(crate) async fn cycles(wva: &Wva<'_>, pod: &str, more: f64) {
     let prometheus = wva.environment().prometheus();
     let query = format!("wva_cycle_duration_seconds_count{{pod=\"{pod}\"}}");
     let count = async || prometheus.query(&query).await.ok().and_then(|series| Some(series.first()?.value));

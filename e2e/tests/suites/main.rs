@@ -17,6 +17,7 @@ mod scaling;
 mod smoke;
 mod storm;
 mod user;
+mod versions;
 mod waiting;
 
 use wva_e2e::instances::Wva;

@@ -1,5 +1,6 @@
 //! One instance is killed, upgraded or misconfigured: the others do not notice.
 
+use wva_e2e::helm::Helm;
 use wva_e2e::instances::{DEPLOYMENT, Install, Model, Wva, with_instances, with_instances_by};
 use wva_e2e::wait::{self, Look};
 use wva_e2e::workload::A100;
@@ -12,7 +13,7 @@ async fn pods(wva: &Wva<'_>) -> String {
 }
 
 /// Waits until the controller has finished some more cycles than now.
-async fn goes_on(wva: &Wva<'_>) {
+pub(crate) async fn goes_on(wva: &Wva<'_>) {
     let prometheus = wva.environment().prometheus();
     let query = format!("sum(wva_cycle_duration_seconds_count{{namespace=\"{}\"}})", wva.namespace());
     let count = async || prometheus.query(&query).await.ok().and_then(|series| Some(series.first()?.value));
@@ -72,7 +73,7 @@ async fn an_upgrade_of_one_release_by_helm_does_not_touch_its_neighbour() {
         // A pod that is another one after the upgrade.
         upgraded.set.push("wva.logging.level=debug".to_owned());
         let helm = victim.environment().helm().unwrap();
-        upgraded.helm(&helm, &["upgrade"]).await.unwrap();
+        upgraded.helm(&helm, &["upgrade"], Helm::chart()).await.unwrap();
         let rolled = format!("deployment/{DEPLOYMENT}");
         let timeout = format!("--timeout={}s", victim.patience().as_secs());
         victim.kubectl().run(&["rollout", "status", &rolled, "-n", &victim.namespace(), &timeout]).await.unwrap();

@@ -13,7 +13,7 @@ async fn plugin(wva: &Wva<'_>, line: &[&str]) -> Answer {
 }
 
 /// The same, where only success is an answer.
-async fn done(wva: &Wva<'_>, line: &[&str]) -> String {
+pub(crate) async fn done(wva: &Wva<'_>, line: &[&str]) -> String {
     let answer = plugin(wva, line).await;
     assert_eq!(answer.code, Some(0), "{line:?}: {answer:?}");
     answer.out
