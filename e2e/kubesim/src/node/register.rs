@@ -90,7 +90,8 @@ fn status(config: &NodeConfig, server: SocketAddr, address: Ipv4Addr, now: Times
         ]),
         addresses: Some(vec![
             node_address("InternalIP", address.to_string()),
-            node_address("Hostname", config.name.clone()),
+            // By which API servers reach kubelets first, unless they are told otherwise; nobody resolves the name of the node.
+            node_address("Hostname", address.to_string()),
         ]),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: server.port().into() }),
