@@ -89,6 +89,9 @@ pub enum Error {
     /// The decision state of a controller.
     #[error(transparent)]
     DebugState(#[from] debug_state::Error),
+    /// A person is to agree to what `doctor --fix` does, and none is there.
+    #[error("could not ask before each command: standard input is no terminal")]
+    NobodyToAsk,
     /// A release is left as it is.
     #[error(transparent)]
     Release(#[from] crate::commands::release::Refusal),
@@ -154,6 +157,7 @@ impl Error {
             Self::NoSuchModel { namespace, .. } => Some(format!("`kubectl wva list-models -n {namespace}` shows them")),
             Self::OfHelm { release, namespace } => Some(format!("helm uninstall {release} -n {namespace}")),
             Self::DebugState(error) => error.hint(),
+            Self::NobodyToAsk => Some("`--yes` carries the commands out without asking; nothing was done".to_owned()),
             Self::Release(refusal) => Some(refusal.hint()),
             Self::Migrate(failure) => failure.hint(),
             Self::Listen { .. } => {

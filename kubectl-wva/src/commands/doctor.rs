@@ -14,6 +14,7 @@ mod gather;
 mod text;
 mod view;
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -43,7 +44,7 @@ pub struct DoctorArgs {
     /// All namespaces.
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
-    /// Carry out the commands that fix what was found, after asking for each.
+    /// Carry out the commands that fix what was found, after asking for each; asking needs a terminal.
     #[arg(long)]
     pub fix: bool,
     /// Do not ask.
@@ -60,8 +61,11 @@ pub struct DoctorArgs {
 /// Carries out `doctor`.
 ///
 /// # Errors
-/// When the variants cannot be listed, or the one asked for does not exist.
+/// When the variants cannot be listed, or the one asked for does not exist, or there is nobody to ask.
 pub async fn run(flags: &Connection, args: &DoctorArgs, console: &mut Console<'_>) -> Result<Verdict, Error> {
+    if args.fix && !args.yes && !std::io::stdin().is_terminal() {
+        return Err(Error::NobodyToAsk);
+    }
     let session = Session::open(flags).await?;
     let namespace = (!args.all_namespaces).then(|| session.namespace.clone());
     let end = Instant::now() + args.timeout;

@@ -16,6 +16,7 @@ pub use loads::Loads;
 pub use problem::{Problem, ProblemKind};
 pub(crate) use text::load_cell;
 pub use text::{table, verdicts};
+pub use tree::print as print_tree;
 pub use view::{
     ConditionView, ControllerView, Filter, HpaView, InstanceView, Level, LoadView, PodLoad, ReplicasView, StatusView,
     TargetView, Unread, VariantView,
@@ -68,7 +69,7 @@ pub async fn run(flags: &Connection, args: &StatusArgs, console: &mut Console<'_
     let again = async |console: &mut Console<'_>| {
         let view = look(&session, namespace.as_deref(), &filter).await?;
         match (args.tree, console.format) {
-            (true, Format::Table | Format::Wide) => tree::print(&view, console)?,
+            (true, Format::Table | Format::Wide) => print_tree(&view, namespace.as_deref(), console)?,
             _ => print(&view, namespace.as_deref(), console)?,
         }
         Ok(view.verdict())
@@ -102,12 +103,7 @@ pub(crate) async fn look(session: &Session, namespace: Option<&str>, filter: &Fi
 /// # Errors
 /// When it cannot be written.
 pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'_>) -> Result<(), Error> {
-    for note in &view.notes {
-        console.note(&format!("note: {note}"))?;
-    }
-    for unread in &view.unread {
-        console.note(&format!("warning: {} unknown: {}", unread.what, unread.error))?;
-    }
+    beside(view, console)?;
     match console.format {
         Format::Json => console.json(view),
         Format::Yaml => console.yaml(view),
@@ -117,13 +113,27 @@ pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'
         Format::Table | Format::Wide => {
             console.prose(verdicts(view))?;
             if view.variants.is_empty() {
-                let place =
-                    namespace.map_or("the cluster".to_owned(), |name| format!("namespace {name}; -A shows all"));
-                return console.note(&format!("no variants to show in {place}"));
+                return nothing(namespace, console);
             }
             let wide = console.format == Format::Wide;
             let text = table(view, namespace.is_none(), wide, console.headers, console.width);
             console.data(&format!("\n{text}"))
         }
     }
+}
+
+/// Prints what is missing of a view beside it.
+fn beside(view: &StatusView, console: &mut Console<'_>) -> Result<(), Error> {
+    for note in &view.notes {
+        console.note(&format!("note: {note}"))?;
+    }
+    view.unread
+        .iter()
+        .try_for_each(|unread| console.note(&format!("warning: {} unknown: {}", unread.what, unread.error)))
+}
+
+/// Says that there are no variants.
+fn nothing(namespace: Option<&str>, console: &mut Console<'_>) -> Result<(), Error> {
+    let place = namespace.map_or("the cluster".to_owned(), |name| format!("namespace {name}; -A shows all"));
+    console.note(&format!("no variants to show in {place}"))
 }

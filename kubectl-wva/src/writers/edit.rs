@@ -18,6 +18,8 @@ use crate::{Error, session};
 pub struct Edit {
     resource: ApiResource,
     before: DynamicObject,
+    /// All of the object, in which fields are looked up.
+    live: Value,
     changes: Vec<FieldChange>,
 }
 
@@ -45,22 +47,23 @@ impl Edit {
 
     /// The same of an object that was read.
     pub fn new(resource: ApiResource, before: DynamicObject) -> Self {
-        Self { resource, before, changes: Vec::new() }
+        let live = serde_json::to_value(&before).unwrap_or_default();
+        Self { resource, before, live, changes: Vec::new() }
     }
 
     /// Has a field be something else. Null takes it away.
     pub fn set(&mut self, path: &[&str], after: Value) {
         let before = self.get(path);
-        if before != after {
+        if *before != after {
+            let before = before.clone();
             let path = path.iter().map(|part| (*part).to_owned()).collect();
             self.changes.push(FieldChange { path, before, after });
         }
     }
 
     /// The value of a field now; null when there is none.
-    pub fn get(&self, path: &[&str]) -> Value {
-        let whole = serde_json::to_value(&self.before).unwrap_or_default();
-        path.iter().try_fold(&whole, |value, part| value.get(part)).cloned().unwrap_or_default()
+    pub fn get(&self, path: &[&str]) -> &Value {
+        path.iter().try_fold(&self.live, |value, part| value.get(part)).unwrap_or(&Value::Null)
     }
 
     /// What is to be different.
@@ -136,8 +139,7 @@ impl Edit {
                 && entry.manager.as_deref() == Some(FIELD_MANAGER)
                 && entry.subresource.is_none()
         })?;
-        let live = serde_json::to_value(&self.before).ok()?;
-        let mut object = owned::part(&ours.fields_v1.as_ref()?.0, &live);
+        let mut object = owned::part(&ours.fields_v1.as_ref()?.0, &self.live);
         object["apiVersion"] = json!(self.resource.api_version);
         object["kind"] = json!(self.resource.kind);
         object["metadata"]["name"] = json!(self.before.name_any());

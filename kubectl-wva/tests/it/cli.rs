@@ -89,6 +89,19 @@ fn a_problem_is_exit_code_one() {
 }
 
 #[test]
+fn fixing_is_refused_where_nobody_can_be_asked_and_nothing_is_looked_at() {
+    let api = FakeApi::start(cluster);
+    let answer = wva(&["doctor", "--fix"], Some(&api.kubeconfig));
+    assert_eq!((answer.code, answer.out.as_str()), (2, ""));
+    let expect = "error: could not ask before each command: standard input is no terminal\n\
+                  hint: `--yes` carries the commands out without asking; nothing was done\n";
+    assert_eq!(answer.err, expect);
+    assert!(api.asked().is_empty(), "{:?}", api.asked());
+    let unasked = wva(&["doctor", "--yes"], None);
+    assert!(unasked.code == 2 && unasked.err.contains("--fix"), "--yes alone means nothing: {}", unasked.err);
+}
+
+#[test]
 fn colour_is_there_when_asked_for() {
     let api = FakeApi::start(cluster);
     assert!(wva(&["status", "--color", "always"], Some(&api.kubeconfig)).out.contains("\x1b[32mhealthy"));

@@ -20,5 +20,6 @@ mod pause;
 mod set;
 mod simulate;
 mod status;
+mod terminal;
 mod top;
 mod watch;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kubectl_wva::Verdict;
-use kubectl_wva::commands::status::{Filter, Gathered, Loads, ProblemKind, StatusView, print, table};
+use kubectl_wva::commands::status::{
+    Filter, Gathered, Level, LoadView, Loads, PodLoad, ProblemKind, StatusView, print, print_tree, table,
+};
 use kubectl_wva::output::Format;
 use kubectl_wva::output::console::Console;
 use kubectl_wva::readers::servers::Servers;
@@ -154,6 +156,57 @@ fn a_screen_shows_whole_words_and_names_at_every_width(
     if count < 50 {
         insta::assert_snapshot!(format!("screen_{width}_{count}"), screen);
     }
+}
+
+/// The same with the load of each variant: of two pods, of which one is full.
+fn loaded(count: usize) -> StatusView {
+    let mut view = view(&many(count), &Filter::default());
+    for variant in &mut view.variants {
+        let pod = |suffix: &str, kv: f64, level: Level| PodLoad {
+            name: format!("{}-6d5f8c7b94-{suffix}", variant.target.name),
+            ready: level == Level::Saturated,
+            kv_usage: Some(kv),
+            queue_length: Some(9.0),
+            level,
+        };
+        let each = vec![pod("x2x7k", 0.95, Level::Saturated), pod("zz9qp", 0.3, Level::Usual)];
+        let level = Level::Saturated;
+        variant.load = Some(LoadView { kv_usage: 0.95, queue_length: 9.0, level, each, pods: 2, age_seconds: 3 });
+    }
+    view
+}
+
+#[rstest]
+fn a_tree_shows_models_variants_and_pods_at_every_width(
+    #[values(80, 120, 200)] width: u16,
+    #[values(1, 3, 50)] count: usize,
+) {
+    let view = loaded(count);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut plain = anstream::StripStream::new(&mut out);
+    let format = Format::Table;
+    let mut console = Console { out: &mut plain, err: &mut err, format, headers: true, width: Some(width) };
+    print_tree(&view, Some("models"), &mut console).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let screen = screen(&text, width);
+    assert_eq!(screen.lines().count(), text.trim_end().lines().count(), "no line is wider than the screen:\n{screen}");
+    let at = |start: &str| screen.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!(at("meta-llama/Llama-3.1-8B-Instruct in namespace models"), 1, "{screen}");
+    assert_eq!(at("├─ ") + at("└─ "), count, "a branch for each variant:\n{screen}");
+    assert_eq!(screen.matches("95% kv, 9 queued").count(), count, "and one for each pod:\n{screen}");
+    if count < 50 {
+        insta::assert_snapshot!(format!("tree_{width}_{count}"), screen);
+    }
+}
+
+#[test]
+fn a_tree_names_what_could_not_be_read() {
+    let gathered = Gathered { hpas: Err("could not list HPAs: forbidden".to_owned()), ..healthy() };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console { out: &mut out, err: &mut err, format: Format::Table, headers: true, width: None };
+    print_tree(&view(&gathered, &Filter::default()), None, &mut console).unwrap();
+    let said = String::from_utf8(err).unwrap();
+    assert_eq!(said, "warning: HPAs unknown: could not list HPAs: forbidden\n");
 }
 
 #[test]

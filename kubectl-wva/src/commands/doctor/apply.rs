@@ -45,7 +45,7 @@ fn agreed(console: &mut Console<'_>) -> Result<bool, Error> {
     write!(console.err, "  carry it out? [y/N] ").map_err(Error::Output)?;
     console.err.flush().map_err(Error::Output)?;
     let mut answer = String::new();
-    // Nobody there to answer means no.
+    // An input that ends without an answer means no.
     let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);
     if read == 0 {
         console.note("")?;

@@ -34,7 +34,7 @@ pub(super) async fn edits(
             Follower::Hpa(_) => (["spec", "metrics"], metrics_of),
             Follower::ScaledObject(_) => (["spec", "triggers"], triggers_of),
         };
-        let after = change(edit.get(&path), to);
+        let after = change(edit.get(&path).clone(), to);
         edit.set(&path, after);
         edits.push(edit);
     }

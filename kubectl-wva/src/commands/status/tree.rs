@@ -10,19 +10,23 @@ use crate::Error;
 use crate::output::console::Console;
 use crate::output::table::{cut, wrapped};
 
-/// Prints a view.
-pub(super) fn print(view: &StatusView, console: &mut Console<'_>) -> Result<(), Error> {
-    for note in &view.notes {
-        console.note(&format!("note: {note}"))?;
-    }
+/// Prints a view as a tree; `namespace` is the one it is about, `None` for all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(view: &StatusView, namespace: Option<&str>, console: &mut Console<'_>) -> Result<(), Error> {
+    super::beside(view, console)?;
     console.prose(verdicts(view))?;
+    if view.variants.is_empty() {
+        return super::nothing(namespace, console);
+    }
     let mut models: BTreeMap<(&str, &str), Vec<&VariantView>> = BTreeMap::new();
     for variant in &view.variants {
         models.entry((&variant.namespace, variant.model.as_deref().unwrap_or("no model"))).or_default().push(variant);
     }
     for ((namespace, model), variants) in models {
         let bold = anstyle::Style::new().bold();
-        console.lines([String::new(), format!("{bold}{model}{bold:#} in namespace {namespace}")])?;
+        console.prose([String::new(), format!("{bold}{model}{bold:#} in namespace {namespace}")])?;
         let last = variants.len() - 1;
         for (at, variant) in variants.into_iter().enumerate() {
             let (branch, trunk) = if at == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
@@ -42,15 +46,18 @@ fn branch_lines(variant: &VariantView, view: &StatusView, width: Option<usize>) 
     let name = if variant.problems.is_empty() { name.to_owned() } else { format!("{red}{name}{red:#}") };
     let accelerator = variant.accelerator.as_deref().unwrap_or("unknown accelerator");
     let facts = format!("{}, {accelerator}, cost {}", replicas_text(&variant.replicas), variant.cost);
-    let mut lines = vec![format!("{name}  {facts}")];
-    let reason = reason_text(variant, view);
     let inner = width.map(|width| width.saturating_sub(6));
-    lines.extend(
-        inner
-            .map_or_else(|| vec![reason.clone()], |inner| wrapped(&reason, inner))
-            .into_iter()
-            .map(|line| format!("   {line}")),
-    );
+    let below = |text: &str| {
+        let lines = inner.map_or_else(|| vec![text.to_owned()], |inner| wrapped(text, inner));
+        lines.into_iter().map(|line| format!("   {line}"))
+    };
+    // A name stays whole; what does not fit beside it stands below.
+    let beside = inner.is_none_or(|inner| variant.shown().chars().count() + facts.chars().count() < inner);
+    let mut lines = if beside { vec![format!("{name}  {facts}")] } else { vec![name] };
+    if !beside {
+        lines.extend(below(&facts));
+    }
+    lines.extend(below(&reason_text(variant, view)));
     let pods = variant.load.iter().flat_map(|load| &load.each);
     let pods: Vec<&PodLoad> = pods.collect();
     let last = pods.len().saturating_sub(1);
