@@ -4,6 +4,7 @@ mod config;
 mod controller;
 mod hpa;
 mod keda;
+mod owner;
 mod series;
 mod servers;
 mod unread;

@@ -60,11 +60,18 @@ impl<'a> Examination<'a> {
     }
 
     /// The controllers to judge: those of the variants to judge; all, when it is about the whole cluster or there are
-    /// no such variants.
+    /// no such variants. Of variants that nobody takes none: those of others are others' business.
     pub(super) fn controllers(&self) -> Vec<&'a Installed> {
-        let all = self.owners.is_empty() || (self.facts.namespace.is_none() && self.facts.name.is_none());
+        let whole = self.facts.namespace.is_none() && self.facts.name.is_none();
+        let all = whole || (self.owners.is_empty() && self.facts.chosen().next().is_none());
         let chosen = |one: &&Installed| all || self.owners.contains(&one.controller.key());
         self.facts.controllers.iter().flatten().filter(chosen).collect()
+    }
+
+    /// Whether what lies in a namespace is to be judged: it is looked at, or home of a controller to judge.
+    pub(super) fn concerns(&self, namespace: &str) -> bool {
+        self.facts.namespace.as_deref().is_none_or(|looked_at| looked_at == namespace)
+            || self.controllers().iter().any(|one| one.controller.namespace == namespace)
     }
 
     /// Takes a finding down.

@@ -32,6 +32,24 @@ fn a_roll_out_that_is_stuck_beside_an_old_pod_is_named_at_once() {
     insta::assert_snapshot!("doctor_rollout_stuck", printed(&view, Format::Table));
 }
 
+#[test]
+fn new_pods_that_wait_for_prometheus_beside_old_ones_are_told_with_the_address() {
+    let mut facts = plain();
+    let installed = &mut facts.controllers.as_mut().unwrap()[0];
+    installed.controller.falls_short = true;
+    installed.pods = Ok(vec![
+        controller_pod("old", "wva-controller-manager-1", 900, &serving()),
+        controller_pod("new", "wva-controller-manager-2", 4, &json!({"phase": "Running"})),
+    ]);
+    installed.log = Some("Prometheus does not answer: connection refused\n".to_owned());
+    let view = examine(&facts);
+    assert_eq!(causes(&view), [Cause::PrometheusUnreachable]);
+    assert!(view.findings[0].finding.contains("what runs is the version before"), "{:?}", view.findings);
+    // It has had its answer since, and only takes a moment.
+    facts.controllers.as_mut().unwrap()[0].log = Some("Prometheus answers\n".to_owned());
+    assert_eq!(causes(&examine(&facts)), []);
+}
+
 #[rstest]
 #[case::just_started(3, json!({"phase": "Running"}), false)]
 #[case::for_a_minute(60, json!({"phase": "Running"}), true)]

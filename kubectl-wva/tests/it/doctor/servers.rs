@@ -53,6 +53,26 @@ fn servers_that_do_not_run_are_named_with_the_words_of_whoever_knows(
 }
 
 #[test]
+fn what_a_change_of_the_servers_made_impossible_is_taken_back() {
+    let pending = json!({"phase": "Pending", "conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node matches",
+    }]});
+    let pods = vec![server("llama-decode-5d4f8c7b9-x", &pending)];
+    let servers = Servers { pods: [("models".to_owned(), Ok(pods))].into(), nodes: Nodes::default() };
+    let mut rolling = deployment("models", "llama-decode", 2);
+    rolling["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "2"});
+    rolling["status"] = json!({"replicas": 3, "readyReplicas": 2, "updatedReplicas": 1});
+    let view =
+        examine(&Facts { servers: servers.clone(), deployments: Ok(deployments(&[rolling.clone()])), ..plain() });
+    assert_eq!(causes(&view), [Cause::PodsPending]);
+    assert_eq!(view.findings[0].fix, ["kubectl rollout undo deployment/llama-decode -n models"]);
+    // All are of the newest version: more were asked for than there is room for.
+    rolling["status"]["updatedReplicas"] = json!(3);
+    let view = examine(&Facts { servers, deployments: Ok(deployments(&[rolling])), ..plain() });
+    assert!(view.findings[0].fix[0].contains("maxReplicas"), "{:?}", view.findings);
+}
+
+#[test]
 fn a_server_on_its_way_is_starting_and_no_finding() {
     let pods = vec![server("llama-decode-5d4f8c7b9-x", &json!({"phase": "Running"}))];
     let servers = Servers { pods: [("models".to_owned(), Ok(pods))].into(), nodes: Nodes::default() };

@@ -30,11 +30,13 @@ pub(in crate::commands::doctor) fn check(examination: &mut Examination<'_>) {
         }
     }
     match &examination.facts.config_maps {
-        // A variant was asked for; ConfigMaps that nobody reads say nothing about it, unless they lie beside it.
-        Ok(maps) => maps
-            .iter()
-            .filter_map(|map| map_problem(examination.facts, map))
-            .for_each(|finding| examination.found(finding)),
+        // Those in the homes of other controllers are others' business.
+        Ok(maps) => {
+            let ours = |map: &&ConfigMap| examination.concerns(map.metadata.namespace.as_deref().unwrap_or_default());
+            let problems = maps.iter().filter(ours).filter_map(|map| map_problem(examination.facts, map));
+            let problems: Vec<Finding> = problems.collect();
+            problems.into_iter().for_each(|finding| examination.found(finding));
+        }
         Err(why) => {
             let causes = [
                 Cause::NamespaceNotTracked,

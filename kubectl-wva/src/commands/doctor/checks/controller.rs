@@ -39,7 +39,7 @@ pub(in crate::commands::doctor) fn check<'a>(
             examination.unknown(&[Cause::NoLeader], unread);
         }
         let now = examination.facts.now;
-        if let Some(mut stuck) = rollout_stuck(one, now) {
+        if let Some(mut stuck) = rollout_stuck(one, now).or_else(|| unanswered_rollout(examination.facts, one)) {
             let variants =
                 managed.iter().filter(|m| m.owner.is_some_and(|o| o.controller.key() == one.controller.key()));
             stuck.affects = variants.map(Managed::key).collect();
@@ -141,6 +141,17 @@ fn rollout_stuck(one: &Installed, now: Timestamp) -> Option<Finding> {
         found = found.fixed_by(format!("kubectl delete pod {pod} -n {namespace} --force --grace-period=0"));
     }
     Some(found.looked_at(format!("kubectl describe pod {pod} -n {namespace}")))
+}
+
+/// Pods of the newest version that wait for Prometheus, beside others that had its answer: they never get ready.
+fn unanswered_rollout(facts: &Facts, one: &Installed) -> Option<Finding> {
+    let Controller { ready, falls_short, .. } = &one.controller;
+    let line = one.log.as_deref().and_then(metrics::unanswered).filter(|_| *ready > 0 && *falls_short)?;
+    let says = format!(
+        "new pods of controller {} get no answer from Prometheus: what runs is the version before",
+        one.controller.key()
+    );
+    Some(Finding { finding: says, ..metrics::unreachable(facts, &one.controller, line) })
 }
 
 /// The `ReplicaSet` of a pod: pods of one version share it.

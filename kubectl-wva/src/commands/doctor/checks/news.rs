@@ -43,7 +43,7 @@ pub(in crate::commands::doctor) fn check(examination: &mut Examination<'_>) {
     for event in facts.events.iter().flatten() {
         let about = &event.involved_object;
         let (Some(namespace), Some(name)) = (&about.namespace, &about.name) else { continue };
-        let Some(map) = facts.config_map(namespace, name) else { continue };
+        let Some(map) = facts.config_map(namespace, name).filter(|_| examination.concerns(namespace)) else { continue };
         if about.uid.is_some() && about.uid != map.uid() {
             continue;
         }

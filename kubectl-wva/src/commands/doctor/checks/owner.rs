@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
-use wva_api::{Claim, Instance, VariantAutoscaling, config_keys, labels, scope};
+use wva_api::{Claim, Instance, VariantAutoscaling, config_keys, labels, metrics, scope};
 
+use super::follower;
 use crate::commands::doctor::examination::{Examination, Managed};
 use crate::commands::doctor::finding::{Cause, Finding, Subject};
 use crate::commands::doctor::{Facts, Installed, fixes};
@@ -115,7 +116,7 @@ fn nobody(
     let claim = |one: &&Installed| one.controller.scope.claim(variant.labels(), namespace, annotations);
     match controllers.iter().find(|one| claim(one) == Claim::OutsideNamespaces) {
         Some(one) => not_watched(&one.controller, namespace),
-        None => mismatch(controllers, variant, namespace),
+        None => mismatch(facts, controllers, variant, namespace),
     }
 }
 
@@ -183,10 +184,17 @@ fn not_watched(controller: &Controller, namespace: &str) -> Finding {
     )
 }
 
-fn mismatch(controllers: &[Installed], variant: &VariantAutoscaling, namespace: &str) -> Finding {
+fn mismatch(facts: &Facts, controllers: &[Installed], variant: &VariantAutoscaling, namespace: &str) -> Finding {
     let (owner, name) = (Instance::of_labels(variant.labels()), variant.name_any());
     let label = labels::CONTROLLER_INSTANCE;
-    let ids: Vec<&Controller> = controllers.iter().map(|one| &one.controller).collect();
+    let mut ids: Vec<&Controller> = controllers.iter().map(|one| &one.controller).collect();
+    // Most likely is the instance whose number the HPA asks for, then the one that is called alike.
+    let followed = followed_instance(facts, variant, namespace);
+    let typed = owner.id().unwrap_or_default();
+    ids.sort_by_key(|controller| {
+        let id = controller.scope.instance.id();
+        (followed.as_deref() != id || followed.is_none(), strsim::damerau_levenshtein(typed, id.unwrap_or_default()))
+    });
     let told = |controller: &Controller| match controller.scope.instance.id() {
         Some(id) => format!("{} takes instance {id}", controller.key()),
         None => format!("{} takes variants without the label", controller.key()),
@@ -208,6 +216,17 @@ fn mismatch(controllers: &[Installed], variant: &VariantAutoscaling, namespace: 
         }
     }
     finding
+}
+
+/// The instance whose number the HPA of a variant's target asks for, or that it is labelled for.
+fn followed_instance(facts: &Facts, variant: &VariantAutoscaling, namespace: &str) -> Option<String> {
+    let target = &variant.spec.scale_target_ref;
+    let hpa = facts.hpas.iter().flatten().find(|hpa| follower::scales(hpa, namespace, target))?;
+    let metrics = hpa.spec.as_ref()?.metrics.iter().flatten();
+    let selectors =
+        metrics.filter_map(|metric| metric.external.as_ref()?.metric.selector.as_ref()?.match_labels.as_ref());
+    let selected = selectors.filter_map(|labels| labels.get(metrics::LABEL_CONTROLLER_INSTANCE)).next();
+    selected.or_else(|| hpa.labels().get(labels::CONTROLLER_INSTANCE)).cloned()
 }
 
 fn too_many(owners: &[&Installed], namespace: &str, variant: &VariantAutoscaling) -> Finding {

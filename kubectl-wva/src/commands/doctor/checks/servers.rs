@@ -13,6 +13,9 @@ use crate::readers::servers::{Ailment, not_made};
 /// Pods named below a finding before the rest is only counted.
 const NAMED: usize = 3;
 
+/// Shows what nodes have to give.
+const NODES: &str = "kubectl get nodes -o custom-columns=NODE:.metadata.name,GPUS:.status.allocatable.nvidia\\.com/gpu";
+
 /// Checks the pods of each target. All variants go further: those that run are measured and scaled all the same.
 pub(in crate::commands::doctor) fn check(examination: &mut Examination<'_>, managed: &[Managed<'_>]) {
     let facts = examination.facts;
@@ -80,6 +83,13 @@ fn pending(
         .deployment(namespace, reference)
         .and_then(|found| found.status.as_ref()?.ready_replicas)
         .filter(|ready| *ready > 0);
+    if let Some(undo) = facts.deployment(namespace, reference).filter(|found| rolls_out(found)).and_then(undone) {
+        // It was the change that asked for what no node has.
+        return finding
+            .fixed_by(undo)
+            .looked_at(format!("kubectl describe pod {} -n {namespace}", ailment.pods[0]))
+            .looked_at(NODES);
+    }
     let follows = facts.hpas.iter().flatten().find(|hpa| super::follower::scales(hpa, namespace, reference));
     let finding = match (follows, ready) {
         (Some(hpa), Some(ready)) if hpa.spec.as_ref().is_some_and(|spec| spec.min_replicas.unwrap_or(1) <= ready) => {
@@ -88,19 +98,25 @@ fn pending(
         }
         _ => finding,
     };
-    finding
-        .looked_at(format!("kubectl describe pod {} -n {namespace}", ailment.pods[0]))
-        .looked_at("kubectl get nodes -o custom-columns=NODE:.metadata.name,GPUS:.status.allocatable.nvidia\\.com/gpu")
+    finding.looked_at(format!("kubectl describe pod {} -n {namespace}", ailment.pods[0])).looked_at(NODES)
+}
+
+/// Whether pods of the version before are still there.
+fn rolls_out(deployment: &Deployment) -> bool {
+    let status = deployment.status.clone().unwrap_or_default();
+    status.updated_replicas.unwrap_or(0) < status.replicas.unwrap_or(0)
+}
+
+/// Takes the last change of a Deployment back: what ran before may run again. `None` where nothing was before.
+fn undone(deployment: &Deployment) -> Option<String> {
+    let revision = deployment.annotations().get(REVISION)?.parse::<u64>().ok()?;
+    let (namespace, name) = (deployment.namespace()?, deployment.name_any());
+    (revision > 1).then(|| format!("kubectl rollout undo deployment/{name} -n {namespace}"))
 }
 
 fn broken(namespace: &str, reference: &ScaleTargetRef, deployment: Option<&Deployment>, ailment: &Ailment) -> Finding {
     let finding = failing(namespace, reference, &ailment.sentence()).shown_by(named(ailment));
-    let revision = deployment.and_then(|found| found.annotations().get(REVISION)?.parse::<u64>().ok());
-    let finding = match revision {
-        // What ran before may run again.
-        Some(2..) => finding.fixed_by(format!("kubectl rollout undo deployment/{} -n {namespace}", reference.name)),
-        _ => finding,
-    };
+    let finding = deployment.and_then(undone).into_iter().fold(finding, Finding::fixed_by);
     let pod = &ailment.pods[0];
     let crashed = ailment.why.contains("exited with code");
     let log = format!("kubectl logs {pod} -n {namespace} --tail=50{}", if crashed { " --previous" } else { "" });

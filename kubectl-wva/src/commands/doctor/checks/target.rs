@@ -48,19 +48,7 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
         return Some(gone(facts, one, target));
     }
     if sharing.len() > 1 {
-        let mut finding = Finding::new(
-            Cause::TargetConflict,
-            Subject::new("deployment", namespace, &target.name),
-            format!("{} variants scale {} {}: none of them is acted on", sharing.len(), target.kind, target.name),
-        )
-        .shown_by(format!(
-            "scaleTargetRef of {}",
-            sharing.iter().map(|other| other.name()).collect::<Vec<_>>().join(", ")
-        ));
-        for other in sharing {
-            finding = finding.fixed_by(format!("kubectl delete va {} -n {namespace}", other.name()));
-        }
-        return Some(finding.advised("delete all but one"));
+        return Some(conflict(namespace, target, sharing));
     }
     if one.variant.spec.model().is_none() {
         let model = facts.deployment(namespace, target).and_then(workload::served_model);
@@ -95,6 +83,28 @@ fn problem(facts: &Facts, one: &Managed<'_>, sharing: &[&Managed<'_>]) -> Option
         ),
         _ => None,
     }
+}
+
+/// Several variants on one target. Which of them is to stay only a person knows; the one that was there first is the best
+/// guess.
+fn conflict(namespace: &str, target: &ScaleTargetRef, sharing: &[&Managed<'_>]) -> Finding {
+    let mut oldest_first = sharing.to_vec();
+    oldest_first.sort_by_key(|one| (one.variant.creation_timestamp().map(|made| made.0), one.name()));
+    let finding = Finding::new(
+        Cause::TargetConflict,
+        Subject::new("deployment", namespace, &target.name),
+        format!("{} variants scale {} {}: none of them is acted on", sharing.len(), target.kind, target.name),
+    )
+    .shown_by(format!(
+        "scaleTargetRef of {}",
+        oldest_first.iter().map(|other| other.name()).collect::<Vec<_>>().join(", ")
+    ));
+    let finding = oldest_first.iter().fold(finding, |finding, stays| {
+        let others: Vec<&str> =
+            oldest_first.iter().map(|other| other.name()).filter(|other| *other != stays.name()).collect();
+        finding.fixed_by(format!("kubectl delete va {} -n {namespace}", others.join(" ")))
+    });
+    finding.advised("each command leaves one of them, the first the one that was there first")
 }
 
 /// The conditions the controller stored.
