@@ -1,5 +1,6 @@
 //! Everything that stops a command: one sentence saying what we were doing, and where it helps, one hint.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -77,6 +78,18 @@ pub enum Error {
         name: String,
         /// The namespace.
         namespace: String,
+        /// Names there are.
+        known: Vec<String>,
+    },
+    /// No variant serves the model asked for.
+    #[error("no variant in {place} serves the model {model:?}")]
+    NotServed {
+        /// The model asked for.
+        model: String,
+        /// Where we looked, e.g. `namespace models`.
+        place: String,
+        /// Models there are.
+        known: Vec<String>,
     },
     /// The model was installed by helm, which would not know that it is gone.
     #[error("the model belongs to the helm release {release:?} in namespace {namespace}")]
@@ -154,7 +167,14 @@ impl Error {
             Self::SeveralControllers { .. } => {
                 Some("choose one with --instance ID (\"\" is the one without an id), or name a variant".to_owned())
             }
-            Self::NoSuchModel { namespace, .. } => Some(format!("`kubectl wva list-models -n {namespace}` shows them")),
+            Self::NoSuchModel { name, namespace, known } => {
+                let meant = suggest::hint(name, known.iter().map(String::as_str));
+                Some(format!("{meant}`kubectl wva list-models -n {namespace}` shows them"))
+            }
+            Self::NotServed { model, known, .. } => {
+                let meant = suggest::hint(model, known.iter().map(String::as_str));
+                Some(format!("{meant}`kubectl wva list-models -A` shows all models"))
+            }
             Self::OfHelm { release, namespace } => Some(format!("helm uninstall {release} -n {namespace}")),
             Self::DebugState(error) => error.hint(),
             Self::NobodyToAsk => Some("`--yes` carries the commands out without asking; nothing was done".to_owned()),
@@ -169,9 +189,15 @@ impl Error {
 
     /// There is no variant of this name in the namespace, or `None`: anywhere.
     pub(crate) fn no_such_variant(name: &str, namespace: Option<&str>, variants: &[Guarded]) -> Self {
-        let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
         let known = variants.iter().map(|variant| variants::shown(variants::metadata(variant)).to_owned()).collect();
-        Self::NoSuchVariant { name: name.to_owned(), place, known }
+        Self::NoSuchVariant { name: name.to_owned(), place: place(namespace), known }
+    }
+
+    /// No variant of the namespace, or of any where there is `None`, serves the model.
+    pub(crate) fn not_served(model: &str, namespace: Option<&str>, variants: &[Guarded]) -> Self {
+        let readable = variants.iter().filter_map(|variant| variant.0.as_ref().ok());
+        let known: BTreeSet<String> = readable.filter_map(|variant| variant.spec.model().map(str::to_owned)).collect();
+        Self::NotServed { model: model.to_owned(), place: place(namespace), known: known.into_iter().collect() }
     }
 
     /// The lines for standard error, styled.
@@ -180,6 +206,11 @@ impl Error {
         let hint = self.hint().map(|hint| format!("{cyan}hint:{cyan:#} {plain}{hint}{plain:#}\n")).unwrap_or_default();
         format!("{red}error:{red:#} {self}\n{hint}")
     }
+}
+
+/// A namespace, or all of them, for a sentence.
+fn place(namespace: Option<&str>) -> String {
+    namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"))
 }
 
 /// Instance ids for a sentence; one without an id is so called.

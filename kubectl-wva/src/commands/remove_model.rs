@@ -90,8 +90,9 @@ type Doomed = (String, Api<DynamicObject>, DynamicObject);
 
 async fn find(session: &Session, release: &str) -> Result<Vec<Doomed>, Error> {
     let namespace = &session.namespace;
-    let variants: Vec<VariantAutoscaling> = variants::list(session, Some(namespace))
-        .await?
+    let listed = variants::list(session, Some(namespace)).await?;
+    let known = listed.iter().filter_map(|one| variants::release(variants::metadata(one)).map(str::to_owned)).collect();
+    let variants: Vec<VariantAutoscaling> = listed
         .into_iter()
         .filter_map(|guarded| guarded.0.ok())
         .filter(|variant| variants::release(&variant.metadata) == Some(release))
@@ -124,7 +125,7 @@ async fn find(session: &Session, release: &str) -> Result<Vec<Doomed>, Error> {
         found.extend(own.map(|object| (qualified.clone(), api.clone(), object)));
     }
     if found.is_empty() {
-        return Err(Error::NoSuchModel { name: release.to_owned(), namespace: namespace.clone() });
+        return Err(Error::NoSuchModel { name: release.to_owned(), namespace: namespace.clone(), known });
     }
     Ok(found)
 }

@@ -63,6 +63,9 @@ pub async fn run(flags: &Connection, args: &ReportArgs, console: &mut Console<'_
     let now = Timestamp::now();
     let redactor = if args.no_redact { Redactor::off() } else { Redactor::new() };
     let namespace = (!args.all_namespaces).then(|| session.namespace.clone());
+    if let Some(namespace) = &namespace {
+        session.require_namespace(namespace).await?;
+    }
     let bundle = Box::pin(gather::gather(&session, namespace.as_deref(), args.log_lines, &redactor)).await?;
     let file = args.file.clone().unwrap_or_else(|| format!("wva-report-{}.zip", now.strftime("%Y%m%d-%H%M%S")).into());
     let view = ReportView {

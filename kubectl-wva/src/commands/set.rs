@@ -18,7 +18,7 @@ use crate::readers::variants;
 use crate::session::Session;
 use crate::writers::edit::{self, Edit, FieldChange};
 use crate::writers::install::overlay;
-use crate::{Error, Verdict};
+use crate::{Error, Verdict, session};
 
 /// Flags of `set`.
 #[derive(Args, Clone, Debug, Default)]
@@ -71,12 +71,12 @@ pub enum Refusal {
         followers: Vec<String>,
     },
     /// The followers could not be listed.
-    #[error("could not find out who follows the number of {name}: {why}")]
+    #[error("could not find out who follows the number of {name}: {source}")]
     FollowersUnread {
         /// The variant.
         name: String,
         /// Why not.
-        why: String,
+        source: session::Error,
     },
     /// The lower limit would be above the upper one.
     #[error("--{flag} {given} contradicts the {other} of {other_limit} that {object} has")]
@@ -177,7 +177,7 @@ async fn edits(session: &Session, args: &SetArgs, variant: &VariantAutoscaling) 
 async fn limits(session: &Session, args: &SetArgs, variant: &VariantAutoscaling) -> Result<Edit, Error> {
     let name = variants::shown(&variant.metadata).to_owned();
     let found = followers::of_target(session, &variant.spec.scale_target_ref).await;
-    let found = found.map_err(|why| Refusal::FollowersUnread { name: name.clone(), why })?;
+    let found = found.map_err(|source| Refusal::FollowersUnread { name: name.clone(), source })?;
     let (follower, least, most) = match found.as_slice() {
         [] => return Err(Refusal::NoFollower(name).into()),
         [Follower::Hpa(hpa)] => {

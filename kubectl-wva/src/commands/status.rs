@@ -92,8 +92,14 @@ pub(crate) async fn look(session: &Session, namespace: Option<&str>, filter: &Fi
         }
     }
     let view = StatusView::build(&gathered, filter, namespace.is_none(), Timestamp::now());
-    match &filter.name {
-        Some(name) if view.variants.is_empty() => Err(Error::no_such_variant(name, namespace, &gathered.variants)),
+    let serves = |variant: &variants::Guarded, model: &String| {
+        variant.0.as_ref().is_ok_and(|variant| variant.spec.model() == Some(model.as_str()))
+    };
+    match (&filter.name, &filter.model) {
+        (Some(name), _) if view.variants.is_empty() => Err(Error::no_such_variant(name, namespace, &gathered.variants)),
+        (_, Some(model)) if !gathered.variants.iter().any(|variant| serves(variant, model)) => {
+            Err(Error::not_served(model, namespace, &gathered.variants))
+        }
         _ => Ok(view),
     }
 }

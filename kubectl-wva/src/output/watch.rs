@@ -6,7 +6,7 @@ mod screen;
 use std::time::Duration;
 
 use clap::Args;
-use screen::Screen;
+pub use screen::Screen;
 
 use crate::output::console::Console;
 use crate::{Error, Verdict, duration};

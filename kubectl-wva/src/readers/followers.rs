@@ -42,6 +42,10 @@ pub fn scaled_object() -> ApiResource {
 /// # Errors
 /// When they cannot be listed, the reason why.
 pub async fn scaled_objects(session: &Session, namespace: Option<&str>) -> Part<DynamicObject> {
+    all_scaled_objects(session, namespace).await.map_err(|error| error.to_string())
+}
+
+async fn all_scaled_objects(session: &Session, namespace: Option<&str>) -> Result<Vec<DynamicObject>, session::Error> {
     let resource = scaled_object();
     let api: Api<DynamicObject> = match namespace {
         Some(namespace) => Api::namespaced_with(session.client.clone(), namespace, &resource),
@@ -50,18 +54,18 @@ pub async fn scaled_objects(session: &Session, namespace: Option<&str>) -> Part<
     match session.ask("list ScaledObjects", api.list(&ListParams::default())).await {
         Ok(list) => Ok(list.items),
         Err(session::Error::NotFound { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error),
     }
 }
 
 /// Who follows the number of a target in the session's namespace, by name: one, unless something is wrong.
 ///
 /// # Errors
-/// When they cannot be listed, the reason why.
-pub async fn of_target(session: &Session, target: &ScaleTargetRef) -> Result<Vec<Follower>, String> {
+/// When they cannot be listed.
+pub async fn of_target(session: &Session, target: &ScaleTargetRef) -> Result<Vec<Follower>, session::Error> {
     let namespace = Some(session.namespace.as_str());
     let hpas: Vec<HorizontalPodAutoscaler> =
-        lists::list(session, namespace, "list HPAs", &ListParams::default()).await?;
+        lists::all(session, namespace, "list HPAs", &ListParams::default()).await?;
     let follows = |hpa: &&HorizontalPodAutoscaler| {
         let reference = hpa.spec.as_ref().map(|spec| &spec.scale_target_ref);
         reference.is_some_and(|it| it.kind == target.kind && it.name == target.name)
@@ -81,6 +85,6 @@ pub async fn of_target(session: &Session, target: &ScaleTargetRef) -> Result<Vec
         let reference = &object.data["spec"]["scaleTargetRef"];
         reference["name"] == target.name.as_str() && reference["kind"].as_str().unwrap_or("Deployment") == target.kind
     };
-    let objects = scaled_objects(session, namespace).await?;
+    let objects = all_scaled_objects(session, namespace).await?;
     Ok(objects.iter().filter(names_it).map(|object| Follower::ScaledObject(object.name_any())).collect())
 }

@@ -15,12 +15,27 @@ pub async fn list<K>(session: &Session, namespace: Option<&str>, doing: &str, pa
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
 {
+    all(session, namespace, doing, params).await.map_err(|error| error.to_string())
+}
+
+/// The same where there is no answer without them.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn all<K>(
+    session: &Session,
+    namespace: Option<&str>,
+    doing: &str,
+    params: &ListParams,
+) -> Result<Vec<K>, session::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
+{
     let api: Api<K> = match namespace {
         Some(namespace) => Api::namespaced(session.client.clone(), namespace),
         None => Api::all(session.client.clone()),
     };
-    let list = session.ask(doing, api.list(params)).await;
-    list.map(|list| list.items).map_err(|error| error.to_string())
+    Ok(session.ask(doing, api.list(params)).await?.items)
 }
 
 /// Reads one object; `None` when there is none.

@@ -89,6 +89,11 @@ fn printed(view: &CostView, format: Format) -> String {
     [err, out].map(|text| String::from_utf8(text).unwrap()).concat()
 }
 
+/// Both variants, for the page.
+pub(crate) fn shown() -> String {
+    printed(&CostView::build(&gathered(vec![cycle([1_000, 3_000])]), None, None), Format::Table)
+}
+
 #[test]
 fn the_size_there_is_and_the_size_decided_cost_per_hour_and_month() {
     let view = CostView::build(&gathered(vec![cycle([1_000, 3_000])]), None, None);

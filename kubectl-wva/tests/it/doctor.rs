@@ -108,6 +108,14 @@ fn plain() -> Facts {
     }
 }
 
+/// A healthy cluster but for the instance that the HPA asks for.
+pub(crate) fn with_wrong_selector() -> Facts {
+    let facts = plain();
+    let mut hpa = serde_json::to_value(&facts.hpas.as_ref().unwrap()[0]).unwrap();
+    hpa["spec"]["metrics"][0]["external"]["metric"]["selector"]["matchLabels"]["controller_instance"] = json!("team-b");
+    Facts { hpas: Ok(hpas(&[hpa])), ..facts }
+}
+
 fn with_hpa(change: impl FnOnce(&mut Value)) -> DoctorView {
     let facts = plain();
     let mut hpa = serde_json::to_value(&facts.hpas.as_ref().unwrap()[0]).unwrap();

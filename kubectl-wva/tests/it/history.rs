@@ -59,6 +59,11 @@ fn printed(view: &HistoryView, chart: bool, format: Format, width: Option<u16>) 
     [err, out].map(|text| String::from_utf8(text).unwrap()).concat()
 }
 
+/// The hour as a table or a chart, for the page.
+pub(crate) fn shown(chart: bool, width: u16) -> String {
+    printed(&view(Some(&an_hour()), SignedDuration::from_hours(1)), chart, Format::Table, Some(width))
+}
+
 #[rstest]
 #[case::table_80("table_80", false, Format::Table, Some(80))]
 #[case::table_120("table_120", false, Format::Table, Some(120))]

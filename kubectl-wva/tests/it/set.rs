@@ -9,6 +9,7 @@ use crate::objects::{hpa, variant};
 
 const VARIANTS: &str = "/apis/llmd.ai/v1alpha1/namespaces/models/variantautoscalings";
 const HPAS: &str = "/apis/autoscaling/v2/namespaces/models/horizontalpodautoscalers";
+const SCALED_OBJECTS: &str = "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects";
 
 /// What an object is given that its owner made: `add-model`, or `helm`, or nobody in particular.
 fn made_by(mut object: Value, owner: &str) -> Value {
@@ -102,6 +103,57 @@ fn a_dry_run_shows_the_difference_and_writes_nothing() {
     assert!(writes(&api).is_empty());
     wva(&["set", "llama", "--cost", "35", "--dry-run", "server"], Some(&api.kubeconfig));
     assert_eq!(writes(&api), [format!("PATCH {VARIANTS}/llama-va (dry run)")]);
+}
+
+/// The same model, followed by KEDA; its variant names its model as early ones did.
+fn with_keda(_: &str, path: &str) -> (u16, Value) {
+    let mut old = variant("models", "llama", "llama", "team-a");
+    let spec = old["spec"].as_object_mut().unwrap();
+    let model = spec.remove("modelID").unwrap();
+    spec.insert("modelId".to_owned(), model);
+    let object = json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"namespace": "models", "name": "llama-so"},
+        "spec": {"scaleTargetRef": {"name": "llama"}, "maxReplicaCount": 4, "triggers": []},
+    });
+    let mut made = hpa("models", "llama", 2);
+    made["metadata"]["labels"] = json!({"scaledobject.keda.sh/name": "llama-so"});
+    match path {
+        VARIANTS => list(&[old]),
+        HPAS => list(&[made]),
+        SCALED_OBJECTS => list(&[object]),
+        path if path.starts_with(VARIANTS) => (200, old),
+        path if path.starts_with(SCALED_OBJECTS) => (200, object),
+        _ => refusal(404, "NotFound", "the server could not find the requested resource"),
+    }
+}
+
+#[test]
+fn limits_of_a_scaled_object_are_set_in_it_and_not_in_the_hpa_that_keda_made() {
+    let api = FakeApi::start(with_keda);
+    let answer = wva(&["set", "llama", "--min", "0", "--max", "8"], Some(&api.kubeconfig));
+    assert_eq!(answer.code, 0, "{}", answer.err);
+    let shown = "scaledobject.keda.sh/llama-so changed\n+ spec.minReplicaCount: 0\n\
+                 - spec.maxReplicaCount: 4\n+ spec.maxReplicaCount: 8\n";
+    assert!(answer.out.starts_with(shown), "{}", answer.out);
+    let object = format!("PATCH {SCALED_OBJECTS}/llama-so");
+    assert_eq!(writes(&api), [format!("{object} (dry run)"), object]);
+    assert_eq!(api.bodies()[1], json!({"spec": {"minReplicaCount": 0, "maxReplicaCount": 8}}));
+    let empty = wva(&["set", "llama", "--min", "5"], Some(&api.kubeconfig));
+    assert!(empty.code == 2 && empty.err.contains("contradicts the maximum of 4"), "{}", empty.err);
+}
+
+#[test]
+fn a_model_is_set_under_the_name_that_its_field_has() {
+    for (cluster, field) in
+        [(Box::new(cluster("")) as Box<dyn Fn(&str, &str) -> _ + Send>, "modelID"), (Box::new(with_keda), "modelId")]
+    {
+        let api = FakeApi::start(cluster);
+        let answer = wva(&["set", "llama", "--model-id", "meta/llama-3.3"], Some(&api.kubeconfig));
+        let shown = format!("- spec.{field}: \"meta/llama\"\n+ spec.{field}: \"meta/llama-3.3\"\n");
+        assert!(answer.code == 0 && answer.out.contains(&shown), "{} {}", answer.out, answer.err);
+        assert_eq!(writes(&api).last().unwrap(), &format!("PATCH {VARIANTS}/llama-va"), "the follower is left alone");
+        assert_eq!(api.bodies()[1], json!({"spec": {field: "meta/llama-3.3"}}));
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub enum Refusal {
         namespace: String,
         /// One for each controller.
         reasons: Vec<String>,
+        /// The instance that was probably meant, as the beginning of a hint; empty when none is called alike.
+        meant: String,
     },
     /// Controllers cannot be listed and no instance was given.
     #[error("could not find out which controller would scale the model: {0}")]
@@ -107,8 +109,8 @@ impl Refusal {
             Self::NoController => "install one first: kubectl wva install -n wva-system --create-namespace"
                 .to_owned(),
             Self::SeveralControllers(_) => "choose one with --instance ID (\"\" is the one without an id)".to_owned(),
-            Self::NotManaged { .. } => {
-                "choose another namespace (-n) or --instance, or change what the controller watches".to_owned()
+            Self::NotManaged { meant, .. } => {
+                format!("{meant}choose another namespace (-n) or --instance, or change what the controller watches")
             }
             Self::ControllersHidden(_) => {
                 "name the controller's id yourself: --instance ID (\"\" if it has none)".to_owned()

@@ -15,7 +15,7 @@ use crate::Verdict;
 use crate::duration;
 use crate::output::console::counted;
 use crate::readers::debug_state::{self, LastCycle};
-use crate::readers::hpas;
+use crate::readers::{hpas, variants};
 
 /// The links, in the order in which load becomes replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -85,6 +85,9 @@ pub struct ExplainView {
     pub namespace: String,
     /// Name of the variant.
     pub name: String,
+    /// The name given to add-model or helm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
     /// Its model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -169,8 +172,14 @@ impl ExplainView {
             unread,
             namespace,
             name,
+            release: variants::release(&found.variant.metadata).map(str::to_owned),
             model,
         }
+    }
+
+    /// The name by which people know it.
+    pub(super) fn shown(&self) -> &str {
+        self.release.as_deref().unwrap_or(&self.name)
     }
 
     /// A broken link is something found; numbers that could not be read are not.

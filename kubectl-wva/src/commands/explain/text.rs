@@ -65,7 +65,13 @@ const COLUMNS: [Column; 5] = [
 fn headline(view: &ExplainView) -> String {
     let number = |count: Option<u32>| count.map_or("?".to_owned(), |count| count.to_string());
     let model = view.model.as_deref().unwrap_or("no model");
-    format!("{}/{} ({model}): {} -> {} replicas", view.namespace, view.name, number(view.current), number(view.desired))
+    format!(
+        "{}/{} ({model}): {} -> {} replicas",
+        view.namespace,
+        view.shown(),
+        number(view.current),
+        number(view.desired)
+    )
 }
 
 fn link_line(link: &LinkView) -> String {
@@ -105,10 +111,10 @@ fn changes(what_if: &WhatIf) -> Vec<String> {
             lines.push(format!("{then} at a mean {what} of {at:.digits$} (now {now:.digits$})"));
         }
     };
-    say("KV cache use", kv_now, kv_grows_at, "it would grow", 2);
-    say("queue length", queue_now, queue_grows_at, "it would grow", 1);
-    say("KV cache use", kv_now, kv_shrinks_at, "it would shrink", 2);
-    say("queue length", queue_now, queue_shrinks_at, "it would shrink", 1);
+    say("KV cache use", kv_now, kv_grows_at, "it would ask for more", 2);
+    say("queue length", queue_now, queue_grows_at, "it would ask for more", 1);
+    say("KV cache use", kv_now, kv_shrinks_at, "it would ask for less", 2);
+    say("queue length", queue_now, queue_shrinks_at, "it would ask for less", 1);
     if lines.is_empty() && kv_now.is_some() {
         lines.push("no other load of its pods would change the number".to_owned());
     }

@@ -17,9 +17,7 @@ pub(super) async fn edits(
     variant: &VariantAutoscaling,
     to: &Instance,
 ) -> Result<Vec<Edit>, session::Error> {
-    let doing = "find out who follows the number";
-    let found = followers::of_target(session, &variant.spec.scale_target_ref).await;
-    let found = found.map_err(|message| session::Error::Other { doing: doing.to_owned(), message })?;
+    let found = followers::of_target(session, &variant.spec.scale_target_ref).await?;
     let mut edits = Vec::new();
     for follower in found {
         let mut edit = match &follower {

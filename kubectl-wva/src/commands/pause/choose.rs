@@ -25,6 +25,11 @@ pub(super) async fn variants(session: &Session, choice: &Choice) -> Result<Vec<G
         return Err(Error::NoSuchInstance { id, known: known.into_iter().collect() });
     }
     let model = |variant: &Guarded| variant.0.as_ref().ok().and_then(|variant| variant.spec.model().map(str::to_owned));
+    if let Some(wanted) = &choice.model
+        && !all.iter().any(|variant| model(variant).as_ref() == Some(wanted))
+    {
+        return Err(Error::not_served(wanted, namespace, &all));
+    }
     let mut chosen = all;
     chosen.retain(|variant| {
         instance.as_ref().is_none_or(|instance| of(variant) == *instance)

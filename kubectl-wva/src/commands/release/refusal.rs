@@ -82,12 +82,12 @@ impl Refusal {
                  revision before"
             ),
             Self::ClientSide { name, namespace } => format!(
-                "helm upgrade {name} CHART -n {namespace} --reset-then-reuse-values --server-side=true makes it a \
-                 server-side one; `kubectl wva migrate plan` shows what else an earlier release needs"
+                "`helm upgrade {name} ./charts/workload-variant-autoscaler -n {namespace} --reset-then-reuse-values \
+                 --server-side=true` of helm 4 makes it a server-side one; `kubectl wva migrate plan` shows what else an earlier release needs"
             ),
             Self::Foreign { name, namespace, .. } => format!(
-                "choose another name for the release, or have helm take the object over: helm upgrade -i {name} CHART \
-                 -n {namespace} --take-ownership"
+                "choose another name for the release, or have helm take the object over: helm upgrade -i {name} \
+                 ./charts/workload-variant-autoscaler -n {namespace} --take-ownership"
             ),
         }
     }

@@ -15,7 +15,7 @@ const STAYS: u8 = 3;
 
 /// A screen of its own.
 #[derive(Debug)]
-pub(super) struct Screen {
+pub struct Screen {
     width: u16,
     height: Option<u16>,
     interval: Duration,
@@ -31,23 +31,24 @@ pub(super) fn terminal_height() -> Option<u16> {
 
 impl Screen {
     /// Opens the alternate screen and hides the cursor.
-    pub(super) const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+    pub const ENTER: &str = "\x1b[?1049h\x1b[?25l";
     /// The way back.
     const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
-    pub(super) fn new(width: u16, height: Option<u16>, interval: Duration) -> Self {
+    /// A screen of so many columns and, where they are known, lines.
+    pub fn new(width: u16, height: Option<u16>, interval: Duration) -> Self {
         // Ages and clocks move with every look, and are no news.
         let ages = Regex::new(r"\b(\d+[smhd])+\b|\d\d:\d\d:\d\d").ok();
         Self { width, height, interval, lines: Vec::new(), ages }
     }
 
     /// The width that is left for the answer.
-    pub(super) fn inner_width(&self) -> u16 {
+    pub fn inner_width(&self) -> u16 {
         self.width.saturating_sub(2)
     }
 
     /// The screen with a new answer; lines that were not there before are marked.
-    pub(super) fn draw(&mut self, text: &str, clock: &str) -> String {
+    pub fn draw(&mut self, text: &str, clock: &str) -> String {
         let first = self.lines.is_empty();
         let known: Vec<(String, u8)> = self.lines.iter().map(|(line, mark)| (self.steady(line), *mark)).collect();
         let marked = |line: &str| {

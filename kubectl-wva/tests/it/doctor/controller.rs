@@ -33,6 +33,19 @@ fn a_roll_out_that_is_stuck_beside_an_old_pod_is_named_at_once() {
 }
 
 #[test]
+fn a_broken_version_that_is_being_replaced_is_over() {
+    let mut facts = plain();
+    let installed = &mut facts.controllers.as_mut().unwrap()[0];
+    installed.controller.falls_short = true;
+    installed.pods = Ok(vec![
+        controller_pod("old", "wva-controller-manager-1", 900, &serving()),
+        controller_pod("broken", "wva-controller-manager-2", 60, &crash()),
+        controller_pod("mended", "wva-controller-manager-3", 1, &json!({"phase": "Running"})),
+    ]);
+    assert_eq!(causes(&examine(&facts)), []);
+}
+
+#[test]
 fn new_pods_that_wait_for_prometheus_beside_old_ones_are_told_with_the_address() {
     let mut facts = plain();
     let installed = &mut facts.controllers.as_mut().unwrap()[0];

@@ -4,6 +4,7 @@ use wva_api::{Claim, Instance};
 
 use crate::commands::add_model::{Controllers, Facts, Refusal};
 use crate::readers::controllers::Controller;
+use crate::suggest;
 
 /// The instance, and what is to be said about its controllers.
 pub(super) struct Owner {
@@ -49,7 +50,11 @@ fn candidates<'a>(
         }
     }
     if candidates.is_empty() {
-        return Err(Refusal::NotManaged { namespace: facts.namespace.clone(), reasons });
+        let ids = controllers.iter().filter_map(|controller| controller.scope.instance.id());
+        let known = wanted.is_some_and(|wanted| controllers.iter().any(|one| one.scope.instance == *wanted));
+        let typed = wanted.and_then(Instance::id).filter(|_| !known).unwrap_or_default();
+        let meant = suggest::hint(typed, ids);
+        return Err(Refusal::NotManaged { namespace: facts.namespace.clone(), reasons, meant });
     }
     Ok(candidates)
 }

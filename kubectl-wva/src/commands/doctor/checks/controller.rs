@@ -114,7 +114,11 @@ fn rollout_stuck(one: &Installed, now: Timestamp) -> Option<Finding> {
         return None;
     }
     let bad = |pod: &&Pod| Health::of(pod, &one.nodes, now).is_bad();
-    let (failing, healthy): (Vec<&Pod>, Vec<&Pod>) = one.pods.iter().flatten().partition(|pod| bad(pod));
+    let (mut failing, healthy): (Vec<&Pod>, Vec<&Pod>) = one.pods.iter().flatten().partition(|pod| bad(pod));
+    // Pods of a version that is being replaced go by themselves, unless their node is lost.
+    let made = |pod: &&Pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let latest = one.pods.iter().flatten().max_by_key(made).and_then(replica_set);
+    failing.retain(|pod| replica_set(pod) == latest || matches!(Health::of(pod, &one.nodes, now), Health::Lost(_)));
     let newest = |pods: &[&Pod]| pods.iter().filter_map(|pod| Some(pod.metadata.creation_timestamp.as_ref()?.0)).max();
     if failing.is_empty() {
         return None;

@@ -106,12 +106,14 @@ fn nobody(
     {
         return excluded(namespace);
     }
+    // A process that cannot start takes nothing, whatever it is labelled for.
+    let owner = Instance::of_labels(variant.labels());
+    let labelled = facts.broken.iter().find(|broken| Instance::of_labels(broken.labels()) == owner);
+    if let Some(broken) = labelled.or_else(|| facts.broken.first().filter(|_| controllers.is_empty())) {
+        return super::controller::broken(broken);
+    }
     if controllers.is_empty() {
-        return match facts.broken.first() {
-            // The process cannot start, which is found with the controllers.
-            Some(broken) => super::controller::broken(broken),
-            None => no_controller(facts),
-        };
+        return no_controller(facts);
     }
     let claim = |one: &&Installed| one.controller.scope.claim(variant.labels(), namespace, annotations);
     match controllers.iter().find(|one| claim(one) == Claim::OutsideNamespaces) {
