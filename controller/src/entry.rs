@@ -38,7 +38,9 @@ fn run_check(check: &Check) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async { Ok(check.run(run::client().await?).await?) })
 }
 
+/// One worker for what waits most of the time; decisions have a thread of their own. With more, what the watches and servers
+/// need for a moment is kept by the allocator once for each.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().context("cannot start the runtime")
+    builder.worker_threads(1).enable_all().build().context("cannot start the runtime")
 }

@@ -153,7 +153,7 @@ pub async fn run(early: Early, mut sources: Sources) -> Result<ExitCode, Error> 
         waker,
     };
     let cycle = Cycle::new(&config, partners, Arc::clone(&shared), metrics.clone(), leadership.clone());
-    tasks.spawn(CYCLE, cycle.run(stop.child_token()));
+    tasks.spawn_on_a_thread(CYCLE, cycle.run(stop.child_token()));
     if let (Some(election), Some((_, _, lease))) = (election, &lease) {
         let good = settings.clone();
         lease.remembers(move || good.last_good());

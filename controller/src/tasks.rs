@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// Longest between the end of a task whose input is gone and that of the task which fed it. Ends because of one another are
 /// reported in any order.
 const FEEDER_ENDS_WITHIN: Duration = Duration::from_millis(100);
 
-/// All tasks. They end when it is dropped.
+/// All tasks. They end when it is dropped, those on threads of their own excepted.
 #[derive(Debug, Default)]
 pub struct Tasks {
     set: JoinSet<()>,
@@ -49,6 +50,18 @@ impl Tasks {
         #[cfg(debug_assertions)]
         let task = fault::may_strike(name.clone(), task);
         let handle = self.set.spawn(task);
+        self.running.insert(handle.id(), (name, handle));
+    }
+
+    /// Starts a task on a thread of its own: one that computes for long at a time, which no other task is to wait for, and what it
+    /// allocates for that comes from one place, whatever thread had its turn. It cannot be cancelled; it has to see by itself
+    /// that the process stops.
+    pub fn spawn_on_a_thread(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+        let name = name.into();
+        #[cfg(debug_assertions)]
+        let task = fault::may_strike(name.clone(), task);
+        let runtime = Handle::current();
+        let handle = self.set.spawn_blocking(move || runtime.block_on(task));
         self.running.insert(handle.id(), (name, handle));
     }
 
@@ -166,6 +179,21 @@ mod tests {
         tasks.spawn("returns", std::future::ready(()));
         assert_eq!(tasks.next_end().await, Ended { name: "returns".to_owned(), panic: None });
         tasks.spawn("panics", async { std::panic::resume_unwind(Box::new("why")) });
+        assert_eq!(tasks.next_end().await.to_string(), "the task \"panics\" panicked: why");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_task_on_a_thread_of_its_own_keeps_no_other_from_running_and_is_named_when_it_ends() {
+        let mut tasks = Tasks::default();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        // It blocks its thread until the other task, for which there is one thread besides, has had its turn.
+        tasks.spawn_on_a_thread("computes", async move { wait.recv().unwrap() });
+        tasks.spawn("goes on", async move {
+            go.send(()).unwrap();
+            std::future::pending::<()>().await;
+        });
+        assert_eq!(tasks.next_end().await, Ended { name: "computes".to_owned(), panic: None });
+        tasks.spawn_on_a_thread("panics", async { std::panic::resume_unwind(Box::new("why")) });
         assert_eq!(tasks.next_end().await.to_string(), "the task \"panics\" panicked: why");
     }
 

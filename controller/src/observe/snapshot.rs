@@ -76,8 +76,10 @@ pub fn snapshot(
         let key = ModelKey { namespace: key.namespace.clone(), model_id: model.clone() };
         models.entry(key).or_default().push(observed);
     }
-    let models = models.into_iter().map(|(key, variants)| {
+    let models = models.into_iter().map(|(key, mut variants)| {
         let source = source(&key.model_id);
+        // Most models have one or two, and the first that is pushed makes room for four; the last snapshot is kept.
+        variants.shrink_to_fit();
         Model { key, source, variants, ..Model::default() }
     });
     let momentary = readings.as_ref().is_ok_and(|readings| readings.momentary);

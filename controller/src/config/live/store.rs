@@ -147,7 +147,10 @@ impl<E: Entry> Held<E> {
 
     /// The ConfigMaps of a namespace, the one that counts first.
     pub fn present(&self, namespace: &str) -> impl Iterator<Item = (ObjectKey, &Map<E>)> {
-        let keys = self.names.iter().map(move |name| ObjectKey::new(namespace, name));
+        // Asked for every model of a fleet, and few namespaces have any.
+        let first = self.maps.range(ObjectKey::new(namespace, "")..).next();
+        let holds_any = first.is_some_and(|(key, _)| key.namespace == namespace);
+        let keys = self.names.iter().filter(move |_| holds_any).map(move |name| ObjectKey::new(namespace, name));
         keys.filter_map(|key| self.maps.get(&key).map(|map| (key, map)))
     }
 }

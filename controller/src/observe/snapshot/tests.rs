@@ -52,6 +52,15 @@ fn one(snapshot: &Snapshot) -> &Observed {
 }
 
 #[test]
+fn a_snapshot_takes_no_more_room_than_its_variants_and_pods_need() {
+    let index = Index::default().with_variant(&variant("a")).with_deployment("a", 1).with_pod("a", "a-1");
+    let snapshot = observed(&index, &Ok(answered(&[("a-1", 0.4, 1.0)])));
+    let variants = &snapshot.models[0].variants;
+    assert_eq!((variants.len(), variants.capacity()), (1, 1), "of 1,000 models, the rest is megabytes");
+    assert_eq!((variants[0].pods.len(), variants[0].pods.capacity()), (1, 1));
+}
+
+#[test]
 fn a_pod_that_cannot_be_scheduled_is_observed_with_what_the_scheduler_says() {
     let status = "{phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, \
                   lastTransitionTime: '2026-01-01T00:00:00Z', message: '0/2 nodes are available: 1 Insufficient \
