@@ -75,12 +75,15 @@ impl SecretUrl {
         &self.0
     }
 
-    /// What must not be shown of it.
+    /// What must not be shown of it, as it is written there and as it is meant: a server may repeat either.
     fn secrets(&self) -> impl Iterator<Item = String> {
-        let password = self.0.password().unwrap_or_default().to_owned();
-        let decoded = percent_encoding::percent_decode_str(&password).decode_utf8_lossy().into_owned();
-        let values = self.0.query_pairs().map(|(_, value)| value.into_owned()).collect::<Vec<_>>();
-        [password, decoded].into_iter().chain(values)
+        // Who stands alone before the `@` is a token.
+        let password = self.0.password().unwrap_or_else(|| self.0.username());
+        let decoded = percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned();
+        let written = self.0.query().into_iter().flat_map(|query| query.split('&'));
+        let written = written.map(|part| part.split_once('=').map_or(part, |(_, value)| value).to_owned());
+        let meant = self.0.query_pairs().map(|(_, value)| value.into_owned());
+        [password.to_owned(), decoded].into_iter().chain(written).chain(meant).collect::<Vec<_>>().into_iter()
     }
 }
 
@@ -118,8 +121,12 @@ pub struct Secrets(Vec<String>);
 const SHORTEST: usize = 4;
 
 impl Secrets {
-    /// Those of an address, and some more.
+    /// Those of an address, and some more, such as the value of a header; of `Bearer abc` that is what follows the scheme too.
     pub fn of(url: &SecretUrl, more: impl IntoIterator<Item = String>) -> Self {
+        let more = more.into_iter().flat_map(|value| {
+            let credential = value.split_once(' ').map(|(_, credential)| credential.trim().to_owned());
+            std::iter::once(value).chain(credential)
+        });
         let mut secrets: Vec<String> = url.secrets().chain(more).filter(|secret| secret.len() >= SHORTEST).collect();
         // One may be a part of another: the longer ones are looked for first.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -235,6 +242,22 @@ mod tests {
             "got Authorization: Basic *** and bearer ***, not basic x"
         );
         assert_eq!(format!("{secrets:?}"), "Secrets(4)");
+    }
+
+    #[rstest]
+    #[case::password_with_an_at("http://scaler:s3%40cret@host/", &[], "s3@cret or s3%40cret", "*** or ***")]
+    #[case::value_of_a_query("http://host/?token=a%2Fb%20c1", &[], "token=a%2Fb%20c1 or a/b c1", "token=*** or ***")]
+    #[case::query_without_a_name("http://host/?s3cret", &[], "unknown s3cret", "unknown ***")]
+    #[case::token_as_user("http://s3cret@host/", &[], "user s3cret is not known", "user *** is not known")]
+    #[case::value_of_a_header("http://host/", &["Bearer s3cret"], "token 's3cret' has expired", "token '***' has expired")]
+    fn what_a_server_repeats_of_a_secret_is_hidden(
+        #[case] url: &str,
+        #[case] more: &[&str],
+        #[case] echoed: &str,
+        #[case] expect: &str,
+    ) {
+        let secrets = Secrets::of(&url.parse().unwrap(), more.iter().map(ToString::to_string));
+        assert_eq!(secrets.hide(echoed), expect);
     }
 
     #[rstest]
