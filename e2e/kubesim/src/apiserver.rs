@@ -4,6 +4,8 @@
 //! `request` what for, `verbs` has it carried out: `body` decodes what it brings; `read`, `watch`, `create`, `update`,
 //! `delete` and `scale` work on the `state` behind one lock; `table` and `negotiation` give the answer its form. `builtin` is the table of resources, `crd` adds custom ones, `definitions` holds the
 //! schemas that `apply`, `patch` and validation read through `schema`.
+//! What is to be written passes `admission`, which knows it by its `attributes`: defaults and validation, `policies`, and
+//! `webhooks`, which are asked without the lock.
 //!
 //! Before that, `authentication` and `authorization` say who asks and whether they may, `requests` records it, and
 //! `faults` strikes when a test wants it to; `control` is the handle for both, `debug` the same over HTTP.

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use futures::{StreamExt, future::join_all, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
-use kube::{Api, Resource, ResourceExt, api::PostParams, core::Selector};
+use kube::{Resource, ResourceExt, core::Selector};
 
 use self::plan::{Plan, Step};
-use super::{Context, claim, members, members::Error, revisions};
+use super::{Context, claim, members, revisions};
 use crate::machinery::{
     events::Severity,
+    failed::Error,
     key::Key,
-    owner,
+    owner, status,
     work_queue::{self, Next},
 };
 
@@ -39,18 +40,18 @@ pub(super) async fn run(ctx: Arc<Context>) {
 async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let Some(set) = ctx.daemon_sets.get(&key) else { return Ok(Next::OnChange) };
     let selector: Result<Selector, _> = set.spec.clone().unwrap_or_default().selector.try_into();
-    let selector = selector.map_err(|error| Error::Selector(KIND, key.clone(), error))?;
+    let selector = selector.map_err(Error::selector(KIND, &key))?;
     let in_namespace = ctx.pods.in_namespace(&key.namespace);
     let pods = claim::claim(&ctx.client, &ctx.pods, set.as_ref(), &selector, in_namespace)
         .await
-        .map_err(|error| Error::Claim(KIND, key.clone(), error))?;
+        .map_err(Error::doing("adopting or releasing what belongs to", KIND, &key))?;
     let plan = Plan::of(&set, &ctx.nodes.list(), &pods, Timestamp::now());
     if set.metadata.deletion_timestamp.is_none() {
         record_revision(&ctx, &key, &set, &plan.hash).await?;
         let steps = plan.steps.iter().map(|step| carry_out(&ctx, &key, &set, &plan.hash, step));
         join_all(steps).await.into_iter().collect::<Result<(), Error>>()?;
     }
-    report(&ctx, &key, &set, &plan.status).await?;
+    report(&ctx, &set, &plan.status).await?;
     Ok(plan.again.map_or(Next::OnChange, Next::After))
 }
 
@@ -61,24 +62,25 @@ async fn record_revision(ctx: &Context, key: &Key, set: &DaemonSet, hash: &str) 
         return Ok(());
     }
     let (template, name) = (set.spec.clone().unwrap_or_default().template, format!("{}-{hash}", key.name));
-    revisions::record(ctx, key, set, &name, &template, (revisions::REVISION_LABEL, hash))
-        .await
-        .map_err(|error| Error::Revision(KIND, key.clone(), error))
+    revisions::record(ctx, key, set, &name, &template, (revisions::REVISION_LABEL, hash)).await.map_err(Error::doing(
+        "keeping the template of",
+        KIND,
+        key,
+    ))
 }
 
 async fn carry_out(ctx: &Context, key: &Key, set: &DaemonSet, hash: &str, step: &Step) -> Result<(), Error> {
     match step {
         Step::Create(node) => members::create_pod(ctx, COMPONENT, set, key, plan::template(set, node, hash))
             .await
-            .map_err(|error| Error::CreatePod(KIND, key.clone(), error)),
+            .map_err(Error::doing("creating a pod of", KIND, key)),
         Step::Delete(pod, why) => {
             let recorder = ctx.recorder.named(COMPONENT);
             if let Some((reason, message)) = why {
                 let severity = if *reason == "FailedDaemonPod" { Severity::Warning } else { Severity::Normal };
                 recorder.record(set.object_ref(&()), severity, reason, message.clone());
             }
-            let deleted =
-                members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(KIND, key.clone(), error))?;
+            let deleted = members::delete_pod(ctx, pod).await.map_err(Error::doing("deleting a pod of", KIND, key))?;
             if deleted {
                 recorder.normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()));
             }
@@ -87,18 +89,10 @@ async fn carry_out(ctx: &Context, key: &Key, set: &DaemonSet, hash: &str, step: 
     }
 }
 
-async fn report(ctx: &Context, key: &Key, set: &DaemonSet, status: &DaemonSetStatus) -> Result<(), Error> {
+async fn report(ctx: &Context, set: &DaemonSet, status: &DaemonSetStatus) -> Result<(), Error> {
     if set.status.as_ref() == Some(status) {
         return Ok(());
     }
-    let api: Api<DaemonSet> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let updated = DaemonSet { status: Some(status.clone()), ..set.clone() };
-    match api.replace_status(&key.name, &PostParams::default(), &updated).await {
-        Ok(written) => {
-            ctx.daemon_sets.wait_for(&written, Some(set)).await;
-            Ok(())
-        }
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::Status(KIND, key.clone(), error)),
-    }
+    status::write(&ctx.client, &ctx.daemon_sets, KIND, set, &updated).await.map(drop)
 }

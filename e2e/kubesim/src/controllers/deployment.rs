@@ -15,7 +15,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams},
     core::Selector,
 };
 use serde_json::json;
@@ -27,43 +27,16 @@ use self::{
 };
 use super::{Context, claim, pods};
 use crate::machinery::{
+    failed::Error,
     key::Key,
     owner,
-    work_queue::{self, Failure, Next},
+    work_queue::{self, Next},
 };
 
 /// The source of its events.
 const COMPONENT: &str = "deployment-controller";
-
-/// Why a Deployment could not be moved on.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("reading the selector of Deployment {0}: {1}; the selector cannot be changed, recreate the Deployment")]
-    Selector(Key, #[source] kube::core::ParseExpressionError),
-    #[error("looking whether Deployment {0} is still there: {1}")]
-    Read(Key, #[source] kube::Error),
-    #[error("adopting or releasing ReplicaSets of Deployment {0}: {1}")]
-    Claim(Key, #[source] kube::Error),
-    #[error("creating a ReplicaSet of Deployment {0}: {1}")]
-    Create(Key, #[source] kube::Error),
-    #[error("updating a ReplicaSet of Deployment {0}: {1}")]
-    Update(Key, #[source] kube::Error),
-    #[error("writing Deployment {0}: {1}")]
-    Write(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        match self {
-            Self::Selector(..) => false,
-            Self::Read(_, source)
-            | Self::Claim(_, source)
-            | Self::Create(_, source)
-            | Self::Update(_, source)
-            | Self::Write(_, source) => source.is_conflict(),
-        }
-    }
-}
+/// What errors call what it brings to what it asks for.
+const NAME: &str = "Deployment";
 
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
@@ -98,11 +71,11 @@ struct Rollout<'a> {
 async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let Some(deployment) = ctx.deployments.get(&key) else { return Ok(Next::OnChange) };
     let Some(spec) = deployment.spec.as_ref() else { return Ok(Next::OnChange) };
-    let selector = Selector::try_from(spec.selector.clone()).map_err(|error| Error::Selector(key.clone(), error))?;
+    let selector = Selector::try_from(spec.selector.clone()).map_err(Error::selector(NAME, &key))?;
     let in_namespace = ctx.replica_sets.in_namespace(&key.namespace);
     let sets = claim::claim(&ctx.client, &ctx.replica_sets, deployment.as_ref(), &selector, in_namespace)
         .await
-        .map_err(|error| Error::Claim(key.clone(), error))?;
+        .map_err(Error::doing("adopting or releasing what belongs to", NAME, &key))?;
     let new = revision::current(&deployment, &sets).cloned();
     let mut old: Vec<_> =
         sets.iter().filter(|set| new.as_ref().is_none_or(|new| new.uid() != set.uid())).cloned().collect();
@@ -235,7 +208,7 @@ impl Rollout<'_> {
             let api: Api<Deployment> = Api::namespaced(self.ctx.client.clone(), &self.key.namespace);
             let patch = Patch::Merge(json!({"metadata": {"annotations": {REVISION: number}}}));
             let written = api.patch(&self.key.name, &PatchParams::default(), &patch).await;
-            let written = written.map_err(|error| Error::Write(self.key.clone(), error))?;
+            let written = written.map_err(Error::doing("writing", NAME, self.key))?;
             self.ctx.deployments.wait_for(&written, Some(self.deployment)).await;
         }
         Ok(())
@@ -254,17 +227,10 @@ impl Rollout<'_> {
         let Some(latest) = latest.filter(|latest| latest.uid() == self.deployment.uid()) else {
             return Ok(Next::OnChange);
         };
-        let mut updated = latest.as_ref().clone();
-        updated.status = Some(status);
-        let api: Api<Deployment> = Api::namespaced(self.ctx.client.clone(), &self.key.namespace);
-        match api.replace_status(&self.key.name, &PostParams::default(), &updated).await {
-            Ok(written) => {
-                self.ctx.deployments.wait_for(&written, Some(&latest)).await;
-                Ok(next)
-            }
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Next::OnChange),
-            Err(error) => Err(Error::Write(self.key.clone(), error)),
-        }
+        let updated = Deployment { status: Some(status), ..latest.as_ref().clone() };
+        let there =
+            crate::machinery::status::write(&self.ctx.client, &self.ctx.deployments, NAME, &latest, &updated).await?;
+        Ok(if there { next } else { Next::OnChange })
     }
 }
 

@@ -23,9 +23,10 @@ use kube::{
 use self::addresses::{Backend, Groups, Port};
 use super::Context;
 use crate::machinery::{
+    failed::Error,
     key::Key,
     owner,
-    work_queue::{self, Failure, Next},
+    work_queue::{self, Next},
 };
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -34,22 +35,6 @@ const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 const ENDPOINTS_MANAGED_BY: (&str, &str) = ("endpoints.kubernetes.io/managed-by", "endpoint-controller");
 const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 const HEADLESS: &str = "service.kubernetes.io/headless";
-
-/// Why the addresses of a Service could not be written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("writing Endpoints {0}: {1}")]
-    Endpoints(Key, #[source] kube::Error),
-    #[error("writing an EndpointSlice of Service {0}: {1}")]
-    Slice(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        let (Self::Endpoints(_, source) | Self::Slice(_, source)) = self;
-        source.is_conflict()
-    }
-}
 
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
@@ -230,7 +215,7 @@ async fn write_endpoints(ctx: &Context, key: &Key, wanted: Endpoints) -> Result<
             Ok(())
         }
         Err(kube::Error::Api(status)) if is_terminating(&status) => Ok(()),
-        Err(error) => Err(Error::Endpoints(key.clone(), error)),
+        Err(error) => Err(Error::doing("writing", "Endpoints", key)(error)),
     }
 }
 
@@ -258,11 +243,11 @@ async fn write_slices(ctx: &Context, key: &Key, wanted: Vec<EndpointSlice>) -> R
                 ctx.slices.wait_for(&written, known.as_deref()).await;
             }
             Err(kube::Error::Api(status)) if is_terminating(&status) => return Ok(()),
-            Err(error) => return Err(Error::Slice(key.clone(), error)),
+            Err(error) => return Err(Error::doing("writing an EndpointSlice of", "Service", key)(error)),
         }
     }
     for slice in stale {
-        delete(&api, &slice.name_any()).await.map_err(|error| Error::Slice(key.clone(), error))?;
+        delete(&api, &slice.name_any()).await.map_err(Error::doing("writing an EndpointSlice of", "Service", key))?;
     }
     Ok(())
 }
@@ -282,7 +267,7 @@ async fn delete_ours(ctx: &Context, key: &Key) -> Result<(), Error> {
         return Ok(());
     }
     let api: Api<Endpoints> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    delete(&api, &key.name).await.map_err(|error| Error::Endpoints(key.clone(), error))
+    delete(&api, &key.name).await.map_err(Error::doing("writing", "Endpoints", key))
 }
 
 async fn delete<K>(api: &Api<K>, name: &str) -> Result<(), kube::Error>

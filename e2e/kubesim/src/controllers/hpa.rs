@@ -21,7 +21,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
-use kube::{Api, ResourceExt, api::PostParams};
+use kube::ResourceExt;
 
 use ::hpa::{Behavior, Bounds, Memory};
 
@@ -33,26 +33,14 @@ use self::{
 use super::{Context, pods};
 use crate::machinery::{
     events::Recorder,
+    failed::Error,
     key::Key,
-    work_queue::{self, Failure, Next},
+    status,
+    work_queue::{self, Next},
 };
 
 /// The source of its events.
 const COMPONENT: &str = "horizontal-pod-autoscaler";
-
-/// Why an autoscaler's state could not be written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("writing the status of HorizontalPodAutoscaler {0}: {1}")]
-    Status(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        let Self::Status(_, source) = self;
-        source.is_conflict()
-    }
-}
 
 /// All autoscalers and what they remember.
 struct Autoscalers {
@@ -103,7 +91,7 @@ impl Autoscalers {
         let Some(spec) = hpa.spec.as_ref() else { return Ok(Next::OnChange) };
         let now = Timestamp::now();
         let outcome = self.evaluate(&key, &hpa, spec, now).await;
-        self.report(&key, &hpa, outcome, now).await?;
+        self.report(&hpa, outcome, now).await?;
         Ok(Next::After(self.period))
     }
 
@@ -278,13 +266,7 @@ impl Autoscalers {
         }
     }
 
-    async fn report(
-        &self,
-        key: &Key,
-        hpa: &HorizontalPodAutoscaler,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> Result<(), Error> {
+    async fn report(&self, hpa: &HorizontalPodAutoscaler, outcome: Outcome, now: Timestamp) -> Result<(), Error> {
         let Outcome { conditions, current, desired, metrics, scaled } = outcome;
         let known = hpa.status.clone().unwrap_or_default();
         let status = HorizontalPodAutoscalerStatus {
@@ -302,16 +284,8 @@ impl Autoscalers {
         if hpa.status.as_ref() == Some(&status) {
             return Ok(());
         }
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
-        let mut updated = hpa.clone();
-        updated.status = Some(status);
-        match api.replace_status(&key.name, &PostParams::default(), &updated).await {
-            Ok(written) => {
-                self.ctx.hpas.wait_for(&written, Some(hpa)).await;
-                Ok(())
-            }
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            Err(error) => Err(Error::Status(key.clone(), error)),
-        }
+        let updated = HorizontalPodAutoscaler { status: Some(status), ..hpa.clone() };
+        let kind = "HorizontalPodAutoscaler";
+        status::write(&self.ctx.client, &self.ctx.hpas, kind, hpa, &updated).await.map(drop)
     }
 }

@@ -14,16 +14,14 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, PostParams},
-};
+use kube::{Api, ResourceExt, api::DeleteParams};
 
 use super::{Context, members, pods};
 use crate::machinery::{
+    failed::Error,
     key::Key,
-    owner,
-    work_queue::{self, Failure, Next},
+    owner, status,
+    work_queue::{self, Next},
 };
 
 /// The source of its events.
@@ -31,25 +29,6 @@ const COMPONENT: &str = "job-controller";
 
 /// Failures that a job survives unless it says otherwise.
 const BACKOFF_LIMIT: i32 = 6;
-
-/// Why a Job could not be moved on.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("creating a pod of Job {0}: {1}")]
-    Create(Key, #[source] kube::Error),
-    #[error("deleting a pod of Job {0}: {1}")]
-    Delete(Key, #[source] kube::Error),
-    #[error("writing the status of Job {0}: {1}")]
-    Status(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        match self {
-            Self::Create(_, source) | Self::Delete(_, source) | Self::Status(_, source) => source.is_conflict(),
-        }
-    }
-}
 
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
@@ -139,7 +118,7 @@ async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     if job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)) && members.is_empty() {
         return Ok(Next::OnChange);
     }
-    report(&ctx, &key, &job, tally, &verdict).await?;
+    report(&ctx, &job, tally, &verdict).await?;
     Ok(Next::OnChange)
 }
 
@@ -149,7 +128,7 @@ fn is_end(condition: &str) -> bool {
 
 async fn create_pod(ctx: &Context, key: &Key, job: &Job) -> Result<(), Error> {
     let template = job.spec.clone().unwrap_or_default().template;
-    members::create_pod(ctx, COMPONENT, job, key, template).await.map_err(|error| Error::Create(key.clone(), error))
+    members::create_pod(ctx, COMPONENT, job, key, template).await.map_err(Error::doing("creating a pod of", "Job", key))
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, pod: &Pod) -> Result<(), Error> {
@@ -157,11 +136,11 @@ async fn delete_pod(ctx: &Context, key: &Key, pod: &Pod) -> Result<(), Error> {
     match api.delete(&pod.name_any(), &DeleteParams::background()).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::Delete(key.clone(), error)),
+        Err(error) => Err(Error::doing("deleting a pod of", "Job", key)(error)),
     }
 }
 
-async fn report(ctx: &Context, key: &Key, job: &Job, tally: Tally, verdict: &Verdict) -> Result<(), Error> {
+async fn report(ctx: &Context, job: &Job, tally: Tally, verdict: &Verdict) -> Result<(), Error> {
     let known = job.status.clone().unwrap_or_default();
     let second = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
     let now = Time(second);
@@ -201,15 +180,7 @@ async fn report(ctx: &Context, key: &Key, job: &Job, tally: Tally, verdict: &Ver
         return Ok(());
     }
     let updated = Job { status: Some(status), ..job.clone() };
-    let api: Api<Job> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    match api.replace_status(&key.name, &PostParams::default(), &updated).await {
-        Ok(written) => {
-            ctx.jobs.wait_for(&written, Some(job)).await;
-            Ok(())
-        }
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::Status(key.clone(), error)),
-    }
+    status::write(&ctx.client, &ctx.jobs, "Job", job, &updated).await.map(drop)
 }
 
 #[cfg(test)]

@@ -11,37 +11,7 @@ use kube::{
 };
 
 use super::Context;
-use crate::machinery::{key::Key, owner, work_queue::Failure};
-
-/// Why a set of pods could not be brought to what it asks for. The first word of each is its kind.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("reading the selector of {0} {1}: {2}; the selector cannot be changed, recreate the {0}")]
-    Selector(&'static str, Key, #[source] kube::core::ParseExpressionError),
-    #[error("creating a pod of {0} {1}: {2}")]
-    CreatePod(&'static str, Key, #[source] kube::Error),
-    #[error("deleting a pod of {0} {1}: {2}")]
-    DeletePod(&'static str, Key, #[source] kube::Error),
-    #[error("adopting or releasing pods of {0} {1}: {2}")]
-    Claim(&'static str, Key, #[source] kube::Error),
-    #[error("keeping the template of {0} {1}: {2}")]
-    Revision(&'static str, Key, #[source] kube::Error),
-    #[error("writing the status of {0} {1}: {2}")]
-    Status(&'static str, Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        match self {
-            Self::Selector(..) => false,
-            Self::CreatePod(_, _, source)
-            | Self::DeletePod(_, _, source)
-            | Self::Claim(_, _, source)
-            | Self::Revision(_, _, source)
-            | Self::Status(_, _, source) => source.is_conflict(),
-        }
-    }
-}
+use crate::machinery::{key::Key, owner};
 
 /// Creates one pod of `template` for its owner, tells by an event of `component` what came of it, and waits until the
 /// cache shows the pod: a controller that counted without it would create another.

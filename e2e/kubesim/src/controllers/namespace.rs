@@ -14,8 +14,9 @@ use super::{
     catalog::{self, Listed},
 };
 use crate::machinery::{
+    failed::Error,
     key::Key,
-    work_queue::{self, Failure, Next},
+    work_queue::{self, Next},
 };
 
 /// The finalizer in `spec.finalizers` that holds a namespace until it is empty.
@@ -23,24 +24,6 @@ const FINALIZER: &str = "kubernetes";
 
 /// How soon to look again at a namespace whose objects take their time, such as pods that stop.
 const RECHECK: Duration = Duration::from_millis(200);
-
-/// Why a namespace could not be emptied.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("finding out what namespace {0} may hold: {1}")]
-    Discover(Key, #[source] kube::Error),
-    #[error("deleting {1} of namespace {0}: {2}")]
-    Delete(Key, String, #[source] kube::Error),
-    #[error("letting namespace {0} go: {1}")]
-    Finalize(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        let (Self::Discover(_, source) | Self::Delete(_, _, source) | Self::Finalize(_, source)) = self;
-        source.is_conflict()
-    }
-}
 
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
@@ -54,7 +37,8 @@ async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     if namespace.metadata.deletion_timestamp.is_none() || !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
         return Ok(Next::OnChange);
     }
-    let kinds = catalog::discover(&ctx.client).await.map_err(|error| Error::Discover(key.clone(), error))?;
+    let kinds =
+        catalog::discover(&ctx.client).await.map_err(Error::doing("finding out what may be in", "Namespace", &key))?;
     let mut kinds: Vec<ApiResource> = kinds
         .into_iter()
         .filter(|Listed { namespaced, .. }| *namespaced)
@@ -64,12 +48,12 @@ async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let mut left = 0;
     for kind in kinds {
         let emptied = empty(&ctx, &key.name, &kind).await;
-        left += emptied.map_err(|error| Error::Delete(key.clone(), kind.plural.clone(), error))?;
+        left += emptied.map_err(Error::doing("emptying", "Namespace", &key))?;
     }
     if left > 0 {
         return Ok(Next::After(RECHECK));
     }
-    finalize(&ctx, &key, &namespace).await.map_err(|error| Error::Finalize(key.clone(), error))?;
+    finalize(&ctx, &key, &namespace).await.map_err(Error::doing("letting go", "Namespace", &key))?;
     Ok(Next::OnChange)
 }
 

@@ -9,50 +9,23 @@ use futures::{StreamExt, future::join_all, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use kube::{
-    Api, ResourceExt,
-    api::PostParams,
+    ResourceExt,
     core::{Selector, SelectorExt},
 };
 
 use super::{Context, claim, members, pods};
 use crate::machinery::{
+    failed::Error,
     key::Key,
     owner,
-    work_queue::{self, Failure, Next},
+    work_queue::{self, Next},
 };
 
 /// The source of its events.
 const COMPONENT: &str = "replicaset-controller";
 
-/// Why a `ReplicaSet` could not be brought to what it asks for.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("reading the selector of ReplicaSet {0}: {1}; the selector cannot be changed, recreate the ReplicaSet")]
-    Selector(Key, #[source] kube::core::ParseExpressionError),
-    #[error("reading ReplicaSet {0} before it gets pods: {1}")]
-    Read(Key, #[source] kube::Error),
-    #[error("creating a pod of ReplicaSet {0}: {1}")]
-    CreatePod(Key, #[source] kube::Error),
-    #[error("deleting a pod of ReplicaSet {0}: {1}")]
-    DeletePod(Key, #[source] kube::Error),
-    #[error("adopting or releasing pods of ReplicaSet {0}: {1}")]
-    Claim(Key, #[source] kube::Error),
-    #[error("writing the status of ReplicaSet {0}: {1}")]
-    Status(Key, #[source] kube::Error),
-}
-
-impl Failure for Error {
-    fn is_conflict(&self) -> bool {
-        match self {
-            Self::Selector(..) => false,
-            Self::Read(_, source)
-            | Self::CreatePod(_, source)
-            | Self::DeletePod(_, source)
-            | Self::Claim(_, source)
-            | Self::Status(_, source) => source.is_conflict(),
-        }
-    }
-}
+/// What it brings to what it asks for.
+const KIND: &str = "ReplicaSet";
 
 /// Runs until dropped.
 pub(super) async fn run(ctx: Arc<Context>) {
@@ -83,17 +56,17 @@ fn selector(set: &ReplicaSet) -> Result<Selector, kube::core::ParseExpressionErr
 
 async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let Some(set) = ctx.replica_sets.get(&key) else { return Ok(Next::OnChange) };
-    let selector = selector(&set).map_err(|error| Error::Selector(key.clone(), error))?;
+    let selector = selector(&set).map_err(Error::selector(KIND, &key))?;
     let in_namespace = ctx.pods.in_namespace(&key.namespace);
     let owned = claim::claim(&ctx.client, &ctx.pods, set.as_ref(), &selector, in_namespace)
         .await
-        .map_err(|error| Error::Claim(key.clone(), error))?;
+        .map_err(Error::doing("adopting or releasing what belongs to", KIND, &key))?;
     let active: Vec<&Pod> = owned.iter().map(AsRef::as_ref).filter(|pod| pods::is_active(pod)).collect();
     let outcome =
         if set.metadata.deletion_timestamp.is_some() { Ok(()) } else { scale(&ctx, &key, &set, &active).await };
     let leaving = |pod: &&Arc<Pod>| pod.metadata.deletion_timestamp.is_some() && !pods::is_finished(pod);
     let terminating = owned.iter().filter(leaving).count();
-    let again = report(&ctx, &key, &set, &active, terminating, outcome.as_ref().err()).await?;
+    let again = report(&ctx, &set, &active, terminating, outcome.as_ref().err()).await?;
     outcome?;
     Ok(again)
 }
@@ -103,7 +76,11 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
     let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let wanted = usize::try_from(wanted).unwrap_or_default();
     if active.len() < wanted {
-        if !claim::lives(&ctx.client, set).await.map_err(|error| Error::Read(key.clone(), error))? {
+        if !claim::lives(&ctx.client, set).await.map_err(Error::doing(
+            "looking whether it is still there:",
+            KIND,
+            key,
+        ))? {
             return Ok(());
         }
         let created = join_all((active.len()..wanted).map(|_| create_pod(ctx, key, set))).await;
@@ -117,11 +94,11 @@ async fn scale(ctx: &Context, key: &Key, set: &ReplicaSet, active: &[&Pod]) -> R
 
 async fn create_pod(ctx: &Context, key: &Key, set: &ReplicaSet) -> Result<(), Error> {
     let template = set.spec.clone().unwrap_or_default().template.unwrap_or_default();
-    members::create_pod(ctx, COMPONENT, set, key, template).await.map_err(|error| Error::CreatePod(key.clone(), error))
+    members::create_pod(ctx, COMPONENT, set, key, template).await.map_err(Error::doing("creating a pod of", KIND, key))
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, set: &ReplicaSet, pod: &Pod) -> Result<(), Error> {
-    if members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(key.clone(), error))? {
+    if members::delete_pod(ctx, pod).await.map_err(Error::doing("deleting a pod of", KIND, key))? {
         ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.name_any()));
     }
     Ok(())
@@ -129,7 +106,6 @@ async fn delete_pod(ctx: &Context, key: &Key, set: &ReplicaSet, pod: &Pod) -> Re
 
 async fn report(
     ctx: &Context,
-    key: &Key,
     set: &ReplicaSet,
     active: &[&Pod],
     terminating: usize,
@@ -141,15 +117,7 @@ async fn report(
     if set.status.as_ref() == Some(&status) {
         return Ok(next);
     }
-    let api: Api<ReplicaSet> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let mut updated = set.clone();
-    updated.status = Some(status);
-    match api.replace_status(&key.name, &PostParams::default(), &updated).await {
-        Ok(written) => {
-            ctx.replica_sets.wait_for(&written, Some(set)).await;
-            Ok(next)
-        }
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Next::OnChange),
-        Err(error) => Err(Error::Status(key.clone(), error)),
-    }
+    let updated = ReplicaSet { status: Some(status), ..set.clone() };
+    let there = crate::machinery::status::write(&ctx.client, &ctx.replica_sets, KIND, set, &updated).await?;
+    Ok(if there { next } else { Next::OnChange })
 }

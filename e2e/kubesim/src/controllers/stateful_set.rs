@@ -21,12 +21,12 @@ use kube::{Api, ResourceExt, api::PostParams, core::Selector};
 use self::plan::{Plan, Step};
 use super::{
     Context, claim, members,
-    members::Error,
     revisions::{self, REVISION_LABEL},
 };
 use crate::machinery::{
+    failed::Error,
     key::Key,
-    owner,
+    owner, status,
     work_queue::{self, Next},
 };
 
@@ -45,18 +45,18 @@ pub(super) async fn run(ctx: Arc<Context>) {
 async fn reconcile(ctx: Arc<Context>, key: Key) -> Result<Next, Error> {
     let Some(set) = ctx.stateful_sets.get(&key) else { return Ok(Next::OnChange) };
     let selector: Result<Selector, _> = set.spec.clone().unwrap_or_default().selector.try_into();
-    let selector = selector.map_err(|error| Error::Selector(KIND, key.clone(), error))?;
+    let selector = selector.map_err(Error::selector(KIND, &key))?;
     let in_namespace = ctx.pods.in_namespace(&key.namespace);
     let pods = claim::claim(&ctx.client, &ctx.pods, set.as_ref(), &selector, in_namespace)
         .await
-        .map_err(|error| Error::Claim(KIND, key.clone(), error))?;
+        .map_err(Error::doing("adopting or releasing what belongs to", KIND, &key))?;
     let plan = Plan::of(&set, &pods, Timestamp::now());
     if set.metadata.deletion_timestamp.is_none() {
         record_revision(&ctx, &key, &set, &plan.revision).await?;
         let steps = plan.steps.iter().map(|step| carry_out(&ctx, &key, &set, &plan, step));
         join_all(steps).await.into_iter().collect::<Result<(), Error>>()?;
     }
-    report(&ctx, &key, &set, &plan.status).await?;
+    report(&ctx, &set, &plan.status).await?;
     Ok(plan.again.map_or(Next::OnChange, Next::After))
 }
 
@@ -70,7 +70,7 @@ async fn record_revision(ctx: &Context, key: &Key, set: &StatefulSet, name: &str
     let hash = name.strip_prefix(&format!("{}-", key.name)).unwrap_or(name);
     revisions::record(ctx, key, set, name, &template, ("controller.kubernetes.io/hash", hash))
         .await
-        .map_err(|error| Error::Revision(KIND, key.clone(), error))
+        .map_err(Error::doing("keeping the template of", KIND, key))
 }
 
 async fn carry_out(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, step: &Step) -> Result<(), Error> {
@@ -118,32 +118,24 @@ async fn create_pod(ctx: &Context, key: &Key, set: &StatefulSet, plan: &Plan, or
         Err(error) => {
             let message = format!("create Pod {name} in StatefulSet {} failed error: {error}", key.name);
             ctx.recorder.named(COMPONENT).warning(set, "FailedCreate", message);
-            Err(Error::CreatePod(KIND, key.clone(), error))
+            Err(Error::doing("creating a pod of", KIND, key)(error))
         }
     }
 }
 
 async fn delete_pod(ctx: &Context, key: &Key, set: &StatefulSet, pod: &Pod) -> Result<(), Error> {
     let name = pod.name_any();
-    if members::delete_pod(ctx, pod).await.map_err(|error| Error::DeletePod(KIND, key.clone(), error))? {
+    if members::delete_pod(ctx, pod).await.map_err(Error::doing("deleting a pod of", KIND, key))? {
         let message = format!("delete Pod {name} in StatefulSet {} successful", key.name);
         ctx.recorder.named(COMPONENT).normal(set, "SuccessfulDelete", message);
     }
     Ok(())
 }
 
-async fn report(ctx: &Context, key: &Key, set: &StatefulSet, status: &StatefulSetStatus) -> Result<(), Error> {
+async fn report(ctx: &Context, set: &StatefulSet, status: &StatefulSetStatus) -> Result<(), Error> {
     if set.status.as_ref() == Some(status) {
         return Ok(());
     }
-    let api: Api<StatefulSet> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let updated = StatefulSet { status: Some(status.clone()), ..set.clone() };
-    match api.replace_status(&key.name, &PostParams::default(), &updated).await {
-        Ok(written) => {
-            ctx.stateful_sets.wait_for(&written, Some(set)).await;
-            Ok(())
-        }
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::Status(KIND, key.clone(), error)),
-    }
+    status::write(&ctx.client, &ctx.stateful_sets, KIND, set, &updated).await.map(drop)
 }

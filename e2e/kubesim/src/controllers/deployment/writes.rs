@@ -13,7 +13,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    COMPONENT, Error, Rollout, replicas,
+    COMPONENT, Error, NAME, Rollout, replicas,
     revision::{self, DESIRED_REPLICAS, MAX_REPLICAS, REVISION, REVISION_HISTORY, TEMPLATE_HASH},
     rollout::{self, Size},
     status::{self, Strategy},
@@ -36,7 +36,7 @@ const NOT_COPIED: [&str; 6] = [
 impl Rollout<'_> {
     pub(super) async fn create_new(&mut self, revision: i64) -> Result<(), Error> {
         let lives = claim::lives(&self.ctx.client, self.deployment).await;
-        if !lives.map_err(|error| Error::Read(self.key.clone(), error))? {
+        if !lives.map_err(Error::doing("looking whether it is still there:", NAME, self.key))? {
             return Ok(());
         }
         let Some(spec) = self.deployment.spec.clone() else { return Ok(()) };
@@ -89,7 +89,7 @@ impl Rollout<'_> {
                     "ReplicaSetCreateError",
                     format!("Failed to create new replica set: {error}"),
                 );
-                Err(Error::Create(self.key.clone(), error))
+                Err(Error::doing("creating a ReplicaSet of", NAME, self.key)(error))
             }
         }
     }
@@ -100,7 +100,7 @@ impl Rollout<'_> {
         let mut updated = self.deployment.clone();
         updated.status.get_or_insert_default().collision_count = Some(collisions + 1);
         let written = api.replace_status(&self.key.name, &PostParams::default(), &updated).await;
-        written.map(|_| ()).map_err(|error| Error::Write(self.key.clone(), error))
+        written.map(|_| ()).map_err(Error::doing("writing", NAME, self.key))
     }
 
     fn size_annotations(&self) -> [(String, String); 2] {
@@ -151,7 +151,7 @@ impl Rollout<'_> {
     ) -> Result<Arc<ReplicaSet>, Error> {
         let api: Api<ReplicaSet> = Api::namespaced(self.ctx.client.clone(), &self.key.namespace);
         let written = api.patch(&set.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
-        let written = written.map_err(|error| Error::Update(self.key.clone(), error))?;
+        let written = written.map_err(Error::doing("updating a ReplicaSet of", NAME, self.key))?;
         self.ctx.replica_sets.wait_for(&written, Some(set)).await;
         Ok(Arc::new(written))
     }
@@ -178,7 +178,7 @@ impl Rollout<'_> {
             match api.delete(&set.name_any(), &DeleteParams::background()).await {
                 Ok(_) => {}
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
-                Err(error) => return Err(Error::Update(self.key.clone(), error)),
+                Err(error) => return Err(Error::doing("updating a ReplicaSet of", NAME, self.key)(error)),
             }
         }
         Ok(())
