@@ -14,6 +14,8 @@ version=$(awk -F '"' '/^version = / { print $2; exit }' Cargo.toml)
 registry=${REGISTRY:-ghcr.io/llm-d}
 chart=charts/workload-variant-autoscaler
 dist=dist
+# What people download with krew: 20 MB.
+largest_plugin=20000000
 mkdir -p "$dist"
 
 fail() {
@@ -38,11 +40,14 @@ check() { # TAG
 }
 
 plugin() {
-  local system work
+  local system work binary size
   system=$(uname -s | tr '[:upper:]' '[:lower:]')
-  cargo build --locked --profile "${PROFILE:-dist}" -p kubectl-wva --bin kubectl-wva
+  cargo build --locked --profile "${PROFILE:-dist-plugin}" -p kubectl-wva --bin kubectl-wva
+  binary=target/${PROFILE:-dist-plugin}/kubectl-wva
+  size=$(wc -c <"$binary")
+  [ "$size" -le $largest_plugin ] || fail "$binary has $size bytes, more than the $largest_plugin promised"
   work=$(mktemp -d)
-  cp "target/${PROFILE:-dist}/kubectl-wva" LICENSE "$work"
+  cp "$binary" LICENSE "$work"
   tar -czf "$dist/kubectl-wva_${system}_$(architecture).tar.gz" -C "$work" kubectl-wva LICENSE
   rm -r "$work"
 }

@@ -35,7 +35,9 @@ pub(in crate::commands::doctor) fn check(examination: &mut Examination<'_>) {
             let ours = |map: &&ConfigMap| examination.concerns(map.metadata.namespace.as_deref().unwrap_or_default());
             let problems = maps.iter().filter(ours).filter_map(|map| map_problem(examination.facts, map));
             let problems: Vec<Finding> = problems.collect();
-            problems.into_iter().for_each(|finding| examination.found(finding));
+            for problem in problems {
+                examination.found(problem);
+            }
         }
         Err(why) => {
             let causes = [

@@ -225,9 +225,9 @@ fn followed_instance(facts: &Facts, variant: &VariantAutoscaling, namespace: &st
     let target = &variant.spec.scale_target_ref;
     let hpa = facts.hpas.iter().flatten().find(|hpa| follower::scales(hpa, namespace, target))?;
     let metrics = hpa.spec.as_ref()?.metrics.iter().flatten();
-    let selectors =
+    let mut selectors =
         metrics.filter_map(|metric| metric.external.as_ref()?.metric.selector.as_ref()?.match_labels.as_ref());
-    let selected = selectors.filter_map(|labels| labels.get(metrics::LABEL_CONTROLLER_INSTANCE)).next();
+    let selected = selectors.find_map(|labels| labels.get(metrics::LABEL_CONTROLLER_INSTANCE));
     selected.or_else(|| hpa.labels().get(labels::CONTROLLER_INSTANCE)).cloned()
 }
 
