@@ -4,9 +4,11 @@ mod worlds;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::FileFailurePersistence;
 use wva_engine::fixtures::START;
 use wva_engine::plan::{Evidence, Reason};
+use wva_engine::settings::{PerModel, ScaleUpPolicy};
 use wva_engine::snapshot::{Bounds, Model, Readiness, Reading, Snapshot, Source, Variant, VariantKey};
 use wva_engine::threshold::{Replica, analyze};
 use wva_engine::{Memory, Plan, Settings, Target, Thresholds, decide};
@@ -103,8 +105,13 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_decided_on_missing_readings(snapshot in any_snapshot(), (memory, now) in memory()) {
-        let (plan, _) = plan_of(&snapshot, &memory, now);
+    fn nothing_is_decided_on_missing_readings(
+        snapshot in any_snapshot(),
+        (memory, now) in memory(),
+        policy in select(vec![ScaleUpPolicy::Step, ScaleUpPolicy::Demand]),
+    ) {
+        let settings = Settings { scale_up: PerModel::all(policy), ..Settings::default() };
+        let plan = decide(&snapshot, &mut memory.clone(), &settings, now);
 
         for (model, variant, target) in with_targets(&snapshot, &plan) {
             if lacks_readings(model, now) && variant.spec_replicas > 0 {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use wva_engine::fixtures::{MODEL, START, model, snapshot, variant};
+use wva_engine::settings::{PerModel, ScaleUpPolicy};
 use wva_engine::snapshot::{Pace, Readiness, Reading, Sample, Tokens};
 use wva_engine::{Memory, Plan, Settings, decide};
 
@@ -277,6 +278,10 @@ pub(crate) struct Fleet {
     /// Requests go to the lesser loaded of two servers; else to any.
     pub(crate) balanced: bool,
     pub(crate) decisions: Vec<(f64, Plan)>,
+    /// Whether it is noted with each decision what `scaleUpPolicy: step` would have made of it.
+    pub(crate) compares_with_step: bool,
+    /// Replicas of all variants together that it would have wanted.
+    pub(crate) stepped: Vec<u32>,
     pub(crate) seen: Seen,
     servers: Vec<Server>,
     leaving: Vec<Server>,
@@ -303,6 +308,8 @@ impl Fleet {
             start_up: START_UP,
             balanced: true,
             decisions: Vec::new(),
+            compares_with_step: false,
+            stepped: Vec::new(),
             seen: Seen::default(),
             servers: Vec::new(),
             leaving: Vec::new(),
@@ -425,7 +432,13 @@ impl Fleet {
         if let Some(completed) = completed {
             built = built.arriving((completed + growth).max(0.0));
         }
-        let plan = decide(&snapshot([built]), &mut self.memory, &self.settings, at(now));
+        let seen = snapshot([built]);
+        if self.compares_with_step {
+            let settings = Settings { scale_up: PerModel::all(ScaleUpPolicy::Step), ..self.settings.clone() };
+            let stepped = decide(&seen, &mut self.memory.clone(), &settings, at(now));
+            self.stepped.push(stepped.targets.iter().map(|it| it.replicas).sum());
+        }
+        let plan = decide(&seen, &mut self.memory, &self.settings, at(now));
         for (index, _) in self.costs.clone().iter().enumerate() {
             let target = plan.targets.iter().find(|it| it.variant.name == Self::name(index)).expect("a target");
             self.desired.insert(Self::name(index), target.replicas);
