@@ -5,7 +5,7 @@ mod fleet;
 use rstest::rstest;
 use wva_engine::settings::{Analyzer, PerModel, ScaleUpPolicy, Settings, TokenThresholds};
 
-use self::fleet::{Fleet, MAXIMUM, Random, START_UP, Seen};
+use self::fleet::{Fleet, Random, START_UP, Seen};
 
 fn settings(analyzer: Analyzer) -> Settings {
     Settings {
@@ -33,7 +33,7 @@ fn median<T: PartialOrd + Copy>(runs: &[Seen], of: impl Fn(&Seen) -> T) -> T {
 }
 
 #[rstest]
-fn a_load_that_grows_tenfold_at_once_gets_its_replicas_within_two_cycles_and_hardly_one_too_many(
+fn a_load_that_grows_tenfold_at_once_gets_its_replicas_within_a_cycle_and_hardly_one_too_many(
     #[values(Analyzer::Threshold, Analyzer::Saturation(TokenThresholds::default()))] analyzer: Analyzer,
 ) {
     let run = |seed| {
@@ -45,11 +45,11 @@ fn a_load_that_grows_tenfold_at_once_gets_its_replicas_within_two_cycles_and_har
 
     let ready = |seen: &Seen| seen.ready_since(8, 300.0).expect("they become ready") - 300.0;
     let last = |seen: &Seen| seen.wanted.last().expect("a decision").1;
-    assert!(median(&runs, ready) <= START_UP + 60.0, "8 ready after {} s", median(&runs, ready));
+    assert!(median(&runs, ready) <= START_UP + 30.0, "8 ready after {} s", median(&runs, ready));
     assert!(median(&runs, Seen::most) <= 11, "{}", median(&runs, Seen::most));
     assert!((9..=10).contains(&median(&runs, last)), "{} in the end", median(&runs, last));
     for seen in &runs {
-        assert!(ready(seen) <= START_UP + 75.0, "8 ready after {} s: {:?}", ready(seen), seen.wanted);
+        assert!(ready(seen) <= START_UP + 45.0, "8 ready after {} s: {:?}", ready(seen), seen.wanted);
         assert!(seen.most() <= 12, "{:?}", seen.wanted);
         // Who waited at the one replica when the others came has given up by then.
         let late = seen.gave_up_at.iter().filter(|at| **at > 300.0 + ready(seen) + 90.0).count();
@@ -68,13 +68,13 @@ fn noise_moves_nothing_to_and_fro(
     };
     let runs: Vec<_> = (1..=5).map(run).collect();
 
-    assert!(median(&runs, Seen::turns) <= 2, "{}", median(&runs, Seen::turns));
-    assert!(median(&runs, Seen::missed) <= 0.01, "{}", median(&runs, Seen::missed));
+    assert!(median(&runs, Seen::turns) <= 1, "{}", median(&runs, Seen::turns));
     let cost = median(&runs, |seen| seen.cost);
-    assert!(cost <= 1.2 * 6.0 * 10.0 * 1800.0, "{} replicas on average", cost / 18_000.0);
+    assert!(cost <= 1.17 * 6.0 * 10.0 * 1800.0, "{} replicas on average", cost / 18_000.0);
     for seen in &runs {
-        assert!(seen.turns() <= 4, "{:?}", seen.wanted);
-        assert!(seen.most() < MAXIMUM / 2);
+        assert!(seen.turns() <= 3, "{:?}", seen.wanted);
+        assert!(seen.missed() <= 0.01, "{}", seen.missed());
+        assert!(seen.most() <= 9, "{:?}", seen.wanted);
     }
 }
 
