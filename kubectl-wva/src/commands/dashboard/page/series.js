@@ -24,8 +24,8 @@ function seriesOf(view) {
 
 // Load between decisions is not known: dots. What was read again and again is a line.
 function loadLines(points, of, rest) {
-  const known = points.findIndex((point) => !point.decision);
-  const read = known < 0 ? points.length : known;
+  const first = points.findIndex((point) => !point.decision);
+  const read = first < 0 ? points.length : first;
   const values = points.map((point) => ({ at: point.at, value: of(point) }));
   return [
     { ...rest, points: values.slice(0, read + 1), kind: "between", dotted: true, title: `${rest.title}: at decisions` },
@@ -48,12 +48,13 @@ function spendOf(view, series) {
   const events = [...series].flatMap(([key, points]) => points.map((point) => ({ ...point, key })));
   events.sort((a, b) => a.at - b.at);
   const current = new Map();
+  const told = [...series.values()].filter((points) => points.some((point) => known(point.current))).length;
   const spend = [];
   for (const { at, key, current: replicas } of events) {
     if (!known(replicas)) continue;
     current.set(key, replicas * (costs.get(key) ?? 0));
-    // Before something is known of every variant a sum would be too small.
-    if (current.size < series.size) continue;
+    // Before something is known of every variant that tells its replicas a sum would be too small.
+    if (current.size < told) continue;
     const sum = [...current.values()].reduce((a, b) => a + b, 0);
     if (spend.length && spend.at(-1).at === at) spend.at(-1).value = sum;
     else spend.push({ at, value: sum });
