@@ -236,6 +236,7 @@ impl Cycle {
         withdraw(|_| false, &self.shared.ledger, &self.metrics.published);
         self.shared.ledger.keep_only(|_| false);
         self.shared.history().keep_only(|_| false);
+        self.metrics.loads.clear();
         self.metrics.cycle.safety_net.set(0);
         self.metrics.cycle.variants.clear();
         self.metrics.cycle.conflicts.clear();
@@ -352,6 +353,7 @@ impl Cycle {
         let before = self.term.memory.clone();
         let plan = decide(&snapshot, &mut self.term.memory, &settings, now);
         actuate(&plan, &snapshot, &shared.ledger, &self.metrics);
+        self.metrics.loads.show(&snapshot, &settings);
         for target in &plan.targets {
             self.report(target, &view.variants, &view.ownership, now);
         }

@@ -2,6 +2,7 @@
 //!
 //! [`published`] is what others scale by; everything else here is about the controller's own health.
 
+mod loads;
 pub mod published;
 mod zero;
 
@@ -18,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use wva_api::Instance;
 
+pub use self::loads::Loads;
 pub use self::published::Published;
 pub use self::zero::ZeroMetrics;
 
@@ -29,6 +31,8 @@ pub struct Metrics {
     leaders: Arc<Registry>,
     /// What others scale by.
     pub published: Published,
+    /// What the last decision saw.
+    pub loads: Loads,
     /// The decision cycle.
     pub cycle: CycleMetrics,
     /// Queries to Prometheus.
@@ -124,6 +128,7 @@ impl Metrics {
         registry.register("wva_leader", "1 while this process leads", leader.clone());
         Self {
             published: Published::register(&mut leaders),
+            loads: Loads::register(&mut leaders),
             cycle: CycleMetrics::register(&mut registry),
             prometheus: PrometheusMetrics::register(&mut registry),
             status: WriteMetrics::register(&mut registry, "wva_status_writes", "Writes of status, by outcome"),

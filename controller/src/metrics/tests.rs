@@ -15,6 +15,7 @@ fn everything() -> Metrics {
     let numbers =
         Numbers { accelerator: "A100", current: 1, desired: 2, before: None, reason: "saturation", paused: true };
     metrics.published.publish(&ObjectKey::new("ns", "llama"), numbers);
+    metrics.loads.show(&loads::tests::snapshot(Some(0.5)), &wva_engine::Settings::default());
     metrics.cycle.decisions.get_or_create(&ReasonLabel { reason: "steady" }).inc();
     metrics.cycle.variants.get_or_create(&ClaimLabel { claim: "managed" }).set(1);
     metrics.cycle.conflicts.get_or_create(&ConflictLabel { kind: "target" }).set(1);
