@@ -24,13 +24,11 @@ pub(super) fn resolve(
     first: Option<&str>,
     second: Option<&Path>,
 ) -> Result<(String, Option<PathBuf>)> {
-    if names.generated && names.template.is_some() {
-        bail!("give either --generate-name or --name-template, not both");
-    }
     match (names.template, first, second) {
         (None, Some(release), chart @ Some(_)) if !names.generated => {
             Ok((release.to_owned(), chart.map(Path::to_path_buf)))
         }
+        // Of the two, helm obeys the template.
         (Some(template), chart, None) => Ok((release_name(template)?, chart.map(PathBuf::from))),
         (None, Some(chart), None) if names.generated => Ok((generated(chart)?, Some(chart.into()))),
         // Never the project's chart for somebody who named his own.

@@ -81,6 +81,9 @@ fn a_chart_that_stands_alone_renders_as_with_helm_and_never_as_the_projects_own(
     let (success, stdout, stderr) = run(&["template", &chart]);
     assert!(success, "{stderr}");
     assert_eq!(stdout, String::from_utf8_lossy(&expected.stdout));
+    let both = ["template", "-g", &chart, "--name-template", "given"].map(str::to_owned);
+    let (_, stdout, _) = run(&both.each_ref().map(String::as_str));
+    assert_eq!(stdout, String::from_utf8_lossy(&helm(&both).stdout), "the template names it");
     for empty in ["/templates", "/none"] {
         let (success, stdout, stderr) = run(&["template", &format!("{chart}{empty}")]);
         assert!(!success && stdout.is_empty(), "{stdout}");
