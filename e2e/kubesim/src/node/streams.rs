@@ -11,7 +11,8 @@ use tokio::{io::AsyncWriteExt, sync::mpsc};
 use super::{client::Client, log_file::Stream, runs::Stdin, terminal::Terminal};
 use crate::machinery::remote_command::{CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT};
 
-/// What a client asks for, as `PodExecOptions` and `PodAttachOptions` name it.
+/// What a client asks for, as `PodExecOptions` and `PodAttachOptions` name it, or the kubelet's own API, which the real API
+/// server speaks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the flags of the query")]
 pub(super) struct Wanted {
@@ -30,9 +31,9 @@ impl Wanted {
             let flag = matches!(value.as_str(), "true" | "1");
             match name.as_str() {
                 "command" => wanted.command.push(value),
-                "stdin" => wanted.stdin = flag,
-                "stdout" => wanted.stdout = flag,
-                "stderr" => wanted.stderr = flag,
+                "stdin" | "input" => wanted.stdin = flag,
+                "stdout" | "output" => wanted.stdout = flag,
+                "stderr" | "error" => wanted.stderr = flag,
                 "tty" => wanted.tty = flag,
                 _ => {}
             }
@@ -151,6 +152,12 @@ mod tests {
         let wanted = wanted.unwrap();
         assert_eq!(wanted.command, ["sh", "-i"]);
         assert!(wanted.stdout && wanted.tty && !wanted.stderr && !wanted.stdin);
+    }
+
+    #[test]
+    fn streams_have_other_names_in_the_kubelets_api() {
+        let names = |stdin, stdout, stderr| read(&[("command", "sh"), (stdin, "1"), (stdout, "1"), (stderr, "1")]);
+        assert_eq!(names("input", "output", "error"), names("stdin", "stdout", "stderr"));
     }
 
     #[test]
