@@ -6,7 +6,7 @@ use crate::terminal::{Terminal, assert_shows};
 
 /// How kubectl speaks by itself, since 1.31.
 const WEBSOCKETS: &str = "";
-/// How older ones do, and all behind proxies that know no WebSockets.
+/// How older ones do, and those behind proxies that pass nothing else on.
 const SPDY: &str = "export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false KUBECTL_PORT_FORWARD_WEBSOCKETS=false";
 
 const CREATE: &str = r#"
