@@ -71,6 +71,14 @@ pub fn kind() -> Result<PathBuf, Error> {
     tool("kind")
 }
 
+/// A real Chromium, which `hack/tools.sh` finds and does not fetch.
+///
+/// # Errors
+/// When it is not there.
+pub fn chromium() -> Result<PathBuf, Error> {
+    tool("chromium")
+}
+
 fn tool(name: &str) -> Result<PathBuf, Error> {
     let variable = name.to_uppercase();
     let named = env::var_os(&variable).map(PathBuf::from).filter(|path| path.is_file());

@@ -6,6 +6,7 @@
 #[path = "../clinic/mod.rs"]
 mod clinic;
 mod cost;
+mod dashboards;
 mod doctor;
 mod hybrid;
 mod isolation;
