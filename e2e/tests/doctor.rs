@@ -14,7 +14,7 @@ use wva_e2e::harness::with_environment;
 use wva_e2e::instance::{Controller, make_namespace};
 use wva_e2e::workload::{A100, Vllm};
 
-use crate::clinic::{Clinic, MODEL_ID, RELEASE, scrape};
+use crate::clinic::{Clinic, MODEL_ID, RELEASE};
 
 /// Runs a test on a healthy model in namespace `models`, with a controller in namespace `wva`.
 async fn with_clinic(test: impl AsyncFnOnce(&Clinic<'_>)) {
@@ -37,34 +37,8 @@ async fn reinstall(clinic: &Clinic<'_>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_keeps_a_variant_from_being_managed_is_named_and_fixed() {
+async fn without_a_controller_or_with_an_unusable_variant_that_is_named_and_fixed() {
     with_clinic(async |clinic: &Clinic<'_>| {
-        clinic.case("NamespaceExcluded", "kubectl annotate namespace models wva.llmd.ai/exclude=true").await;
-        clinic
-            .case("InstanceMismatch", "kubectl label va @va -n models wva.llmd.ai/controller-instance=nobody --overwrite")
-            .await;
-        clinic
-            .case("NamespaceNotWatched", "kubectl set env deployment/@controller -n wva WATCH_NAMESPACE=elsewhere")
-            .await;
-        clinic.run("kubectl set env deployment/@controller -n wva WATCH_NAMESPACE-").await;
-        clinic.healthy().await;
-
-        clinic
-            .case(
-                "TargetMissing",
-                r#"kubectl patch va @va -n models --type=merge -p '{"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"gone"}}}'"#,
-            )
-            .await;
-
-        clinic
-            .run("kubectl get va @va -n models -o json | sed 's/\"name\": \"@va\"/\"name\": \"second\"/; /\"resourceVersion\"/d; /\"uid\"/d' | kubectl create -f -")
-            .await;
-        let finding = clinic.finds("TargetConflict").await;
-        let ways = finding["fix"].as_array().unwrap();
-        let way = ways.iter().position(|way| way.as_str().unwrap().contains("second")).unwrap();
-        clinic.fix(&finding, way).await;
-        clinic.healthy().await;
-
         let rule = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations";
         let definition = clinic.run("kubectl get crd variantautoscalings.llmd.ai -o json").await;
         clinic
@@ -79,7 +53,23 @@ async fn whatever_keeps_a_variant_from_being_managed_is_named_and_fixed() {
         clinic.run("kubectl delete deployment @controller -n wva").await;
         clinic.finds("NoController").await;
         reinstall(clinic).await;
-        clinic.healthy().await;
+        clinic.mended("NoController").await;
+
+        // Where all is well the only thing wrong is a ConfigMap that lies where nobody looks.
+        make_namespace(clinic.environment.kubectl(), "quiet").await.unwrap();
+        clinic
+            .run("kubectl create configmap wva-saturation-scaling-config -n quiet --from-literal=default='kvCacheThreshold: 0.7'")
+            .await;
+        for (cause, harm) in
+            [("NamespaceNotTracked", ""), ("NamespaceExcluded", "kubectl annotate namespace quiet wva.llmd.ai/exclude=true")]
+        {
+            if !harm.is_empty() {
+                clinic.run(harm).await;
+            }
+            let findings = clinic.finds_in("quiet", &[cause]).await;
+            clinic.fix(&findings[0], 0).await;
+            clinic.finds_in("quiet", &[]).await;
+        }
     })
     .await;
 }
@@ -87,34 +77,10 @@ async fn whatever_keeps_a_variant_from_being_managed_is_named_and_fixed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_that_do_not_reach_the_autoscaler_are_named_and_fixed() {
     with_clinic(async |clinic: &Clinic<'_>| {
-        let hpa = "hpa llama-hpa -n models";
-
-        clinic.case("HpaMissing", &format!("kubectl delete {hpa}")).await;
-        let most = clinic.run(&format!("kubectl get {hpa} -o jsonpath='{{.spec.maxReplicas}}'")).await;
-        assert_eq!(most, "3", "the user's own settings are kept");
-        let target = "/spec/metrics/0/external/target";
-        let value = r#"{"type":"Value","value":"1"}"#;
-        clinic
-            .case(
-                "HpaTargetMisread",
-                &format!("kubectl patch {hpa} --type=json -p '[{{\"op\":\"replace\",\"path\":\"{target}\",\"value\":{value}}}]'"),
-            )
-            .await;
-        let selector = "/spec/metrics/0/external/metric/selector/matchLabels/controller_instance";
-        clinic
-            .case(
-                "HpaSelectorMismatch",
-                &format!("kubectl patch {hpa} --type=json -p '[{{\"op\":\"replace\",\"path\":\"{selector}\",\"value\":\"team-b\"}}]'"),
-            )
-            .await;
-
         let monitor = "servicemonitor workload-variant-autoscaler-controller-manager-metrics-monitor -n wva";
-        clinic.run(&scrape(monitor, "/nothing")).await;
-        clinic.finds("MetricNotServed").await;
-        clinic.run(&format!("kubectl delete {monitor}")).await;
-        clinic.finds("ServiceMonitorMissing").await;
-        reinstall(clinic).await;
-        clinic.healthy().await;
+        // Not a fault, only something to know: the exit code stays 0.
+        let rules = r#"[{"op":"remove","path":"/spec/endpoints/0/metricRelabelings"}]"#;
+        clinic.case("SeriesPerPod", &format!("kubectl patch {monitor} --type=json -p '{rules}'")).await;
 
         let service = clinic.run("kubectl get apiservice v1beta1.external.metrics.k8s.io -o json").await;
         clinic.run("kubectl delete apiservice v1beta1.external.metrics.k8s.io").await;
@@ -124,9 +90,8 @@ async fn numbers_that_do_not_reach_the_autoscaler_are_named_and_fixed() {
         metadata.retain(|key, _| key == "name");
         service.as_object_mut().unwrap().remove("status");
         clinic.environment.kubectl().apply(&service.to_string()).await.unwrap();
-        clinic.healthy().await;
+        clinic.mended("ExternalMetricsAbsent").await;
 
-        // Not a fault, only something to know: the exit code stays 0.
         clinic
             .run("kubectl get va @va -n models -o json | sed 's/\"name\": \"@va\"/\"name\": \"second\"/; s/\"name\": \"llama\"/\"name\": \"llama-two\"/; /\"resourceVersion\"/d; /\"uid\"/d' | kubectl create -f -")
             .await;

@@ -1,6 +1,6 @@
 //! A model in good order, to be harmed and healed: what the tests of `kubectl wva doctor` share.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wva_e2e::environment::Environment;
@@ -14,6 +14,11 @@ pub(crate) const RELEASE: &str = "workload-variant-autoscaler";
 const DEPLOYMENT: &str = "workload-variant-autoscaler-controller-manager";
 /// The longest way: a scrape ends, its series run out of the look-back, a decision, an HPA sync.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Namespace for a second controller of an instance.
+pub(crate) fn twin(system: &str) -> String {
+    format!("{system}-twin")
+}
 
 /// A healthy controller of an instance, and a model in a namespace that is there.
 pub(crate) struct Clinic<'a> {
@@ -32,6 +37,7 @@ impl<'a> Clinic<'a> {
         let model = Model { release: "llama", server: &server, accelerator: "A100", cost: "40", max: 3, instance };
         model.add(kubectl).await.unwrap();
         let clinic = Self { environment, controller, models: models.to_owned() };
+        // From the first second on nothing is found.
         clinic.healthy().await;
         clinic
     }
@@ -41,13 +47,17 @@ impl<'a> Clinic<'a> {
         self.environment.facts().patience(PATIENCE)
     }
 
-    /// A line with the names of this clinic: `@va`, `@controller`, `@system` and `@models` (namespaces), `@id`.
+    /// A line with the names of this clinic: `@va`, `@controller`, its ConfigMap `@config`, the namespaces `@system`,
+    /// `@models` and `@twin`, and `@id`.
     pub(crate) fn named(&self, line: &str) -> String {
-        let Controller { namespace, instance, .. } = &self.controller;
+        let Controller { release, namespace, instance, .. } = &self.controller;
+        let (twin, config) = (twin(namespace), format!("{release}-variantautoscaling-config"));
         let names = [
             ("@va", "llama-va"),
             ("@controller", DEPLOYMENT),
+            ("@config", &config),
             ("@system", namespace),
+            ("@twin", &twin),
             ("@models", &self.models),
             ("@id", instance),
         ];
@@ -81,6 +91,56 @@ impl<'a> Clinic<'a> {
         .unwrap()
     }
 
+    /// Waits until doctor finds exactly `causes`, and gives the findings and how long it took. At no look is anything found
+    /// that is not among `known`.
+    pub(crate) async fn only(&self, known: &[&str], causes: &[&str], within: Duration) -> (Value, Duration) {
+        self.look(known, causes, within, true).await
+    }
+
+    /// Waits until nothing is wrong or on its way. At no look is anything found that is not among `known`.
+    pub(crate) async fn settled(&self, known: &[&str]) {
+        self.look(known, &[], PATIENCE, false).await;
+    }
+
+    async fn look(&self, known: &[&str], causes: &[&str], within: Duration, on_its_way: bool) -> (Value, Duration) {
+        let kubectl = self.environment.kubectl();
+        let within = self.environment.facts().patience(within);
+        let what = format!("doctor to find {causes:?}");
+        let begun = Instant::now();
+        let findings = wait::until(&what, within, || async {
+            let answer = kubectl.answer(&["doctor", "-n", &self.models, "-o", "json"]).await.unwrap();
+            let view: Value = serde_json::from_str(&answer.out).unwrap_or_else(|error| panic!("{error}: {answer:?}"));
+            let list = |part: &str| view[part].as_array().cloned().unwrap_or_default();
+            let mut found: Vec<String> =
+                list("findings").iter().map(|one| one["cause"].as_str().unwrap().to_owned()).collect();
+            found.sort_unstable();
+            let odd: Vec<&Value> = view["findings"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|one| !known.contains(&one["cause"].as_str().unwrap()))
+                .collect();
+            assert!(odd.is_empty(), "beside {known:?} it says {odd:#?}");
+            let unknown = list("checks").iter().any(|check| check["outcome"] == "unknown");
+            let settled = on_its_way || list("starting").is_empty();
+            if found == causes && !unknown && settled {
+                Look::Done(view["findings"].clone())
+            } else {
+                Look::NotYet(format!("found {found:?}, starting {:?}, unknown: {unknown}", list("starting")))
+            }
+        });
+        let findings = findings.await.unwrap();
+        (findings, begun.elapsed())
+    }
+
+    /// A command in which the Service of Prometheus is called by an address that pods reach: no name server runs here.
+    pub(crate) fn reachable(&self, command: &str) -> String {
+        let start = "http://prometheus.monitoring.svc:";
+        let Some((before, rest)) = command.split_once(start) else { return command.to_owned() };
+        let rest = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        format!("{before}{}{rest}", self.environment.prometheus().url())
+    }
+
     pub(crate) async fn finds(&self, cause: &str) -> Value {
         let findings = self.finds_in(&self.models, &[cause]).await;
         assert_eq!(findings.as_array().unwrap().len(), 1, "{findings:#}");
@@ -90,8 +150,9 @@ impl<'a> Clinic<'a> {
         findings[0].clone()
     }
 
+    /// Waits until nothing is wrong or on its way; until then nothing may be found.
     pub(crate) async fn healthy(&self) {
-        self.finds_in(&self.models, &[]).await;
+        self.settled(&[]).await;
     }
 
     /// Does harm, sees it named, does what doctor says, and sees it gone.
@@ -99,20 +160,19 @@ impl<'a> Clinic<'a> {
         self.run(harm).await;
         let finding = self.finds(cause).await;
         self.fix(&finding, 0).await;
-        self.healthy().await;
+        self.mended(cause).await;
         finding
     }
 
+    /// Waits until nothing is left of a cause.
+    pub(crate) async fn mended(&self, cause: &str) {
+        self.settled(&[cause]).await;
+    }
+
     pub(crate) async fn fix(&self, finding: &Value, way: usize) {
-        let command = finding["fix"][way].as_str().unwrap();
+        let command = &self.reachable(finding["fix"][way].as_str().unwrap());
         if let Err(error) = self.environment.kubectl().shell(command).await {
             panic!("{command}\n{error}\n{finding:#}");
         }
     }
-}
-
-/// Has Prometheus look for metrics at another path.
-pub(crate) fn scrape(monitor: &str, path: &str) -> String {
-    let change = serde_json::json!([{"op": "replace", "path": "/spec/endpoints/0/path", "value": path}]);
-    format!("kubectl patch {monitor} --type=json -p '{change}'")
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod causes;
 #[path = "../clinic/mod.rs"]
 mod clinic;
 mod cost;
