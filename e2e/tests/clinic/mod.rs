@@ -91,18 +91,20 @@ impl<'a> Clinic<'a> {
         .unwrap()
     }
 
-    /// Waits until doctor finds exactly `causes`, and gives the findings and how long it took. At no look is anything found
-    /// that is not among `known`.
-    pub(crate) async fn only(&self, known: &[&str], causes: &[&str], within: Duration) -> (Value, Duration) {
-        self.look(known, causes, within, true).await
-    }
-
     /// Waits until nothing is wrong or on its way. At no look is anything found that is not among `known`.
     pub(crate) async fn settled(&self, known: &[&str]) {
         self.look(known, &[], PATIENCE, false).await;
     }
 
-    async fn look(&self, known: &[&str], causes: &[&str], within: Duration, on_its_way: bool) -> (Value, Duration) {
+    /// Waits until doctor finds exactly `causes` (and unless `on_its_way` nothing is starting), and gives the findings and
+    /// how long it took. At no look is anything found that is not among `known`.
+    pub(crate) async fn look(
+        &self,
+        known: &[&str],
+        causes: &[&str],
+        within: Duration,
+        on_its_way: bool,
+    ) -> (Value, Duration) {
         let kubectl = self.environment.kubectl();
         let within = self.environment.facts().patience(within);
         let what = format!("doctor to find {causes:?}");

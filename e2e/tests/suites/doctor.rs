@@ -39,13 +39,13 @@ async fn in_ward(test: impl AsyncFnOnce(&Clinic<'_>)) {
 
 /// Makes causes, sees them found, carries their remedies out as printed or by `doctor --fix --yes`, sees them gone.
 async fn treat(clinic: &Clinic<'_>, cases: &[&Case], by_doctor: bool) {
-    let mut causes: Vec<&str> = cases.iter().map(|case| case.cause).collect();
-    causes.sort_unstable();
+    let mut expected: Vec<&str> = cases.iter().map(|case| case.cause).collect();
+    expected.sort_unstable();
     let limit = |of: fn(&Case) -> Duration| cases.iter().map(|case| of(case)).max().unwrap_or_default();
     for case in cases {
         clinic.run(case.harm).await;
     }
-    let (findings, found) = clinic.only(&causes, &causes, limit(|case| case.soon.0)).await;
+    let (findings, found) = clinic.look(&expected, &expected, limit(|case| case.soon.0), true).await;
     let fixes = findings.as_array().unwrap().iter().map(|finding| finding["fix"][0].as_str());
     let fixes: Vec<String> =
         fixes.map(|fix| fix.unwrap_or_else(|| panic!("no remedy: {findings:#}")).to_owned()).collect();
@@ -56,7 +56,7 @@ async fn treat(clinic: &Clinic<'_>, cases: &[&Case], by_doctor: bool) {
             .answer(&["doctor", "-n", &clinic.named("@models"), "--fix", "--yes"])
             .await
             .unwrap();
-        assert_eq!(answer.code, Some(0), "{causes:?}: {answer:?}");
+        assert_eq!(answer.code, Some(0), "{expected:?}: {answer:?}");
     } else {
         for fix in &fixes {
             let fix = clinic.reachable(fix);
@@ -65,17 +65,17 @@ async fn treat(clinic: &Clinic<'_>, cases: &[&Case], by_doctor: bool) {
             }
         }
     }
-    let (_, mended) = clinic.only(&causes, &[], limit(|case| case.soon.1)).await;
+    let (_, mended) = clinic.look(&expected, &[], limit(|case| case.soon.1), true).await;
     let how = if by_doctor { "doctor --fix --yes".to_owned() } else { fixes.join("; ") };
-    anstream::println!("{causes:?}: found after {found:.1?}, gone {mended:.1?} after {how}");
+    anstream::println!("{expected:?}: found after {found:.1?}, gone {mended:.1?} after {how}");
     // A remedy takes effect step by step: what was mended may be seen once more on the way.
-    clinic.settled(&causes).await;
+    clinic.settled(&expected).await;
     let after: Vec<&str> = cases.iter().map(|case| case.after).filter(|after| !after.is_empty()).collect();
     if !after.is_empty() {
         for line in after {
             clinic.run(line).await;
         }
-        clinic.settled(&causes).await;
+        clinic.settled(&expected).await;
     }
 }
 
