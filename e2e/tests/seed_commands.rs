@@ -1,5 +1,5 @@
-//! Every command block of the users' guides on isolation and on the chart runs as written, and its clean-up leaves
-//! nothing behind. The blocks are in `examples/seed-commands.yaml`.
+//! Every command block of the users' guides on isolation, on the chart and on troubleshooting runs as written, and its
+//! clean-up leaves nothing behind. The blocks are in `examples/seed-commands.yaml`.
 //!
 //! In clusters of their own: the guides' names are fixed, and nothing of the chart may be left in the cluster.
 
@@ -46,10 +46,22 @@ fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// What the guides leave open, and what is filled in.
+const PLACES: [(&str, &str); 5] = [
+    ("<namespace-name>", "team-a"),
+    ("<namespace>", "team-a"),
+    ("<controller-namespace>", "workload-variant-autoscaler-system"),
+    ("<va-name>", "llama-8b"),
+    ("<deployment-name>", "llama-8b"),
+];
+
 /// The one place where the guides' paths become those of this checkout: the chart they name relative to a folder that
 /// differs from block to block, and a fixed file in the shared folder for temporary files.
-fn adjusted(script: &str, scratch: &Path) -> String {
-    script
+fn adjusted(script: &str, prometheus: &str, scratch: &Path) -> String {
+    PLACES
+        .iter()
+        .fold(script.to_owned(), |script, (place, name)| script.replace(place, name))
+        .replace("<prometheus>", prometheus)
         .replace("./workload-variant-autoscaler", Helm::chart())
         .replace("/tmp/prometheus-ca.crt", &scratch.join("prometheus-ca.crt").display().to_string())
 }
@@ -73,18 +85,20 @@ async fn run(environment: &Environment, block: &Block, scratch: &Path) -> Result
     let Some(run) = run else { return Ok(()) };
     let (kubectl, helm) = (environment.kubectl(), environment.helm()?);
     let at = |folder: Option<&str>| project().join(folder.unwrap_or("."));
+    let prometheus = environment.prometheus();
+    let adjusted = |script: &str| adjusted(script, prometheus.url(), scratch);
     for namespace in namespaces {
         make_namespace(kubectl, namespace).await?;
     }
-    helm.shell(&adjusted(before, scratch), &at(None)).await?;
+    helm.shell(&adjusted(before), &at(None)).await?;
     if !objects.is_empty() {
         kubectl.apply(objects).await?;
     }
-    let said = helm.shell(&adjusted(run, scratch), &at(folder.as_deref())).await?;
+    let said = helm.shell(&adjusted(run), &at(folder.as_deref())).await?;
     for expected in tells {
         assert!(said.contains(expected), "{guide}, {name}: {expected:?} is not in\n{said}");
     }
-    helm.shell(&adjusted(after, scratch), &at(None)).await?;
+    helm.shell(&adjusted(after), &at(None)).await?;
     assert_eq!(left(environment).await, Vec::<String>::new(), "{guide}, {name}: the clean-up left these");
     Ok(())
 }
@@ -110,6 +124,11 @@ async fn the_commands_of_the_isolation_guide_work_as_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_charts_guide_work_as_written() {
     check_guide("chart").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_guide_on_troubleshooting_work_as_written() {
+    check_guide("troubleshooting").await;
 }
 
 #[test]

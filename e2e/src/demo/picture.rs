@@ -1,13 +1,15 @@
 //! The closing chart: published replicas of each variant over time, as text and as SVG.
 
+mod svg;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::record::{Phase, Record};
 
-/// Columns of the text chart.
-const COLUMNS: usize = 72;
+/// Columns of the text chart: with name and number its lines fit a terminal of 80.
+const COLUMNS: usize = 46;
 /// One character per number of replicas; more replicas than that look alike.
 const LEVELS: [char; 5] = [' ', '▁', '▃', '▅', '▇'];
 
@@ -28,66 +30,9 @@ pub fn text(record: &Record) -> String {
     text
 }
 
-/// The same as a picture.
+/// The same as a picture: a lane for each variant, with axes, the limit, and every change numbered; the reasons stand below.
 pub fn svg(record: &Record) -> String {
-    const WIDTH: f64 = 900.0;
-    const LEFT: f64 = 190.0;
-    const LANE: f64 = 70.0;
-    let end = end(record).as_secs_f64().max(1.0);
-    let x = |at: Duration| LEFT + (WIDTH - LEFT - 20.0) * at.as_secs_f64() / end;
-    let series = series(record);
-    let height = 50.0 + LANE * f64::from(u32::try_from(series.len()).unwrap_or(u32::MAX));
-    let highest = series.values().map(|points| peak(points)).max().unwrap_or(1).max(1);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
-         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-    );
-    let ends = record.phases().iter().skip(1).map(|(_, at)| *at).chain([Duration::from_secs_f64(end)]);
-    for ((phase, from), to) in record.phases().iter().zip(ends) {
-        if *phase == Phase::Load {
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{:.1}\" y=\"20\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff3d6\"/>\
-                 <text x=\"{:.1}\" y=\"15\">load</text>",
-                x(*from),
-                x(to) - x(*from),
-                height - 50.0,
-                x(*from)
-            );
-        }
-    }
-    for (lane, ((instance, variant), points)) in series.iter().enumerate() {
-        let base = 20.0 + LANE * f64::from(u32::try_from(lane).unwrap_or(u32::MAX) + 1);
-        let y = |replicas: i32| base - (LANE - 20.0) * f64::from(replicas) / f64::from(highest);
-        let mut path = String::new();
-        let mut last = None;
-        for (at, replicas) in points {
-            let (x, y) = (x(*at), y(*replicas));
-            let _ = match last {
-                None => write!(path, "M{x:.1} {y:.1}"),
-                Some(previous) => write!(path, "L{x:.1} {previous:.1}L{x:.1} {y:.1}"),
-            };
-            last = Some(y);
-        }
-        let _ = writeln!(
-            svg,
-            "<text x=\"10\" y=\"{:.1}\">{} {}</text><line x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{base:.1}\" y2=\"{base:.1}\" \
-             stroke=\"#ccc\"/><path d=\"{path}\" fill=\"none\" stroke=\"#2a6fdb\" stroke-width=\"2\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" fill=\"#777\">max {}</text>",
-            base - 15.0,
-            escaped(instance),
-            escaped(variant),
-            LEFT - 55.0,
-            base - 15.0,
-            peak(points)
-        );
-    }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{LEFT}\" y=\"{:.1}\">published replicas over {end:.0} s</text>\n</svg>",
-        height - 10.0
-    );
-    svg
+    svg::draw(record, &series(record), end(record))
 }
 
 fn series(record: &Record) -> Series {
@@ -126,10 +71,6 @@ fn phase_at(record: &Record, moment: Duration) -> Phase {
     record.phases().iter().take_while(|(_, at)| *at <= moment).last().map(|(phase, _)| *phase).unwrap_or_default()
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::script;
@@ -149,20 +90,13 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         let drawn = |line: &str| line.chars().filter(|c| LEVELS.contains(c) && *c != ' ').collect::<String>();
         let [loaded, idle, load] = lines.as_slice() else { panic!("{text}") };
-        assert_eq!(drawn(loaded), format!("{}{}▁", "▁".repeat(36), "▃".repeat(35)));
+        assert_eq!(drawn(loaded), format!("{}{}▁", "▁".repeat(23), "▃".repeat(22)));
         assert_eq!(drawn(idle), "▁".repeat(COLUMNS));
         assert!(
             loaded.contains("team-a a100") && loaded.ends_with("replicas 2") && idle.ends_with("replicas 1"),
             "{text}"
         );
         assert_eq!(load.matches('─').count(), COLUMNS - 1);
-    }
-
-    #[test]
-    fn the_picture_shades_the_load_and_has_one_line_per_variant() {
-        let svg = svg(&record());
-        assert_eq!(svg.matches("<path").count(), 2);
-        assert_eq!(svg.matches("fill=\"#fff3d6\"").count(), 1);
-        assert!(svg.contains("team-a a100"));
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

@@ -23,7 +23,7 @@ pub const CHEAP: &str = "llama-a100";
 /// Deployment of the variant at cost 80.
 pub const DEAR: &str = "llama-h100";
 /// Most replicas of a variant: low, so that the dear variant's turn comes soon.
-const MAX_REPLICAS: u32 = 2;
+pub(super) const MAX_REPLICAS: u32 = 2;
 /// Requests per second of the load.
 const REQUESTS_PER_SECOND: f64 = 10.0;
 /// Tokens of a prompt, and of an answer.

@@ -1,10 +1,10 @@
 //! What people change and look at with the plugin while a controller scales: pause, set, move, history, cost, top, logs.
 
 use serde_json::Value;
-use wva_e2e::instances::{Wva, with_instance, with_instances};
+use wva_e2e::instances::{DEPLOYMENT, RELEASE, Wva, with_instance, with_instances};
 use wva_e2e::kubectl::Answer;
 use wva_e2e::wait::{self, Look};
-use wva_e2e::workload::A100;
+use wva_e2e::workload::{A100, H100, Vllm};
 
 /// Runs the plugin in the namespace of the models.
 async fn plugin(wva: &Wva<'_>, line: &[&str]) -> Answer {
@@ -160,6 +160,83 @@ async fn history_cost_top_and_logs_tell_of_a_model_that_grew() {
         assert!(logs.code == Some(0) && logs.out.lines().count() > 0, "{logs:?}");
         let of_variant = plugin(wva, &["logs", "llama", "--since", "10m"]).await;
         assert_eq!(of_variant.code, Some(0), "{of_variant:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_leader_does_not_know_prometheus_has_recorded() {
+    with_instance(async |wva| {
+        let llama = wva.add_model("llama", A100, "10", 3).await;
+        llama.desired("a first decision", |desired| desired == 1).await;
+        llama.saturate().await;
+        llama.ready("more than one replica", |ready| ready > 1).await;
+        let line = ["rollout", "restart", &format!("deployment/{DEPLOYMENT}"), "-n", &wva.namespace()];
+        wva.kubectl().run(&line).await.unwrap();
+
+        let history = wait::until("what Prometheus recorded", wva.patience(), || async {
+            let answer = plugin(wva, &["history", "llama", "--since", "10m", "-o", "json"]).await;
+            match serde_json::from_str::<Value>(&answer.out) {
+                Ok(view) if view["recordedBy"].is_string() => Look::Done(view),
+                _ => Look::NotYet(format!("{answer:?}")),
+            }
+        })
+        .await
+        .unwrap();
+        let changes = history["changes"].as_array().unwrap();
+        let recorded: Vec<&Value> = changes.iter().take_while(|change| change["class"] == "recorded").collect();
+        assert!(recorded.iter().any(|change| change["to"].as_u64() > Some(1)), "{history:#}");
+        assert!(changes.len() > recorded.len(), "the controller tells of itself: {history:#}");
+        let known = |text: &Value| text.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        assert!(known(&recorded.last().unwrap()["until"]) <= known(&changes[recorded.len()]["at"]), "{history:#}");
+        let told = plugin(wva, &["history", "llama", "--since", "10m"]).await;
+        assert!(told.err.contains("as the controller keeps it; before that"), "{told:?}");
+        let cost = json(wva, &["cost", "--since", "10m"]).await;
+        let since = known(&cost["models"][0]["variants"][0]["spentSince"]);
+        assert!(since < known(&history["knownSince"]) && cost["notes"].to_string().contains("recorded"), "{cost:#}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cheapest_mix_of_two_variants_is_told_from_what_their_replicas_take() {
+    with_instance(async |wva| {
+        let models = wva.models();
+        let patch = r#"{"data":{"default":"analyzerName: saturation\n"}}"#;
+        let settings = format!("{RELEASE}-saturation-scaling-config");
+        let line = ["patch", "configmap", &settings, "-n", &wva.namespace(), "--type=merge", "-p", patch];
+        wva.kubectl().run(&line).await.unwrap();
+        let cheap = wva.add(&models, &Vllm::new(&models, "cheap", "example/llama", A100), A100, "10", 6).await;
+        let dear = wva.add(&models, &Vllm::new(&models, "dear", "example/llama", H100), H100, "80", 6).await;
+        cheap.desired("a first decision", |desired| desired >= 1).await;
+        dear.desired("a first decision", |desired| desired >= 1).await;
+        // Somebody holds more of the dear ones than the load needs.
+        done(wva, &["pause", "dear", "--at", "2"]).await;
+        done(wva, &["pause", "cheap", "--at", "1"]).await;
+        dear.ready("what is held", |ready| ready == 2).await;
+
+        let model = wait::until("the mix to be known", wva.patience(), || async {
+            let model = json(wva, &["cost"]).await["models"][0].clone();
+            let decided = model["perHourDecided"].as_f64() == Some(10.0 + 2.0 * 80.0);
+            match model["cheapest"]["state"].as_str() {
+                Some("known") if decided => Look::Done(model),
+                _ => Look::NotYet(format!("{model:#}")),
+            }
+        })
+        .await
+        .unwrap();
+        let mix = &model["cheapest"];
+        let of = |name: &str| mix["replicas"][name].as_f64().unwrap();
+        assert_eq!(
+            (mix["unit"].as_str(), of("dear")),
+            (Some("tokens"), 1.0),
+            "no more dear ones than there must be: {model:#}"
+        );
+        assert!(of("cheap") > 1.0 && of("cheap") <= 6.0, "{model:#}");
+        let per_hour = 10.0 * of("cheap") + 80.0;
+        assert_eq!((mix["perHour"].as_f64(), mix["savesPerHour"].as_f64()), (Some(per_hour), Some(170.0 - per_hour)));
+        let told = done(wva, &["cost"]).await;
+        assert!(told.contains("cheapest mix for the same") && told.contains("less than what is decided"), "{told}");
     })
     .await;
 }
