@@ -71,10 +71,10 @@ fn every_target_that_a_workflow_makes_is_in_the_makefile() {
 fn syntax(target: &str, variables: &[&str]) -> Result<(), String> {
     let mut make = Command::new("make");
     make.current_dir(root()).env_remove("MAKEFLAGS").args(["-n", "TAG=v1"]).args(variables).arg(target);
-    let made = make.output().unwrap();
-    assert!(made.status.success(), "make -n {target}: {}", String::from_utf8_lossy(&made.stderr));
+    let dry = make.output().unwrap();
+    assert!(dry.status.success(), "make -n {target}: {}", String::from_utf8_lossy(&dry.stderr));
     let mut shell = Command::new("bash").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    shell.stdin.take().unwrap().write_all(&made.stdout).unwrap();
+    shell.stdin.take().unwrap().write_all(&dry.stdout).unwrap();
     let said = shell.wait_with_output().unwrap();
     if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned()) }
 }
