@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Finds or installs what the tests and the demo drive: kubectl, helm, prometheus, kind, cargo-nextest, and the schemas
-# of Kubernetes. Finds Chromium, which it does not install.
+# Finds or installs what the tests and the demo drive: kubectl, helm, prometheus, kind, chromium, cargo-nextest, and the
+# schemas of Kubernetes.
 #
 #   hack/tools.sh          install what is missing; say on stderr what is used
 #   hack/tools.sh env      the same, then print `export …` lines for eval
@@ -65,14 +65,18 @@ kubectl_fits() { matches "$("$1" version --client -o json 2>/dev/null)" '"minor"
 helm_fits() { matches "$("$1" version 2>/dev/null)" 'Version:"v4\.1\.'; }
 prometheus_fits() { matches "$("$1" --version 2>&1)" 'version (2\.(3[3-9]|[4-9][0-9])|[3-9])'; }
 
+update_lists() {
+  say "the package lists are old or missing: apt-get update"
+  if [ "$(id -u)" = 0 ]; then apt-get update >/dev/null 2>&1 || true; else sudo -n apt-get update >/dev/null 2>&1 || true; fi
+}
+
 install_prometheus() {
   command -v apt-get >/dev/null || fail "prometheus >= 2.33 is not on PATH, and this is no Debian to unpack its package on"
   say "fetching prometheus (Debian package)"
   workdir
   download() { (cd "$work" && apt-get download prometheus >/dev/null 2>&1); }
   if ! download; then
-    say "the package lists are old or missing: apt-get update"
-    if [ "$(id -u)" = 0 ]; then apt-get update >/dev/null 2>&1 || true; else sudo -n apt-get update >/dev/null 2>&1 || true; fi
+    update_lists
     download || fail "apt-get download prometheus failed; install prometheus >= 2.33 and put it on PATH"
   fi
   dpkg -x "$work"/prometheus_*.deb "$work/root"
@@ -134,12 +138,53 @@ else
   say "kind >= 0.30 is not on PATH, and this is no Debian to unpack its package on: https://kind.sigs.k8s.io"
 fi
 
-# A browser is hundreds of libraries, so it is looked for and never unpacked. Only the tests of the dashboard's page need it.
-chromium=${CHROMIUM:-}
-for candidate in chromium chromium-browser google-chrome; do
-  [ -n "$chromium" ] || chromium=$(command -v "$candidate" || true)
-done
-[ -n "$chromium" ] || say "chromium is not on PATH (Debian: apt-get install chromium); without it the tests dashboard::browser fail"
+# A browser without windows, and the libraries it needs: Debian's packages, taken as if this machine had none of them, without the C
+# library. Only the tests of the dashboard's page need it, which fail without.
+chromium_fits() { matches "$("$1" --version 2>/dev/null)" 'Chrom(e|ium) '; }
+install_chromium() {
+  local package lib
+  say "fetching chromium (Debian packages)"
+  workdir
+  mkdir -p "$work/archives/partial" "$work/root"
+  : >"$work/status"
+  download() {
+    apt-get install --yes --no-install-recommends --download-only -o Dir::State::status="$work/status" \
+      -o Dir::Cache::archives="$work/archives" -o Debug::NoLocking=1 \
+      chromium-headless-shell fontconfig-config fonts-dejavu-core >/dev/null 2>&1
+  }
+  download || { update_lists && download; } || return 0
+  for package in "$work"/archives/*.deb; do
+    case ${package##*/} in
+      libc6_* | debconf_* | libllvm* | libgl1-mesa-dri_* | libz3-*) ;;
+      *) dpkg -x "$package" "$work/root" ;;
+    esac
+  done
+  rm -rf "$cache/chromium"
+  mv -fT "$work/root" "$cache/chromium"
+  lib=$(echo "$cache"/chromium/usr/lib/*-linux-gnu)
+  printf '<fontconfig><dir>%s</dir><cachedir>%s</cachedir></fontconfig>\n' \
+    "$cache/chromium/usr/share/fonts" "$cache/chromium/fonts" >"$cache/chromium/fonts.conf"
+  printf '#!/bin/sh\nexec env LD_LIBRARY_PATH=%q FONTCONFIG_FILE=%q %q "$@"\n' "$lib:$lib/pulseaudio" \
+    "$cache/chromium/fonts.conf" "$cache/chromium/usr/lib/chromium/chromium-headless-shell" >"$bin/chromium"
+  chmod +x "$bin/chromium"
+}
+chromium=
+find_chromium() {
+  local candidate
+  for candidate in "${CHROMIUM:-chromium}" chromium-browser google-chrome "$bin/chromium"; do
+    candidate=$(command -v "$candidate" || true)
+    if [ -n "$candidate" ] && chromium_fits "$candidate"; then
+      chromium=$candidate
+      return
+    fi
+  done
+}
+find_chromium
+if [ -z "$chromium" ] && command -v apt-get >/dev/null; then
+  install_chromium
+  find_chromium
+fi
+[ -n "$chromium" ] || say "neither chromium nor google-chrome is on PATH; without one the tests dashboard::browser fail"
 
 if ! [ -d "$schemas" ]; then
   if python3 -m pip --version >/dev/null 2>&1; then

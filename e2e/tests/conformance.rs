@@ -71,6 +71,9 @@ async fn what_is_recorded_of_the_embedded_server_it_answers_again() {
     let scripts = conformance::scripts(recorded.path()).expect("the scripts are read");
     let report = conformance::check(&server, &scripts, 16).await.expect("the scripts are sent");
     cluster.shutdown().await;
-    let surprises = report.surprises(&[], &scripts);
+    // What differs from time to time does so between two runs, too.
+    let mut racing = conformance::accepted(&folder()).expect("the accepted differences are read");
+    racing.retain(|entry| entry.steps.is_empty());
+    let surprises = report.surprises(&racing, &scripts);
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
 }

@@ -14,6 +14,8 @@ pub(crate) const RELEASE: &str = "workload-variant-autoscaler";
 const DEPLOYMENT: &str = "workload-variant-autoscaler-controller-manager";
 /// The longest way: a scrape ends, its series run out of the look-back, a decision, an HPA sync.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How many times longer than alone a look may take beside the suites that run at once. How long it took is printed.
+const CROWDED: u32 = 4;
 
 /// Namespace for a second controller of an instance.
 pub(crate) fn twin(system: &str) -> String {
@@ -106,7 +108,7 @@ impl<'a> Clinic<'a> {
         on_its_way: bool,
     ) -> (Value, Duration) {
         let kubectl = self.environment.kubectl();
-        let within = self.environment.facts().patience(within);
+        let within = self.environment.facts().patience(within) * CROWDED;
         let what = format!("doctor to find {causes:?}");
         let begun = Instant::now();
         let findings = wait::until(&what, within, || async {

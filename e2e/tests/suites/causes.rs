@@ -300,6 +300,12 @@ pub(crate) fn apart(first: &Case, second: &Case) -> Option<&'static str> {
             "with settings that it cannot use, or none in force, a controller that starts again is another case",
         );
     }
+    let applies_all = |case: &Case| case.cause == "ServiceMonitorMissing";
+    if (applies_all(first) && second.on == On::Hpa) || (applies_all(second) && first.on == On::Hpa) {
+        return Some(
+            "add-model applies the HPA too, and refuses a field of it that somebody else has changed until that is mended",
+        );
+    }
     if near.stage == Stage::Metrics && far.on == On::Servers {
         return Some("pods that do not run have no metrics either");
     }

@@ -17,6 +17,8 @@ use crate::clinic::{Clinic, RELEASE, twin};
 const WARDS: usize = 4;
 /// Pairs for each of them: 20 in all.
 const PAIRS: usize = 5;
+/// Draws the pairs; `DOCTOR_SEED` draws others.
+const SEED: u64 = 20;
 
 /// Runs a test on a healthy model of an instance.
 async fn with_clinic(test: impl AsyncFnOnce(&Wva<'_>, &Clinic<'_>)) {
@@ -94,8 +96,8 @@ async fn each_cause_alone_is_found_at_once_and_mended_as_printed(#[values(0, 1, 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_causes_at_once_are_both_found_and_mended(#[values(0, 1, 2, 3)] ward: usize) {
     let given = std::env::var("DOCTOR_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| jiff::Timestamp::now().as_microsecond().unsigned_abs());
-    anstream::println!("ward {ward}: DOCTOR_SEED={seed} draws these pairs again");
+    let seed = given.unwrap_or(SEED);
+    anstream::println!("ward {ward}: DOCTOR_SEED={seed} draws these pairs");
     in_ward(async |clinic| {
         for (at, pair) in pairs(seed + ward as u64).into_iter().enumerate() {
             // Advice is not carried out by doctor, and not all commands reach Prometheus by the name of its Service here.

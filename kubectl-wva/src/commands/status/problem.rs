@@ -112,11 +112,13 @@ fn started(what: &str, since: Option<Timestamp>, now: Timestamp) -> String {
 /// Adds what the load says: replicas without room are no good state, whatever is being waited for.
 pub(super) fn of_load(variant: &mut VariantView, now: Timestamp) {
     let Some(load) = variant.load.as_ref().filter(|load| load.level == Level::Saturated) else { return };
-    let more = variant.replicas.desired > variant.replicas.current;
+    let count = |replicas: Option<_>| replicas.unwrap_or_default();
+    let coming = count(variant.replicas.desired).saturating_sub(count(variant.replicas.current));
     let waits = variant.hpa.as_ref().and_then(|hpa| hpa.waits.as_ref());
     let next = match (waits, &variant.decision) {
         (Some(wait), _) => format!("held by the HPA {}", wait.text(now)),
-        (None, _) if more => format!("{} replicas are on their way", variant.replicas.desired.unwrap_or_default()),
+        (None, _) if coming == 1 => "one more replica is on its way".to_owned(),
+        (None, _) if coming > 1 => format!("{coming} more replicas are on their way"),
         (None, Some(decision)) => decision.message.clone(),
         (None, None) => "nothing has been decided".to_owned(),
     };
