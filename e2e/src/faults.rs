@@ -2,7 +2,7 @@
 //!
 //! One environment, a controller with a standby, and one variant for each fault. All variants carry a load that needs
 //! two replicas. While a fault lasts, the load of its variant rises to what needs three; after the fault the
-//! controller has to find that out within two cycles. All the time nobody may scale below what the load needs, write
+//! controller has to find that out within two cycles, or four intervals. All the time nobody may scale below what the load needs, write
 //! without leading, or lose a variant.
 
 mod cases;

@@ -174,7 +174,8 @@ fn down(facts: &Facts, one: &Installed) -> Option<Finding> {
     let controller = &one.controller;
     let Controller { namespace, name, replicas, ready, .. } = controller;
     let now = facts.now;
-    if *ready > 0 {
+    // Scaled to zero, it is as good as gone while its last pod ends.
+    if *ready > 0 && *replicas > 0 {
         return None;
     }
     let finding = |what: String| {
