@@ -117,8 +117,8 @@ pub(super) fn of_load(variant: &mut VariantView, now: Timestamp) {
     let waits = variant.hpa.as_ref().and_then(|hpa| hpa.waits.as_ref());
     let next = match (waits, &variant.decision) {
         (Some(wait), _) => format!("held by the HPA {}", wait.text(now)),
-        (None, _) if coming == 1 => "one more replica is on its way".to_owned(),
-        (None, _) if coming > 1 => format!("{coming} more replicas are on their way"),
+        (None, _) if coming == 1 => "one more replica is coming".to_owned(),
+        (None, _) if coming > 1 => format!("{coming} more replicas are coming"),
         (None, Some(decision)) => decision.message.clone(),
         (None, None) => "nothing has been decided".to_owned(),
     };
