@@ -1,6 +1,6 @@
 //! Load, limits and cost of each variant as the last decision saw them: for dashboards. Nobody scales by these.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -48,8 +48,8 @@ const SERIES: [Series; 6] = [
 #[derive(Clone, Debug)]
 pub struct Loads {
     families: [Family<Labels, Gauge<f64, AtomicU64>>; SERIES.len()],
-    /// The series there are, each by its place in [`SERIES`].
-    shown: Arc<Mutex<[BTreeMap<Labels, f64>; SERIES.len()]>>,
+    /// The variants that have series.
+    shown: Arc<Mutex<BTreeSet<Labels>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
@@ -69,23 +69,28 @@ impl Loads {
 
     /// Shows what a decision saw, in the place of what the one before did.
     pub fn show(&self, snapshot: &Snapshot, settings: &Settings) {
-        let mut now: [BTreeMap<Labels, f64>; SERIES.len()] = std::array::from_fn(|_| BTreeMap::new());
+        let mut now = BTreeSet::new();
         for model in &snapshot.models {
             let thresholds = settings.thresholds_of(&model.key);
             for variant in &model.variants {
                 let labels = Labels { variant_name: variant.name.clone(), namespace: model.key.namespace.clone() };
-                for (values, (_, _, value)) in now.iter_mut().zip(SERIES) {
-                    values.extend(value(variant, thresholds).map(|value| (labels.clone(), value)));
+                for (family, (_, _, value)) in self.families.iter().zip(SERIES) {
+                    match value(variant, thresholds) {
+                        Some(value) => {
+                            family.get_or_create(&labels).set(value);
+                        }
+                        None => {
+                            family.remove(&labels);
+                        }
+                    }
                 }
+                now.insert(labels);
             }
         }
         let mut shown = lock(&self.shown);
-        for ((family, before), now) in self.families.iter().zip(shown.iter()).zip(&now) {
-            for gone in before.keys().filter(|labels| !now.contains_key(labels)) {
+        for gone in shown.difference(&now) {
+            for family in &self.families {
                 family.remove(gone);
-            }
-            for (labels, value) in now {
-                family.get_or_create(labels).set(*value);
             }
         }
         *shown = now;
