@@ -11,11 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::body::from_base64;
 use super::clock;
 use super::failure::Failure;
 use super::state::{Shared, State};
@@ -155,7 +154,7 @@ impl State {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (namespace, name) = (text(&service["namespace"]), text(&service["name"]));
         let port = service["port"].as_u64().unwrap_or(443);
-        let bundle = || STANDARD.decode(text(&spec["caBundle"])).ok().and_then(|pem| String::from_utf8(pem).ok());
+        let bundle = || from_base64(&text(&spec["caBundle"])).and_then(|pem| String::from_utf8(pem).ok());
         let ca = (spec["insecureSkipTLSVerify"] != true).then(|| bundle().unwrap_or_default());
         let address = self.backend(&namespace, &name, &port.to_string());
         let address = address.and_then(|found| found.parse().map_err(|_| format!("{found} is no address")));

@@ -208,12 +208,13 @@ pub(super) fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// Bytes as they stand in JSON.
+/// Bytes of which this stands in JSON; `None` when it is no base64.
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text).ok()
 }
 
+/// Bytes as they stand in JSON.
 pub(super) fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)
